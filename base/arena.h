@@ -1,0 +1,58 @@
+/*
+ * arena.h - memory that is freed in one call: one arena per ingest batch, query, request.
+ *
+ * An arena has a byte budget over everything it takes from the system, its own chunk headers included. When the budget
+ * is spent, or the system has no memory, allocation returns NULL and the arena stays usable. One thread at a time.
+ * Never store an arena pointer in a longer-lived object.
+ */
+#ifndef LP_BASE_ARENA_H
+#define LP_BASE_ARENA_H
+
+#include "base/str.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lp_arena_chunk;
+
+struct lp_arena {
+    struct lp_arena_chunk *chunks; /* newest first */
+    char *at, *end;                /* free space of the newest chunk */
+    size_t next_chunk;             /* bytes of the next ordinary chunk; doubles up to LP_ARENA_CHUNK_MAX */
+    size_t reserved;               /* bytes taken from the system so far */
+    size_t budget;
+};
+
+#define LP_ARENA_CHUNK_MIN 1024u
+#define LP_ARENA_CHUNK_MAX (256u * 1024)
+
+/* Takes no memory yet. first_chunk: a guess of the need, 0 = LP_ARENA_CHUNK_MIN. */
+void lp_arena_init(struct lp_arena *ar, size_t budget, size_t first_chunk);
+/* Frees everything; the arena is as after lp_arena_init. */
+void lp_arena_clear(struct lp_arena *ar);
+/* Moves all memory of `from` to `to` (which must be empty); `from` becomes empty. */
+void lp_arena_move(struct lp_arena *to, struct lp_arena *from);
+
+/* 8-byte (or 16 for >= 16) aligned, not cleared; NULL when spent. bytes == 0 gives a valid pointer. */
+void *lp_arena_alloc(struct lp_arena *ar, size_t bytes) LP_MUST_USE;
+/* As above, cleared. */
+void *lp_arena_zalloc(struct lp_arena *ar, size_t bytes) LP_MUST_USE;
+/* count * size with an overflow check. */
+void *lp_arena_array(struct lp_arena *ar, size_t count, size_t size) LP_MUST_USE;
+/* Unaligned bytes, for text. */
+char *lp_arena_bytes(struct lp_arena *ar, size_t bytes) LP_MUST_USE;
+/* Copies; false when spent. The copy is followed by a NUL that n does not count. */
+bool lp_arena_str(struct lp_arena *ar, struct lp_str s, struct lp_str *ret) LP_MUST_USE;
+
+/*
+ * A growing array inside an arena: returns `items` or a moved, larger place with room for need items, doubling *cap.
+ * NULL when spent. What it grew out of stays allocated until the arena goes.
+ */
+void *lp_arena_grow(struct lp_arena *ar, void *items, size_t *cap, size_t need, size_t size) LP_MUST_USE;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

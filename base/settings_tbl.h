@@ -1,0 +1,28 @@
+/*
+ * settings_tbl.h - every setting: X(field, name, type, default as text, min, max, reloadable, help). No include guard: an X-macro table.
+ * min and max bound numbers, bytes and durations (durations in ns); 0, 0 = unbounded.
+ */
+X(data, "data", STRING, "./data", 0, 0, false, "Folder of the store.")
+X(listen, "listen", STRING, "127.0.0.1:3100", 0, 0, false, "Address and port of the HTTP service.")
+X(http_threads, "http-threads", NUMBER, "2", 1, 64, false, "HTTP threads.")
+X(http_connections, "http-connections", NUMBER, "10000", 16, 1000000, true, "Most open HTTP connections.")
+X(ingest_workers, "ingest-workers", NUMBER, "2", 1, 64, false, "Threads that decode what comes in.")
+X(query_workers, "query-workers", NUMBER, "2", 1, 64, false, "Threads that search.")
+X(seal_workers, "seal-workers", NUMBER, "2", 1, 16, false, "Threads that compress.")
+X(seal_bytes, "seal-bytes", BYTES, "64MiB", 65536, 4294967296, false, "Head memory at which a generation is sealed into a segment.")
+X(seal_after, "seal-after", DURATION, "10m", 1000000000, 86400000000000, true, "Age at which a generation is sealed however small it is.")
+X(body_bytes, "body-bytes", BYTES, "16MiB", 1024, 268435456, false, "Largest request body as sent.")
+X(decoded_bytes, "decoded-bytes", BYTES, "64MiB", 1024, 1073741824, true, "Largest request body after decompression.")
+X(header_bytes, "header-bytes", BYTES, "16KiB", 1024, 1048576, false, "Largest request head (URL and headers).")
+X(push_wait, "push-wait", DURATION, "5s", 0, 60000000000, true, "How long a push waits for room before it is answered 429.")
+X(query_timeout, "query-timeout", DURATION, "1m", 1000000, 86400000000000, true, "Most time a query may take.")
+X(query_bytes, "query-bytes", BYTES, "256MiB", 1048576, 17179869184, true, "Most memory for one query's answer.")
+X(max_entries, "max-entries", NUMBER, "5000", 1, 1000000, true, "Highest limit= of a log query.")
+X(reserve_bytes, "reserve-bytes", BYTES, "64MiB", 0, 1073741824, false, "Size of the file given up first when the disk is full.")
+X(min_free, "min-free", BYTES, "2GiB", 0, 0, true, "Intake stops below this much free space, or below 5 % of the disk where that is less.")
+X(tenants, "tenants", FLAG, "off", 0, 0, false, "Take X-Scope-OrgID as the tenant.")
+X(kafka_brokers, "kafka-brokers", STRING, "", 0, 0, false, "Kafka brokers (host:port,...). With them Kafka is the log.")
+X(kafka_topics, "kafka-topics", STRING, "", 0, 0, false, "Topics to consume, comma-separated; ^ begins a pattern.")
+X(kafka_group, "kafka-group", STRING, "logpond", 0, 0, false, "Consumer group.")
+X(kafka_set, "kafka-set", LIST, "", 0, 0, false, "Any librdkafka property as NAME=VALUE; may be repeated.")
+X(log_level, "log-level", STRING, "info", 0, 0, true, "What the server prints: error, warn, info or debug.")

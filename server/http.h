@@ -1,0 +1,99 @@
+/*
+ * http.h - the one door to libevent: a hardened HTTP/1.1 service over several threads, each with its own event_base.
+ *
+ * Handlers run on the request's HTTP thread and must not block: they answer at once, or hand the request to a worker,
+ * which may call the functions marked [any thread]. Every request is answered exactly once (lp_http_reply, or a stream
+ * that is begun and ended), after which the pointer is invalid for the caller.
+ *
+ * What this layer does itself: limits (head 431 / URL 414 / body 413, also for Expect: 100-continue before the body is sent and for chunked
+ * bodies without a length), absolute times per connection (headers 10 s, minimum body rate, write stall 30 s, idle keep-alive 120 s),
+ * duplicate or bad Content-Length 400 and close, both Content-Length and Transfer-Encoding 400 and close, unknown methods 501, most open connections (503 and close),
+ * HEAD, OPTIONS, PATCH let through to handlers, noticing a client that left while its request is pending.
+ */
+#ifndef LP_SERVER_HTTP_H
+#define LP_SERVER_HTTP_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+struct lp_http;     /* the service */
+struct lp_http_req; /* one request */
+
+enum lp_http_method { LP_GET = 1, LP_POST = 2, LP_PUT = 4, LP_DELETE = 8, LP_HEAD = 16, LP_OPTIONS = 32, LP_PATCH = 64 };
+
+typedef void (*lp_http_handler)(struct lp_http_req *req, void *ctx);
+
+/*
+ * One route. A pattern is an exact path, or has "*" as a whole path segment that matches one non-empty segment
+ * ("/loki/api/v1/label/ * /values" without the blanks), or ends in "/**" for any rest. A path that matches with another method is 405 with Allow; none is 404.
+ * HEAD is served by GET handlers (body dropped). OPTIONS is answered with Allow unless a route takes it.
+ */
+struct lp_http_route {
+    unsigned methods;
+    const char *pattern;
+    lp_http_handler handler;
+    void *ctx;
+    size_t body_max; /* 0: the service's limit */
+};
+
+struct lp_http_config {
+    const char *listen; /* "127.0.0.1:3100", "[::1]:3100", ":3100" for all addresses, port 0 for any */
+    unsigned threads;
+    size_t body_bytes_max, header_bytes_max, connections_max;
+    size_t inflight_bytes_max; /* bodies in memory over all connections; beyond it new bodies are answered 503 with Retry-After */
+    int64_t header_timeout_ns, write_stall_ns, idle_ns;
+    int64_t body_bytes_per_s_min; /* averaged over at least 10 s of receiving; slower is 408 and close */
+    const struct lp_http_route *routes;
+    size_t nroutes;
+    /* called after each answer, on the HTTP thread, for metrics and the access log (may be NULL) */
+    void (*on_done)(void *ctx, const char *method, const char *target, int status, int64_t duration_ns);
+    void *ctx;
+};
+
+/* Binds and starts the threads. Routes must outlive the service. LP_ERR_IO with errno (EADDRINUSE ...). */
+lp_rc lp_http_start(const struct lp_http_config *cfg, struct lp_http **ret, struct lp_err *err) LP_MUST_USE;
+/* "127.0.0.1:43211": the address really bound. */
+const char *lp_http_address(const struct lp_http *h);
+/* Stops accepting; waits until pending requests are answered or the deadline passes (lp_mono_ns), then closes connections and joins. */
+void lp_http_stop(struct lp_http *h, int64_t deadline_ns);
+void lp_http_free(struct lp_http *h);
+size_t lp_http_connections(const struct lp_http *h);
+
+/* --- a request; slices live as long as it does [any thread] --- */
+enum lp_http_method lp_http_method(const struct lp_http_req *req);
+struct lp_str lp_http_target(const struct lp_http_req *req);                 /* as sent: path and query string */
+struct lp_str lp_http_path(const struct lp_http_req *req);                   /* percent-decoded */
+struct lp_str lp_http_wild(const struct lp_http_req *req, unsigned i);       /* i-th "*" of the route, decoded; the rest for "**" */
+struct lp_str lp_http_header(const struct lp_http_req *req, const char *name); /* {NULL,0} when absent */
+struct lp_str lp_http_body(const struct lp_http_req *req);                   /* contiguous, followed by LP_BUF_PAD readable bytes */
+struct lp_str lp_http_peer(const struct lp_http_req *req);                   /* "127.0.0.1:5555" */
+/* All headers, in order (for the journal). */
+size_t lp_http_headers(const struct lp_http_req *req, const struct lp_pair **ret);
+/* Parameters of the query string, then of a form body (POST, application/x-www-form-urlencoded), decoded, in order. LP_ERR_PARSE on bad escapes, LP_ERR_LIMIT over 1000. */
+lp_rc lp_http_params(struct lp_http_req *req, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err) LP_MUST_USE;
+/* Memory that lives as long as the request; used by one thread at a time. */
+struct lp_arena *lp_http_arena(struct lp_http_req *req);
+/* True once the client has gone or the service stops: work for this request should end. A plain atomic read. */
+bool lp_http_gone(const struct lp_http_req *req);
+const _Atomic bool *lp_http_gone_flag(const struct lp_http_req *req);
+
+/* --- answers [any thread] --- */
+/* Adds a header to the coming answer. Name and value are copied; CR and LF are refused. */
+void lp_http_add_header(struct lp_http_req *req, const char *name, struct lp_str value);
+/* Whole answer; body is copied. content_type NULL: none. */
+void lp_http_reply(struct lp_http_req *req, int status, const char *content_type, struct lp_str body);
+/* As above, taking over the memory of body (which becomes empty): no copy. */
+void lp_http_reply_buf(struct lp_http_req *req, int status, const char *content_type, struct lp_buf *body);
+/* text/plain; charset=utf-8 with the message. Adds Retry-After: 1 for 429 and 503. */
+void lp_http_error(struct lp_http_req *req, int status, const char *fmt, ...) LP_PRINTF(3, 4);
+
+/*
+ * Streamed answers, from a worker thread only (never an HTTP thread). Writes wait while more than 1 MiB is unsent, so a slow client paces the
+ * producer. LP_ERR_CANCELED once the client has gone or stalled: the caller still calls _end, which frees. Trailers (chunked only) are sent by _end.
+ */
+lp_rc lp_http_stream_begin(struct lp_http_req *req, int status, const char *content_type, const char *trailer_names) LP_MUST_USE;
+lp_rc lp_http_stream_write(struct lp_http_req *req, struct lp_str bytes) LP_MUST_USE;
+void lp_http_stream_end(struct lp_http_req *req, const struct lp_pair *trailers, size_t n);
+
+#endif
