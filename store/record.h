@@ -1,0 +1,121 @@
+/*
+ * record.h - records on their way in: a batch of decoded rows with the streams they belong to.
+ *
+ * A batch owns one arena that holds everything in it. Decoders fill it (one thread), then it is immutable and moves into
+ * the head as a whole: searches read it without locks, the seal encodes from it, and it is freed in one go.
+ *
+ * Stream key and group key are defined in FORMAT.md section 5. Label rules: empty values are dropped; of equal names the
+ * last counts; names over 1 KiB, values over 2 KiB and labels beyond 64 become structured metadata of each row.
+ */
+#ifndef LP_STORE_RECORD_H
+#define LP_STORE_RECORD_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/buf.h"
+
+#define LP_LABELS_MAX 64
+#define LP_LABEL_NAME_BYTES_MAX 1024
+#define LP_LABEL_VALUE_BYTES_MAX 2048
+#define LP_META_PAIRS_MAX 1024 /* more pairs of one row are refused */
+
+/* Where the sender tells it: which pod, and which run of the container. Not labels. */
+struct lp_instance {
+    struct lp_str uid, incarnation;
+};
+
+struct lp_row {
+    int64_t time_ns;
+    const char *line;
+    const uint8_t *meta; /* NULL, or u32 byte count followed by that many bytes: lp_meta_next() walks them */
+    uint32_t line_bytes;
+    uint32_t stream; /* index into the batch's streams */
+};
+
+struct lp_batch_stream {
+    struct lp_str key; /* canonical stream key */
+    struct lp_hash128 hash;
+    const struct lp_pair *extra; /* labels over a limit: metadata of each row */
+    uint32_t nextra;
+    uint32_t rows;
+    int64_t min_ns, max_ns;
+};
+
+struct lp_batch {
+    struct lp_arena ar;
+    struct lp_str tenant;
+    struct lp_batch_stream *streams;
+    size_t nstreams, streams_cap;
+    struct lp_row *rows;
+    size_t nrows, rows_cap;
+    uint64_t line_bytes, meta_bytes;
+    uint32_t *buckets; /* hash table over streams: index + 1, 0 = free */
+    size_t nbuckets;
+    size_t untimed; /* rows that brought no time of their own */
+    size_t quarantined;
+    size_t demoted;
+    /* identity for stored-once (ingest/ids.h); has_identity false: none */
+    bool has_identity;
+    struct lp_hash128 identity;
+    int64_t received_ns;
+    /* how often it was sealed against being moved: set by the head */
+    uint32_t *gen_streams; /* batch stream -> stream of the generation */
+    uint32_t ticket;       /* index into the generation's tickets */
+    struct lp_batch *next; /* in the generation */
+};
+
+/* budget: most bytes of memory; expect: a guess of the decoded size. The tenant is copied. */
+struct lp_batch *lp_batch_new(struct lp_str tenant, size_t budget, size_t expect);
+void lp_batch_free(struct lp_batch *b);
+
+/*
+ * The stream with these labels (any order; slices are copied as needed) and instance; the same answer for the same
+ * stream. LP_ERR_LIMIT when the arena is spent, LP_ERR_PARSE when no label with a value is left.
+ */
+lp_rc lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+                      uint32_t *ret_stream, struct lp_err *err) LP_MUST_USE;
+
+/*
+ * Adds a row. time_ns LP_TIME_NONE: received_ns of the batch is taken, and it counts as untimed. The line and metadata
+ * are copied, unless `borrow` is set: then the line must live in the batch's arena already. Metadata: any order, of equal names the last counts.
+ */
+lp_rc lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
+                   const struct lp_pair *meta, size_t nmeta, struct lp_err *err) LP_MUST_USE;
+
+/* A record that could not be decoded: stream {__quarantine__="SOURCE"}, the raw bytes as the line, reason and place as metadata. */
+lp_rc lp_batch_quarantine(struct lp_batch *b, struct lp_str source, struct lp_str raw, struct lp_str reason,
+                          struct lp_str place, struct lp_err *err) LP_MUST_USE;
+
+/* 128-bit hash of all rows with their streams, in order: the content part of the identity. */
+struct lp_hash128 lp_batch_content_hash(const struct lp_batch *b);
+/* What the batch takes from the head's budget: its memory plus what the generation adds for each stream and row. */
+size_t lp_batch_room(const struct lp_batch *b);
+/* The same bound before decoding: bytes of input that hold `records` records. */
+size_t lp_batch_room_bound(size_t input_bytes, size_t records);
+
+/* Walks metadata pairs: *at is NULL to begin; false at the end. Pairs are sorted by name. */
+struct lp_meta_iter {
+    const uint8_t *p, *end;
+};
+struct lp_meta_iter lp_meta_begin(const uint8_t *meta);
+bool lp_meta_next(struct lp_meta_iter *it, struct lp_pair *ret);
+
+/* A parsed stream key; slices borrow from the key. */
+struct lp_stream_key {
+    struct lp_str tenant;
+    struct lp_pair *labels; /* by rising name */
+    size_t nlabels;
+    struct lp_instance inst;
+};
+/* labels are allocated from ar. LP_ERR_CORRUPT on bad bytes. */
+lp_rc lp_stream_key_parse(struct lp_str key, struct lp_arena *ar, struct lp_stream_key *ret, struct lp_err *err) LP_MUST_USE;
+/* The value of a label, {NULL,0} when absent. */
+struct lp_str lp_stream_key_label(const struct lp_stream_key *k, struct lp_str name);
+/* Writes the group key of a stream into out. */
+void lp_group_key(const struct lp_stream_key *k, struct lp_buf *out);
+
+#define LP_QUARANTINE_LABEL "__quarantine__"
+
+#endif
