@@ -19,6 +19,7 @@ struct lp_arena_chunk;
 struct lp_arena {
     struct lp_arena_chunk *chunks; /* newest first */
     char *at, *end;                /* free space of the newest chunk */
+    size_t first_chunk;            /* what next_chunk begins with */
     size_t next_chunk;             /* bytes of the next ordinary chunk; doubles up to LP_ARENA_CHUNK_MAX */
     size_t reserved;               /* bytes taken from the system so far */
     size_t budget;
@@ -31,7 +32,7 @@ struct lp_arena {
 void lp_arena_init(struct lp_arena *ar, size_t budget, size_t first_chunk);
 /* Frees everything; the arena is as after lp_arena_init. */
 void lp_arena_clear(struct lp_arena *ar);
-/* Moves all memory of `from` to `to` (which must be empty); `from` becomes empty. */
+/* Moves all memory of `from` to `to` (initialised and empty; it keeps its own budget); `from` becomes empty. */
 void lp_arena_move(struct lp_arena *to, struct lp_arena *from);
 
 /* 8-byte (or 16 for >= 16) aligned, not cleared; NULL when spent. bytes == 0 gives a valid pointer. */

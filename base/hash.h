@@ -38,6 +38,8 @@ void lp_hasher_free(struct lp_hasher *h);
 
 /* crc: 0 to begin, or the value so far. */
 uint32_t lp_crc32c(uint32_t crc, const void *p, size_t n);
+/* The same value without the instruction; lp_crc32c is this where there is none. */
+uint32_t lp_crc32c_portable(uint32_t crc, const void *p, size_t n);
 
 #ifdef __cplusplus
 }

@@ -42,10 +42,6 @@ enum lp_lock_class {
 struct lp_mutex {
     pthread_mutex_t m;
     enum lp_lock_class cls;
-#ifdef LP_DEBUG
-    pthread_t owner;
-    bool held;
-#endif
 };
 
 struct lp_cond {

@@ -90,6 +90,9 @@ void *lp_calloc(size_t count, size_t bytes) LP_MUST_USE __attribute__((returns_n
 void *lp_realloc(void *p, size_t bytes) LP_MUST_USE __attribute__((returns_nonnull));
 char *lp_strdup(const char *s) LP_MUST_USE __attribute__((returns_nonnull));
 void lp_free(void *p);
+/* Below arena.c and buf.c: as malloc and realloc, NULL when the system has no memory. Freed with lp_free. */
+void *lp_try_malloc(size_t bytes) LP_MUST_USE __attribute__((malloc));
+void *lp_try_realloc(void *p, size_t bytes) LP_MUST_USE;
 
 #ifdef __cplusplus
 }

@@ -30,7 +30,7 @@ void lp_metric_observe(enum lp_metric m, int64_t duration_ns);
 
 /* A function that appends more lines ("name{label=\"v\"} 1\n", with # HELP/# TYPE) at each scrape. At most 16. */
 void lp_metrics_collector(void (*fn)(void *arg, struct lp_buf *out), void *arg);
-/* Removes all collectors with this arg. */
+/* Removes all collectors with this arg, and waits for scrapes that may be running them: hold no lock that they take. */
 void lp_metrics_collector_remove(void *arg);
 /* All metrics as text. */
 void lp_metrics_text(struct lp_buf *out);

@@ -68,3 +68,15 @@ lp_free(void *p)
 {
     free(p);
 }
+
+void *
+lp_try_malloc(size_t bytes)
+{
+    return malloc(bytes ? bytes : 1);
+}
+
+void *
+lp_try_realloc(void *p, size_t bytes)
+{
+    return realloc(p, bytes ? bytes : 1);
+}

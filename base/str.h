@@ -80,6 +80,8 @@ bool lp_str_f64(struct lp_str s, double *ret);
 bool lp_str_bytes(struct lp_str s, uint64_t *ret);
 
 bool lp_utf8_valid(struct lp_str s);
+/* Bytes of the valid UTF-8 sequence that begins at p, 1..4; 0 when the first of the n bytes begins none (n == 0 included). */
+size_t lp_utf8_len(const char *p, size_t n);
 /* Encodes a code point (U+FFFD where it is none); returns bytes written, 1..4. */
 size_t lp_utf8_put(uint32_t cp, char out[4]);
 /* A copy in which each byte that is no part of valid UTF-8 is U+FFFD; s itself when it is valid. {NULL,0} with n>0 input means the arena is spent. */
