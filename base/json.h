@@ -1,10 +1,12 @@
 /*
  * json.h - the one door to simdjson: JSON documents as flat arrays of nodes.
  *
- * A document becomes its nodes in document order (preorder). Node 0 is the root. Strings are unescaped slices in memory
- * of the parser, valid until its next parse; numbers keep their exact text. Input bytes must be followed by at least
- * LP_JSON_PAD readable bytes (struct lp_buf guarantees them). Depth is limited to LP_JSON_DEPTH_MAX; no recursion on input.
- * A parser belongs to one thread at a time.
+ * A document becomes its nodes in document order (preorder). Node 0 is the root. Strings are unescaped slices of the
+ * input or of the parser's memory, valid until its next parse and as long as the input; numbers keep their exact text,
+ * however large they are. A lone surrogate escape becomes U+FFFD. Equal keys are all kept, in order.
+ * Input bytes must be followed by at least LP_JSON_PAD readable bytes (struct lp_buf guarantees them). Depth is limited
+ * to LP_JSON_DEPTH_MAX, values in one document to LP_JSON_NODES_MAX; no recursion on input.
+ * A parser belongs to one thread at a time; it keeps at most a few MiB between parses.
  */
 #ifndef LP_BASE_JSON_H
 #define LP_BASE_JSON_H
@@ -18,6 +20,7 @@ extern "C" {
 
 #define LP_JSON_PAD 64
 #define LP_JSON_DEPTH_MAX 64
+#define LP_JSON_NODES_MAX (UINT32_C(1) << 22) /* 192 MiB of nodes */
 
 enum lp_json_type { LP_JSON_NULL, LP_JSON_BOOL, LP_JSON_NUMBER, LP_JSON_STRING, LP_JSON_ARRAY, LP_JSON_OBJECT };
 
@@ -40,13 +43,17 @@ struct lp_json_parser;
 struct lp_json_parser *lp_json_parser_new(void);
 void lp_json_parser_free(struct lp_json_parser *p);
 
-/* One document, which must be all of `text` but for white space. LP_ERR_PARSE (malformed, not UTF-8, trailing bytes), LP_ERR_LIMIT (depth, size). */
+/*
+ * One document, which must be all of `text` but for white space. LP_ERR_PARSE (malformed, not UTF-8, trailing bytes; with
+ * line and column where they are known), LP_ERR_LIMIT (depth, values, 4 GiB), LP_ERR_NOMEM.
+ */
 lp_rc lp_json_parse(struct lp_json_parser *p, struct lp_str text, struct lp_json_doc *ret, struct lp_err *err) LP_MUST_USE;
 
 /*
  * Documents separated by newlines (JSON lines). Calls on_doc for each, in order, with its raw line (no newline, no CR);
  * a line that is not one whole JSON document is handed to on_bad with the reason instead, and the others still count. Blank lines
- * are skipped. Either callback returns false to stop: the function then returns LP_ERR_CANCELED.
+ * are skipped. Either callback returns false to stop: the function then returns LP_ERR_CANCELED. A document that
+ * on_doc gets has been proven whole and valid. LP_ERR_NOMEM is the only other failure.
  * Fast path: many lines in one pass; a refused stretch is parsed again line by line, so one bad byte costs one line.
  */
 struct lp_json_lines_cb {

@@ -3,7 +3,7 @@
  */
 #include "tests/unit/unit.h"
 
-#define LP_SUITES(X) X(bytes)
+#define LP_SUITES(X) X(bytes) X(json) X(regex)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)

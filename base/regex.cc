@@ -1,0 +1,194 @@
+/*
+ * regex.cc - the one door to RE2.
+ *
+ * A line that is not UTF-8 is matched on a copy in which each bad byte is U+FFFD; places in the copy are led
+ * back to places in the line, where a bad byte and the three bytes of its U+FFFD correspond. RE2 objects are
+ * immutable after construction and lock inside, so lp_regex may be shared.
+ */
+#include "base/regex.h"
+
+#include <new>
+
+#include <re2/re2.h>
+
+#include "base/arena.h"
+#include "base/regex_int.h"
+
+#define LP_PROGRAM_BYTES (8 << 20)
+#define LP_GROUPS_MAX 17
+
+struct lp_regex {
+    RE2 re;
+    struct lp_buf prefix, literal;
+    struct lp_str *names; /* of groups, by number */
+    int groups;
+
+    lp_regex(const re2::StringPiece &pattern, const RE2::Options &options) : re(pattern, options)
+    {
+    }
+};
+
+static lp_rc
+compile_failed(const RE2 &re, struct lp_err *err)
+{
+    if (re.error_code() == RE2::ErrorPatternTooLarge) {
+        return lp_err_set(err, LP_ERR_LIMIT, "the regular expression is too complex");
+    }
+    return lp_err_set(err, LP_ERR_PARSE, "bad regular expression: %s", re.error().c_str());
+}
+
+/* Fills names; they borrow from re. */
+static void
+collect_names(struct lp_regex *re)
+{
+    re->names = (struct lp_str *)lp_calloc((size_t)re->groups + 1, sizeof(re->names[0]));
+    for (const auto &entry : re->re.CapturingGroupNames()) {
+        re->names[entry.first] = lp_str_of(entry.second.data(), entry.second.size());
+    }
+}
+
+lp_rc
+lp_regex_new(struct lp_str pattern, struct lp_regex **ret, struct lp_err *err)
+{
+    if (pattern.n > LP_REGEX_PATTERN_MAX) {
+        return lp_err_set(err, LP_ERR_LIMIT, "the regular expression is longer than %d bytes",
+                          LP_REGEX_PATTERN_MAX);
+    }
+    RE2::Options options;
+    options.set_log_errors(false);
+    options.set_max_mem(LP_PROGRAM_BYTES);
+    struct lp_regex *re =
+        new (lp_malloc(sizeof(*re))) lp_regex(re2::StringPiece(pattern.p, pattern.n), options);
+    lp_buf_init(&re->prefix, LP_REGEX_PATTERN_MAX);
+    lp_buf_init(&re->literal, LP_REGEX_PATTERN_MAX);
+    re->names = nullptr;
+    re->groups = 0;
+    if (!re->re.ok()) {
+        lp_rc rc = compile_failed(re->re, err);
+        lp_regex_free(re);
+        return rc;
+    }
+    re->groups = re->re.NumberOfCapturingGroups();
+    collect_names(re);
+    lp_regex_literals(pattern, &re->prefix, &re->literal);
+    *ret = re;
+    return LP_OK;
+}
+
+void
+lp_regex_free(struct lp_regex *re)
+{
+    if (re == nullptr) {
+        return;
+    }
+    lp_buf_clear(&re->prefix);
+    lp_buf_clear(&re->literal);
+    lp_free(re->names);
+    re->~lp_regex();
+    lp_free(re);
+}
+
+/* Matches valid UTF-8. */
+static bool
+match_valid(const struct lp_regex *re, struct lp_str text, RE2::Anchor anchor, re2::StringPiece *groups,
+            int n)
+{
+    return re->re.Match(re2::StringPiece(text.p, text.n), 0, text.n, anchor, groups, n);
+}
+
+/* The place in `text` of byte `at` of its copy with replacements. */
+static size_t
+place_in_text(struct lp_str text, size_t at)
+{
+    size_t i = 0, copied = 0;
+    while (i < text.n && copied < at) {
+        size_t len = lp_utf8_len(text.p + i, text.n - i);
+        copied += len > 0 ? len : 3;
+        i += len > 0 ? len : 1;
+    }
+    return i;
+}
+
+/* Matches bytes that are not UTF-8, on a copy. */
+static bool
+match_replaced(const struct lp_regex *re, struct lp_str text, RE2::Anchor anchor, re2::StringPiece *groups,
+               int n)
+{
+    struct lp_arena ar;
+    lp_arena_init(&ar, SIZE_MAX, 0);
+    struct lp_str copy = lp_utf8_replace(&ar, text);
+    if (copy.p == nullptr) {
+        copy = text; /* no memory for a copy: then a bad byte matches nothing */
+    }
+    bool found = match_valid(re, copy, anchor, groups, n);
+    for (int i = 0; found && copy.p != text.p && i < n; i++) {
+        if (groups[i].data() != nullptr) {
+            size_t from = (size_t)(groups[i].data() - copy.p), to = from + groups[i].size();
+            from = place_in_text(text, from);
+            to = place_in_text(text, to);
+            groups[i] = re2::StringPiece(text.p + from, to - from);
+        }
+    }
+    lp_arena_clear(&ar);
+    return found;
+}
+
+static bool
+match(const struct lp_regex *re, struct lp_str text, RE2::Anchor anchor, re2::StringPiece *groups, int n)
+{
+    if (text.p == nullptr) {
+        text.p = ""; /* so that an empty group is not taken for an unmatched one */
+    }
+    return LP_LIKELY(lp_utf8_valid(text)) ? match_valid(re, text, anchor, groups, n)
+                                          : match_replaced(re, text, anchor, groups, n);
+}
+
+bool
+lp_regex_search(const struct lp_regex *re, struct lp_str text)
+{
+    return match(re, text, RE2::UNANCHORED, nullptr, 0);
+}
+
+bool
+lp_regex_full(const struct lp_regex *re, struct lp_str text)
+{
+    return match(re, text, RE2::ANCHOR_BOTH, nullptr, 0);
+}
+
+struct lp_str
+lp_regex_prefix(const struct lp_regex *re)
+{
+    return lp_buf_view(&re->prefix);
+}
+
+struct lp_str
+lp_regex_literal(const struct lp_regex *re)
+{
+    return lp_buf_view(&re->literal);
+}
+
+int
+lp_regex_groups(const struct lp_regex *re)
+{
+    return re->groups;
+}
+
+struct lp_str
+lp_regex_group_name(const struct lp_regex *re, int i)
+{
+    return i >= 1 && i <= re->groups ? re->names[i] : LP_STR_NULL;
+}
+
+bool
+lp_regex_captures(const struct lp_regex *re, struct lp_str text, struct lp_str *groups, int n)
+{
+    re2::StringPiece found[LP_GROUPS_MAX];
+    n = LP_MIN(n, LP_GROUPS_MAX);
+    if (!match(re, text, RE2::UNANCHORED, found, n)) {
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        groups[i] = lp_str_of(found[i].data(), found[i].size());
+    }
+    return true;
+}
