@@ -60,10 +60,11 @@ struct lp_batch {
     bool has_identity;
     struct lp_hash128 identity;
     int64_t received_ns;
-    /* how often it was sealed against being moved: set by the head */
+    /* set by the head when the batch enters a generation */
     uint32_t *gen_streams; /* batch stream -> stream of the generation */
     uint32_t ticket;       /* index into the generation's tickets */
     struct lp_batch *next; /* in the generation */
+    _Atomic bool dropped;  /* its partition was lost after it entered: no longer to be seen */
 };
 
 /* budget: most bytes of memory; expect: a guess of the decoded size. The tenant is copied. */

@@ -1,0 +1,133 @@
+/*
+ * catalog.h - the catalog: what is stored where, in LMDB (FORMAT.md section 4). The one door to lmdb.h is catalog*.c.
+ *
+ * Threads: any number of readers, each with its own short transaction; one writer at a time (the store's seal and
+ * maintenance, which serialise themselves). A read transaction must end before its thread writes, and must not be held
+ * over I/O on segments. Slices that reads return point into the map and are valid until the transaction ends.
+ * All values are checked against their CRC when read.
+ */
+#ifndef LP_STORE_CATALOG_H
+#define LP_STORE_CATALOG_H
+
+#include "base/io.h"
+#include "store/footer.h"
+
+struct lp_catalog;
+struct lp_cat_txn; /* a read transaction */
+
+struct lp_cat_counters {
+    uint64_t sealed; /* last generation stored; 0: none */
+    uint64_t next_stream, next_group, next_segment;
+};
+
+/* Opens DIR/catalog, making it when `create` is set and it is not there. LP_ERR_NOT_FOUND when it is not there and may not be made. */
+lp_rc lp_catalog_open(const struct lp_io *io, const char *dir, bool create, struct lp_catalog **ret,
+                      struct lp_err *err) LP_MUST_USE;
+/* All read transactions must have ended. NULL is fine. */
+void lp_catalog_close(struct lp_catalog *cat);
+const struct lp_uuid *lp_catalog_uuid(const struct lp_catalog *cat);
+
+/* --- reading --- */
+lp_rc lp_cat_begin(struct lp_catalog *cat, struct lp_cat_txn **ret, struct lp_err *err) LP_MUST_USE;
+void lp_cat_end(struct lp_cat_txn *t);
+
+lp_rc lp_cat_counters(struct lp_cat_txn *t, struct lp_cat_counters *ret, struct lp_err *err) LP_MUST_USE;
+/* LP_ERR_NOT_FOUND when the tenant, or label, was never seen. */
+lp_rc lp_cat_tenant(struct lp_cat_txn *t, struct lp_str name, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_cat_label(struct lp_cat_txn *t, uint32_t tenant, struct lp_str name, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
+
+/* Visitors return false to stop (the walk then returns LP_OK). */
+typedef bool (*lp_cat_name_fn)(void *arg, struct lp_str name, uint32_t label);
+lp_rc lp_cat_labels(struct lp_cat_txn *t, uint32_t tenant, lp_cat_name_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+typedef bool (*lp_cat_value_fn)(void *arg, struct lp_str value);
+/* Distinct values of a label that begin with prefix, by rising bytes (values over 200 bytes by their first 200). */
+lp_rc lp_cat_values(struct lp_cat_txn *t, uint32_t tenant, struct lp_str name, uint32_t label, struct lp_str prefix,
+                    lp_cat_value_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+
+/* A growing list of ids, by rising id. */
+struct lp_ids {
+    uint64_t *v;
+    size_t n, cap;
+};
+void lp_ids_add(struct lp_ids *ids, uint64_t id);
+void lp_ids_clear(struct lp_ids *ids);
+/* Sorts and removes repeats. */
+void lp_ids_sort(struct lp_ids *ids);
+/* Appends the streams that have label = value. */
+lp_rc lp_cat_posting(struct lp_cat_txn *t, uint32_t tenant, uint32_t label, struct lp_str value, struct lp_ids *ids,
+                     struct lp_err *err) LP_MUST_USE;
+/* Appends all streams of the tenant. */
+lp_rc lp_cat_all_streams(struct lp_cat_txn *t, struct lp_str tenant, struct lp_ids *ids, struct lp_err *err) LP_MUST_USE;
+
+lp_rc lp_cat_stream(struct lp_cat_txn *t, uint64_t id, uint64_t *ret_group, struct lp_str *ret_key, struct lp_err *err) LP_MUST_USE;
+/* The stream with this key, LP_ERR_NOT_FOUND. */
+lp_rc lp_cat_find_stream(struct lp_cat_txn *t, const struct lp_stream_key *key, struct lp_hash128 hash,
+                         uint64_t *ret_id, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_cat_find_group(struct lp_cat_txn *t, struct lp_str group_key, uint64_t *ret_id, struct lp_err *err) LP_MUST_USE;
+
+struct lp_cat_entry {
+    uint64_t group, segment, rows, bytes;
+    int64_t min_ns, max_ns;
+};
+typedef bool (*lp_cat_entry_fn)(void *arg, const struct lp_cat_entry *e);
+/* The group's parts of segments that overlap [from, to), by rising largest time. */
+lp_rc lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to_ns, lp_cat_entry_fn fn,
+                     void *arg, struct lp_err *err) LP_MUST_USE;
+
+struct lp_cat_segment {
+    uint64_t id, generation, rows, bytes, file_bytes;
+    int64_t min_ns, max_ns;
+    uint32_t dir_crc;
+};
+typedef bool (*lp_cat_segment_fn)(void *arg, const struct lp_cat_segment *s);
+lp_rc lp_cat_segments(struct lp_cat_txn *t, lp_cat_segment_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+/* LP_ERR_NOT_FOUND when no row names it. */
+lp_rc lp_cat_segment(struct lp_cat_txn *t, uint64_t id, struct lp_cat_segment *ret, struct lp_err *err) LP_MUST_USE;
+
+/* LP_ERR_NOT_FOUND when the partition was never stored. */
+lp_rc lp_cat_position(struct lp_cat_txn *t, const char *log, uint32_t partition, uint64_t *ret_next,
+                      uint64_t *ret_epoch, struct lp_err *err) LP_MUST_USE;
+typedef bool (*lp_cat_position_fn)(void *arg, struct lp_str log, uint32_t partition, uint64_t next, uint64_t epoch);
+lp_rc lp_cat_positions(struct lp_cat_txn *t, lp_cat_position_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+typedef bool (*lp_cat_id_fn)(void *arg, const struct lp_batch_id *id);
+lp_rc lp_cat_ids(struct lp_cat_txn *t, lp_cat_id_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+/* Segment ids handed out that no row names, and those whose removal was decided. */
+lp_rc lp_cat_reserved(struct lp_cat_txn *t, struct lp_ids *ids, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_cat_removed(struct lp_cat_txn *t, struct lp_ids *ids, struct lp_err *err) LP_MUST_USE;
+
+/* --- writing: each call is one synced transaction --- */
+
+/* Hands out n segment ids, noted in `reserved` until a row names them. */
+lp_rc lp_catalog_reserve(struct lp_catalog *cat, unsigned n, uint64_t *ret_first, struct lp_err *err) LP_MUST_USE;
+/* Forgets reserved ids whose files start-up dealt with, and removed ids whose files are gone. */
+lp_rc lp_catalog_forget(struct lp_catalog *cat, const struct lp_ids *reserved, const struct lp_ids *removed,
+                        struct lp_err *err) LP_MUST_USE;
+
+struct lp_cat_new_stream {
+    uint64_t id, group;
+    struct lp_hash128 hash;
+    struct lp_str key;
+};
+
+/* All that one generation stores. Arrays are borrowed. */
+struct lp_cat_commit {
+    struct lp_cat_segment segment;
+    const struct lp_cat_new_stream *streams; /* by rising id */
+    size_t nstreams;
+    const struct lp_foot_group *groups; /* new ones */
+    size_t ngroups;
+    const struct lp_cat_entry *entries; /* segment is filled in */
+    size_t nentries;
+    const struct lp_foot_ticket *positions;
+    size_t npositions;
+    const struct lp_batch_id *ids;
+    size_t nids;
+    int64_t ids_before_ns; /* generations whose ids were all received before this are dropped */
+};
+/*
+ * The moment of storage. LP_ERR_DISK_FULL: nothing happened, try again when there is space. LP_ERR_IO or LP_ERR_CORRUPT: the
+ * environment must not be used any more; the process should end and start again.
+ */
+lp_rc lp_catalog_commit(struct lp_catalog *cat, const struct lp_cat_commit *c, struct lp_err *err) LP_MUST_USE;
+
+#endif

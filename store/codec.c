@@ -1,0 +1,82 @@
+/*
+ * codec.c - zstd with contexts that are kept between frames. See codec.h.
+ */
+#include "store/codec.h"
+
+#include <string.h>
+#include <zstd.h>
+
+struct lp_codec {
+    ZSTD_CCtx *cctx; /* made when first needed */
+    ZSTD_DCtx *dctx;
+};
+
+struct lp_codec *
+lp_codec_new(void)
+{
+    return lp_calloc(1, sizeof(struct lp_codec));
+}
+
+void
+lp_codec_free(struct lp_codec *c)
+{
+    if (c != NULL) {
+        ZSTD_freeCCtx(c->cctx);
+        ZSTD_freeDCtx(c->dctx);
+        lp_free(c);
+    }
+}
+
+lp_rc
+lp_codec_encode(struct lp_codec *c, int level, struct lp_str raw, struct lp_buf *out, uint8_t *ret_codec,
+                struct lp_err *err)
+{
+    if (level == LP_LEVEL_STORED) {
+        *ret_codec = LP_CODEC_STORED;
+        return lp_buf_str(out, raw) ? LP_OK : lp_err_set(err, LP_ERR_LIMIT, "encoded block over its limit");
+    }
+    if (c->cctx == NULL) {
+        c->cctx = ZSTD_createCCtx();
+        LP_ASSERT(c->cctx != NULL);
+    }
+    size_t bound = ZSTD_compressBound(raw.n);
+    if (!lp_buf_reserve(out, bound)) {
+        return lp_err_set(err, LP_ERR_LIMIT, "encoded block over its limit");
+    }
+    size_t n = ZSTD_compressCCtx(c->cctx, out->p + out->n, bound, raw.p, raw.n, level);
+    if (ZSTD_isError(n) || n >= raw.n) {
+        *ret_codec = LP_CODEC_STORED;
+        lp_buf_str(out, raw); /* fits: bound >= raw.n was reserved */
+        return LP_OK;
+    }
+    out->n += n;
+    *ret_codec = LP_CODEC_ZSTD;
+    return LP_OK;
+}
+
+lp_rc
+lp_codec_decode(struct lp_codec *c, uint8_t codec, struct lp_str stored, void *dst, size_t raw_bytes,
+                struct lp_err *err)
+{
+    if (codec == LP_CODEC_STORED) {
+        if (stored.n != raw_bytes) {
+            return lp_corrupt(err, "stored frame of %zu bytes where %zu are due", stored.n, raw_bytes);
+        }
+        if (raw_bytes > 0) {
+            memcpy(dst, stored.p, raw_bytes);
+        }
+        return LP_OK;
+    }
+    if (codec != LP_CODEC_ZSTD) {
+        return lp_err_set(err, LP_ERR_UNSUPPORTED, "frame codec %u is of a later version", codec);
+    }
+    if (c->dctx == NULL) {
+        c->dctx = ZSTD_createDCtx();
+        LP_ASSERT(c->dctx != NULL);
+    }
+    size_t n = ZSTD_decompressDCtx(c->dctx, dst, raw_bytes, stored.p, stored.n);
+    if (ZSTD_isError(n) || n != raw_bytes) {
+        return lp_corrupt(err, "zstd frame does not decode to its %zu bytes", raw_bytes);
+    }
+    return LP_OK;
+}

@@ -1,0 +1,225 @@
+/*
+ * footer.c - encoding the footer of a segment (FORMAT.md section 2.3). Pure: bytes into a buffer.
+ */
+#include "store/footer.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+#define FOOTER_ZSTD_LEVEL 3
+#define STORED_BELOW_BYTES 128
+
+struct enc {
+    const struct lp_footer *f;
+    struct lp_codec *codec;
+    uint64_t at; /* file offset of out's first footer byte */
+    size_t start;
+    struct lp_buf *out;
+    struct lp_buf raw, dir;
+    uint32_t nsections;
+};
+
+static lp_rc
+end_section(struct enc *e, const char id[4], struct lp_err *err)
+{
+    if (e->raw.failed) {
+        return lp_err_set(err, LP_ERR_LIMIT, "footer section %.4s is over %u bytes", id, LP_SECTION_BYTES_MAX);
+    }
+    size_t at = e->out->n;
+    uint8_t codec = LP_CODEC_STORED;
+    lp_rc rc = LP_OK;
+    if (e->raw.n < STORED_BELOW_BYTES) {
+        rc = lp_buf_str(e->out, lp_buf_view(&e->raw)) ? LP_OK : lp_err_set(err, LP_ERR_LIMIT, "footer over its limit");
+    } else {
+        rc = lp_codec_encode(e->codec, FOOTER_ZSTD_LEVEL, lp_buf_view(&e->raw), e->out, &codec, err);
+    }
+    if (rc != LP_OK) {
+        return rc;
+    }
+    size_t stored = e->out->n - at;
+    lp_buf_add(&e->dir, id, 4);
+    lp_buf_u32(&e->dir, codec);
+    lp_buf_u64(&e->dir, e->at + (at - e->start));
+    lp_buf_u64(&e->dir, stored);
+    lp_buf_u32(&e->dir, (uint32_t)e->raw.n);
+    lp_buf_u32(&e->dir, lp_crc32c(0, e->out->p + at, stored));
+    e->nsections++;
+    lp_buf_reset(&e->raw);
+    return LP_OK;
+}
+
+static void
+put_identity(struct enc *e)
+{
+    lp_buf_add(&e->raw, e->f->uuid.b, sizeof(e->f->uuid.b));
+    lp_buf_varint(&e->raw, 0); /* earlier UUIDs: a restored copy writes them */
+    lp_buf_varint(&e->raw, 0); /* replaced segments: compaction writes them */
+}
+
+static void
+put_tickets(struct enc *e, const struct lp_foot_ticket *t, size_t n, bool with_generation)
+{
+    lp_buf_varint(&e->raw, n);
+    for (size_t i = 0; i < n; i++) {
+        if (with_generation) {
+            lp_buf_varint(&e->raw, t[i].generation);
+        }
+        lp_buf_lpstr(&e->raw, lp_str_c(t[i].log));
+        lp_buf_varint(&e->raw, t[i].partition);
+        lp_buf_varint(&e->raw, t[i].first);
+        lp_buf_varint(&e->raw, t[i].next);
+        lp_buf_varint(&e->raw, t[i].epoch);
+    }
+}
+
+static void
+put_streams(struct enc *e)
+{
+    lp_buf_varint(&e->raw, e->f->nstreams);
+    for (size_t i = 0; i < e->f->nstreams; i++) {
+        const struct lp_foot_stream *s = &e->f->streams[i];
+        LP_ASSERT(i == 0 || s[-1].id < s->id);
+        lp_buf_u64(&e->raw, s->id);
+        lp_buf_u64(&e->raw, (uint64_t)s->min_ns);
+        lp_buf_u64(&e->raw, (uint64_t)s->max_ns);
+        lp_buf_u32(&e->raw, s->rows);
+        lp_buf_u32(&e->raw, s->first_run);
+        lp_buf_u32(&e->raw, s->runs);
+        lp_buf_u32(&e->raw, s->group);
+    }
+}
+
+static void
+put_runs(struct enc *e)
+{
+    for (size_t i = 0; i < e->f->nruns; i++) {
+        const struct lp_foot_run *r = &e->f->runs[i];
+        lp_buf_u32(&e->raw, r->block);
+        lp_buf_u32(&e->raw, r->first);
+        lp_buf_u32(&e->raw, r->rows);
+        lp_buf_u64(&e->raw, (uint64_t)r->min_ns);
+        lp_buf_u64(&e->raw, (uint64_t)r->max_ns);
+    }
+}
+
+static void
+put_groups(struct enc *e)
+{
+    lp_buf_varint(&e->raw, e->f->ngroups);
+    for (size_t i = 0; i < e->f->ngroups; i++) {
+        lp_buf_u64(&e->raw, e->f->groups[i].id);
+        lp_buf_lpstr(&e->raw, e->f->groups[i].key);
+    }
+}
+
+static void
+put_blocks(struct enc *e)
+{
+    for (size_t i = 0; i < e->f->nblocks; i++) {
+        const struct lp_foot_block *b = &e->f->blocks[i];
+        lp_buf_u64(&e->raw, b->off);
+        lp_buf_u64(&e->raw, b->bytes);
+        lp_buf_u64(&e->raw, b->line_bytes);
+        lp_buf_u32(&e->raw, b->group);
+        lp_buf_u32(&e->raw, b->rows);
+        lp_buf_u64(&e->raw, (uint64_t)b->min_ns);
+        lp_buf_u64(&e->raw, (uint64_t)b->max_ns);
+        lp_buf_u32(&e->raw, b->runs);
+        lp_buf_u32(&e->raw, 0);
+    }
+}
+
+static void
+put_ids(struct enc *e)
+{
+    lp_buf_varint(&e->raw, e->f->nids);
+    for (size_t i = 0; i < e->f->nids; i++) {
+        lp_buf_u64(&e->raw, (uint64_t)e->f->ids[i].received_ns);
+        lp_buf_u64(&e->raw, e->f->ids[i].identity.lo);
+        lp_buf_u64(&e->raw, e->f->ids[i].identity.hi);
+    }
+}
+
+static lp_rc
+put_sections(struct enc *e, struct lp_err *err)
+{
+    static const char ids[][5] = {"IDNT", "TICK", "POSN", "STRM", "SKEY", "RUNS", "GRPS", "BLKS", "BIDS", "DICT"};
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < LP_ARRAY_LEN(ids) && rc == LP_OK; i++) {
+        switch (i) {
+        case 0:
+            put_identity(e);
+            break;
+        case 1:
+            put_tickets(e, e->f->tickets, e->f->ntickets, true);
+            break;
+        case 2:
+            put_tickets(e, e->f->positions, e->f->npositions, false);
+            break;
+        case 3:
+            put_streams(e);
+            break;
+        case 4:
+            for (size_t k = 0; k < e->f->nstreams; k++) {
+                lp_buf_lpstr(&e->raw, e->f->streams[k].key);
+            }
+            break;
+        case 5:
+            put_runs(e);
+            break;
+        case 6:
+            put_groups(e);
+            break;
+        case 7:
+            put_blocks(e);
+            break;
+        case 8:
+            put_ids(e);
+            break;
+        default:
+            break; /* DICT is empty in version 1 */
+        }
+        rc = end_section(e, ids[i], err);
+    }
+    return rc;
+}
+
+static void
+put_trailer(struct enc *e, uint64_t dir_off, uint32_t dir_bytes, uint32_t dir_crc)
+{
+    char t[LP_SEG_TRAILER_BYTES] = {0};
+    memcpy(t, LP_SEG_END_MAGIC, 8);
+    lp_put_u16(t + 8, LP_SEG_VERSION);
+    lp_put_u64(t + 16, e->f->segment);
+    lp_put_u64(t + 24, dir_off);
+    lp_put_u32(t + 32, dir_bytes);
+    lp_put_u32(t + 36, dir_crc);
+    lp_put_u64(t + 40, e->f->rows);
+    lp_put_u64(t + 48, dir_off + dir_bytes + sizeof(t));
+    lp_put_u64(t + 56, e->f->generation);
+    lp_put_u32(t + 12, lp_crc32c(lp_crc32c(0, t + 16, sizeof(t) - 16), t + 8, 4));
+    lp_buf_add(e->out, t, sizeof(t));
+}
+
+lp_rc
+lp_footer_encode(const struct lp_footer *f, struct lp_codec *c, uint64_t at, struct lp_buf *out,
+                 uint32_t *ret_dir_crc, struct lp_err *err)
+{
+    struct enc e = {.f = f, .codec = c, .at = at, .start = out->n, .out = out};
+    lp_buf_init(&e.raw, LP_SECTION_BYTES_MAX);
+    lp_buf_init(&e.dir, SIZE_MAX);
+    lp_buf_u32(&e.dir, 0);
+    lp_rc rc = put_sections(&e, err);
+    if (rc == LP_OK) {
+        lp_put_u32(e.dir.p, e.nsections);
+        uint64_t dir_off = at + (out->n - e.start);
+        *ret_dir_crc = lp_crc32c(0, e.dir.p, e.dir.n);
+        lp_buf_str(out, lp_buf_view(&e.dir));
+        put_trailer(&e, dir_off, (uint32_t)e.dir.n, *ret_dir_crc);
+        rc = out->failed ? lp_err_set(err, LP_ERR_LIMIT, "footer over its limit") : LP_OK;
+    }
+    lp_buf_clear(&e.raw);
+    lp_buf_clear(&e.dir);
+    return rc;
+}

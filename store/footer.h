@@ -1,0 +1,70 @@
+/*
+ * footer.h - the footer of a segment in memory: what the seal gives to the writer, and what readers ask for.
+ */
+#ifndef LP_STORE_FOOTER_H
+#define LP_STORE_FOOTER_H
+
+#include "store/codec.h"
+#include "store/head.h"
+#include "store/record.h"
+
+struct lp_uuid {
+    uint8_t b[16];
+};
+
+struct lp_foot_ticket {
+    const char *log;
+    uint32_t partition;
+    uint64_t generation, first, next, epoch;
+};
+
+struct lp_foot_stream {
+    uint64_t id;
+    int64_t min_ns, max_ns;
+    uint32_t rows, first_run, runs, group;
+    struct lp_str key;
+};
+
+struct lp_foot_run {
+    uint32_t block, first, rows;
+    int64_t min_ns, max_ns;
+};
+
+struct lp_foot_group {
+    uint64_t id;
+    struct lp_str key;
+};
+
+struct lp_foot_block {
+    uint64_t off, bytes, line_bytes;
+    uint32_t group, rows, runs;
+    int64_t min_ns, max_ns;
+};
+
+/* Borrowed arrays; the owner is whoever filled it. */
+struct lp_footer {
+    struct lp_uuid uuid;
+    uint64_t segment, generation, rows;
+    struct lp_foot_ticket *tickets;
+    size_t ntickets;
+    struct lp_foot_ticket *positions; /* generation unused */
+    size_t npositions;
+    struct lp_foot_stream *streams; /* by rising id */
+    size_t nstreams;
+    struct lp_foot_run *runs; /* grouped by stream, by rising time */
+    size_t nruns;
+    struct lp_foot_group *groups;
+    size_t ngroups;
+    struct lp_foot_block *blocks;
+    size_t nblocks;
+    const struct lp_batch_id *ids;
+    size_t nids;
+};
+
+/*
+ * Appends sections, directory and trailer to out, as they stand at file offset `at`. *ret_dir_crc goes into the catalog.
+ */
+lp_rc lp_footer_encode(const struct lp_footer *f, struct lp_codec *c, uint64_t at, struct lp_buf *out,
+                       uint32_t *ret_dir_crc, struct lp_err *err) LP_MUST_USE;
+
+#endif

@@ -1,0 +1,490 @@
+/*
+ * record.c - building batches: canonical stream keys, rows, metadata blobs, the content hash.
+ *
+ * Invariants: (1) a stream key is written exactly as FORMAT.md section 5 says, so equal streams have equal bytes and
+ * equal hashes everywhere; (2) metadata of a row is sorted by name without repeats; (3) everything a row points to
+ * lives in the batch's arena. One thread builds a batch; afterwards it is only read.
+ */
+#include "store/record.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/metrics.h"
+
+/* What the head adds for a stream and a ticket beside the batch's own memory; head.c asserts that it suffices. */
+#define STREAM_OVERHEAD_BYTES 160
+#define BATCH_OVERHEAD_BYTES 512
+
+struct lp_batch *
+lp_batch_new(struct lp_str tenant, size_t budget, size_t expect)
+{
+    struct lp_batch *b = lp_calloc(1, sizeof(*b));
+    lp_arena_init(&b->ar, budget, LP_MIN(expect, (size_t)LP_ARENA_CHUNK_MAX));
+    if (!lp_arena_str(&b->ar, tenant, &b->tenant)) {
+        lp_batch_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void
+lp_batch_free(struct lp_batch *b)
+{
+    if (b == NULL) {
+        return;
+    }
+    lp_free(b->rows);
+    lp_arena_clear(&b->ar);
+    lp_free(b);
+}
+
+/* One pass of a bottom-up merge sort: merges sorted runs of `width` from src into dst, stable. */
+static void
+merge_pass(const struct lp_pair *src, struct lp_pair *dst, size_t n, size_t width)
+{
+    for (size_t lo = 0; lo < n; lo += 2 * width) {
+        size_t i = lo, mid = LP_MIN(lo + width, n), j = mid, hi = LP_MIN(lo + 2 * width, n);
+        for (size_t k = lo; k < hi; k++) {
+            bool left = i < mid && (j >= hi || lp_str_cmp(src[i].name, src[j].name) <= 0);
+            dst[k] = left ? src[i++] : src[j++];
+        }
+    }
+}
+
+static bool
+is_sorted(const struct lp_pair *pairs, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (lp_str_cmp(pairs[i - 1].name, pairs[i].name) >= 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sorts by name; of equal names the last stays. Returns how many remain. scratch holds n pairs. */
+static size_t
+sort_pairs(struct lp_pair *pairs, size_t n, struct lp_pair *scratch)
+{
+    if (is_sorted(pairs, n)) {
+        return n;
+    }
+    struct lp_pair *src = pairs, *dst = scratch;
+    for (size_t width = 1; width < n; width *= 2) {
+        merge_pass(src, dst, n, width);
+        struct lp_pair *t = src;
+        src = dst;
+        dst = t;
+    }
+    size_t out = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (out > 0 && lp_str_eq(src[out - 1].name, src[i].name)) {
+            out--;
+        }
+        pairs[out++] = src[i]; /* out <= i: in place is safe when src is pairs */
+    }
+    return out;
+}
+
+static bool
+label_fits(const struct lp_pair *l)
+{
+    return l->name.n <= LP_LABEL_NAME_BYTES_MAX && l->value.n <= LP_LABEL_VALUE_BYTES_MAX;
+}
+
+static char *
+put_lpstr(char *p, struct lp_str s)
+{
+    p += lp_put_varint(p, s.n);
+    if (s.n > 0) {
+        memcpy(p, s.p, s.n);
+    }
+    return p + s.n;
+}
+
+/* Writes the canonical key of sorted labels into arena scratch that the caller may give back by not keeping it. */
+static struct lp_str
+write_key(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst, char *out)
+{
+    char *p = put_lpstr(out, b->tenant);
+    p += lp_put_varint(p, n);
+    for (size_t i = 0; i < n; i++) {
+        p = put_lpstr(p, labels[i].name);
+        p = put_lpstr(p, labels[i].value);
+    }
+    p = put_lpstr(p, inst ? inst->uid : LP_STR_NULL);
+    p = put_lpstr(p, inst ? inst->incarnation : LP_STR_NULL);
+    return lp_str_of(out, (size_t)(p - out));
+}
+
+static bool
+rehash_streams(struct lp_batch *b)
+{
+    size_t n = b->nbuckets ? b->nbuckets * 2 : 64;
+    uint32_t *buckets = lp_arena_zalloc(&b->ar, n * sizeof(*buckets));
+    if (buckets == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < b->nstreams; i++) {
+        size_t at = b->streams[i].hash.lo & (n - 1);
+        while (buckets[at] != 0) {
+            at = (at + 1) & (n - 1);
+        }
+        buckets[at] = (uint32_t)i + 1;
+    }
+    b->buckets = buckets;
+    b->nbuckets = n;
+    return true;
+}
+
+/* Copies pairs with their bytes into the arena; NULL when spent. */
+static struct lp_pair *
+copy_pairs(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
+{
+    struct lp_pair *out = lp_arena_array(ar, n, sizeof(*out));
+    for (size_t i = 0; out != NULL && i < n; i++) {
+        if (!lp_arena_str(ar, pairs[i].name, &out[i].name) || !lp_arena_str(ar, pairs[i].value, &out[i].value)) {
+            return NULL;
+        }
+    }
+    return out;
+}
+
+static lp_rc
+spent(struct lp_err *err)
+{
+    return lp_err_set(err, LP_ERR_LIMIT, "the request decodes to more than the memory set aside for one request");
+}
+
+static lp_rc
+add_stream(struct lp_batch *b, struct lp_str key, struct lp_hash128 hash, const struct lp_pair *extra, size_t nextra,
+           uint32_t *ret, struct lp_err *err)
+{
+    if ((b->nstreams + 1) * 4 > b->nbuckets * 3 && !rehash_streams(b)) {
+        return spent(err);
+    }
+    struct lp_batch_stream *s =
+        lp_arena_grow(&b->ar, b->streams, &b->streams_cap, b->nstreams + 1, sizeof(*b->streams));
+    if (s == NULL) {
+        return spent(err);
+    }
+    b->streams = s;
+    s += b->nstreams;
+    *s = (struct lp_batch_stream){.hash = hash, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
+    s->extra = copy_pairs(&b->ar, extra, nextra);
+    s->nextra = (uint32_t)nextra;
+    if (s->extra == NULL || !lp_arena_str(&b->ar, key, &s->key)) {
+        return spent(err);
+    }
+    size_t at = hash.lo & (b->nbuckets - 1);
+    while (b->buckets[at] != 0) {
+        at = (at + 1) & (b->nbuckets - 1);
+    }
+    *ret = (uint32_t)b->nstreams++;
+    b->buckets[at] = *ret + 1;
+    return LP_OK;
+}
+
+static bool
+find_stream(const struct lp_batch *b, struct lp_hash128 hash, size_t nextra, uint32_t *ret)
+{
+    for (size_t at = b->nbuckets ? hash.lo & (b->nbuckets - 1) : 0; b->nbuckets && b->buckets[at] != 0;
+         at = (at + 1) & (b->nbuckets - 1)) {
+        const struct lp_batch_stream *s = &b->streams[b->buckets[at] - 1];
+        /* a stream with demoted labels is never shared: the demoted values may differ */
+        if (lp_hash128_eq(s->hash, hash) && s->nextra == 0 && nextra == 0) {
+            *ret = b->buckets[at] - 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Splits sorted labels into those that are labels (front, count returned) and those over a limit (extra). */
+static size_t
+demote(struct lp_batch *b, struct lp_pair *labels, size_t n, struct lp_pair *extra, size_t *nextra)
+{
+    size_t keep = 0;
+    *nextra = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (labels[i].value.n == 0) {
+            continue;
+        }
+        if (keep < LP_LABELS_MAX && label_fits(&labels[i])) {
+            labels[keep++] = labels[i];
+        } else {
+            extra[(*nextra)++] = labels[i];
+        }
+    }
+    b->demoted += *nextra;
+    return keep;
+}
+
+static size_t
+key_bytes_max(const struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst)
+{
+    size_t bytes = b->tenant.n + (inst ? inst->uid.n + inst->incarnation.n : 0) + (4 + 2 * n) * LP_VARINT_MAX;
+    for (size_t i = 0; i < n; i++) {
+        bytes += labels[i].name.n + labels[i].value.n;
+    }
+    return bytes;
+}
+
+lp_rc
+lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+                uint32_t *ret_stream, struct lp_err *err)
+{
+    if (n > LP_META_PAIRS_MAX) {
+        return lp_err_set(err, LP_ERR_LIMIT, "a stream has %zu labels, more than %d", n, LP_META_PAIRS_MAX);
+    }
+    struct lp_pair sorted[LP_META_PAIRS_MAX], scratch[LP_META_PAIRS_MAX];
+    if (n > 0) {
+        memcpy(sorted, labels, n * sizeof(*labels));
+    }
+    size_t nextra, nlabels = demote(b, sorted, sort_pairs(sorted, n, scratch), scratch, &nextra);
+    if (nlabels == 0) {
+        return lp_err_set(err, LP_ERR_PARSE, "error at least one label pair is required per stream");
+    }
+    char small[2048];
+    size_t need = key_bytes_max(b, sorted, nlabels, inst);
+    char *out = need <= sizeof(small) ? small : lp_arena_bytes(&b->ar, need);
+    if (out == NULL) {
+        return spent(err);
+    }
+    struct lp_str key = write_key(b, sorted, nlabels, inst, out);
+    struct lp_hash128 hash = lp_xxh128(key.p, key.n);
+    if (find_stream(b, hash, nextra, ret_stream)) {
+        return LP_OK;
+    }
+    return add_stream(b, key, hash, scratch, nextra, ret_stream, err);
+}
+
+/* Encodes sorted pairs as the blob that rows point to. */
+static const uint8_t *
+write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n, size_t *ret_bytes)
+{
+    size_t bytes = 4;
+    for (size_t i = 0; i < n; i++) {
+        bytes += 2 * LP_VARINT_MAX + pairs[i].name.n + pairs[i].value.n;
+    }
+    char *blob = bytes > UINT32_MAX ? NULL : lp_arena_bytes(ar, bytes);
+    if (blob == NULL) {
+        return NULL;
+    }
+    char *p = blob + 4;
+    for (size_t i = 0; i < n; i++) {
+        p = put_lpstr(put_lpstr(p, pairs[i].name), pairs[i].value);
+    }
+    *ret_bytes = (size_t)(p - blob) - 4;
+    lp_put_u32(blob, (uint32_t)*ret_bytes);
+    return (const uint8_t *)blob;
+}
+
+/* Merges a row's own pairs with its stream's demoted labels; own pairs win. NULL blob where there is none. */
+static lp_rc
+row_meta(struct lp_batch *b, const struct lp_batch_stream *s, const struct lp_pair *meta, size_t nmeta,
+         const uint8_t **ret, struct lp_err *err)
+{
+    *ret = NULL;
+    size_t n = nmeta + s->nextra;
+    if (n == 0) {
+        return LP_OK;
+    }
+    if (n > LP_META_PAIRS_MAX) {
+        return lp_err_set(err, LP_ERR_LIMIT, "a record has %zu metadata pairs, more than %d", n, LP_META_PAIRS_MAX);
+    }
+    struct lp_pair pairs[LP_META_PAIRS_MAX], scratch[LP_META_PAIRS_MAX];
+    if (s->nextra > 0) {
+        memcpy(pairs, s->extra, s->nextra * sizeof(*pairs));
+    }
+    if (nmeta > 0) {
+        memcpy(pairs + s->nextra, meta, nmeta * sizeof(*pairs));
+    }
+    size_t bytes;
+    *ret = write_meta(&b->ar, pairs, sort_pairs(pairs, n, scratch), &bytes);
+    if (*ret == NULL) {
+        return spent(err);
+    }
+    b->meta_bytes += bytes;
+    return LP_OK;
+}
+
+static bool
+grow_rows(struct lp_batch *b)
+{
+    size_t cap = b->rows_cap ? b->rows_cap + b->rows_cap / 2 : 16;
+    if (cap > UINT32_MAX || b->ar.reserved + cap * sizeof(*b->rows) > b->ar.budget) {
+        return false;
+    }
+    b->rows = lp_realloc(b->rows, cap * sizeof(*b->rows));
+    b->rows_cap = cap;
+    return true;
+}
+
+lp_rc
+lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
+             const struct lp_pair *meta, size_t nmeta, struct lp_err *err)
+{
+    LP_ASSERT(stream < b->nstreams);
+    struct lp_batch_stream *s = &b->streams[stream];
+    if (line.n > UINT32_MAX / 2 || (b->nrows == b->rows_cap && !grow_rows(b))) {
+        return spent(err);
+    }
+    struct lp_str kept = line;
+    if (!borrow) {
+        char *copy = lp_arena_bytes(&b->ar, line.n);
+        if (copy == NULL) {
+            return spent(err);
+        }
+        if (line.n > 0) {
+            memcpy(copy, line.p, line.n);
+        }
+        kept.p = copy;
+    }
+    const uint8_t *blob;
+    lp_rc rc = row_meta(b, s, meta, nmeta, &blob, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    b->untimed += time_ns == LP_TIME_NONE;
+    int64_t t = time_ns == LP_TIME_NONE ? b->received_ns : time_ns;
+    b->rows[b->nrows++] = (struct lp_row){t, kept.p, blob, (uint32_t)line.n, stream};
+    b->line_bytes += line.n;
+    s->rows++;
+    s->min_ns = LP_MIN(s->min_ns, t);
+    s->max_ns = LP_MAX(s->max_ns, t);
+    return LP_OK;
+}
+
+lp_rc
+lp_batch_quarantine(struct lp_batch *b, struct lp_str source, struct lp_str raw, struct lp_str reason,
+                    struct lp_str place, struct lp_err *err)
+{
+    struct lp_pair label = {LP_STR(LP_QUARANTINE_LABEL), source};
+    struct lp_pair meta[2] = {{LP_STR("place"), place}, {LP_STR("reason"), reason}};
+    uint32_t stream;
+    lp_rc rc = lp_batch_stream(b, &label, 1, NULL, &stream, err);
+    if (rc == LP_OK) {
+        rc = lp_batch_add(b, stream, LP_TIME_NONE, raw, false, meta, LP_ARRAY_LEN(meta), err);
+    }
+    if (rc == LP_OK) {
+        b->quarantined++;
+    }
+    return rc;
+}
+
+struct lp_hash128
+lp_batch_content_hash(const struct lp_batch *b)
+{
+    struct lp_hasher *h = lp_hasher_new();
+    for (size_t i = 0; i < b->nrows; i++) {
+        const struct lp_row *r = &b->rows[i];
+        uint64_t head[4] = {b->streams[r->stream].hash.lo, b->streams[r->stream].hash.hi, (uint64_t)r->time_ns,
+                            r->line_bytes};
+        lp_hasher_add(h, head, sizeof(head));
+        lp_hasher_add(h, r->line, r->line_bytes);
+        if (r->meta != NULL) {
+            lp_hasher_add(h, r->meta, 4 + (size_t)lp_get_u32(r->meta));
+        }
+    }
+    struct lp_hash128 out = lp_hasher_u128(h);
+    lp_hasher_free(h);
+    return out;
+}
+
+size_t
+lp_batch_room(const struct lp_batch *b)
+{
+    return b->ar.reserved + b->rows_cap * sizeof(*b->rows) + b->nstreams * STREAM_OVERHEAD_BYTES +
+           BATCH_OVERHEAD_BYTES;
+}
+
+size_t
+lp_batch_room_bound(size_t input_bytes, size_t records)
+{
+    /* per record: a row (with the growth of its array), a stream of its own at worst, metadata framing */
+    size_t per_record = 3 * sizeof(struct lp_row) + STREAM_OVERHEAD_BYTES + 2 * sizeof(struct lp_batch_stream) + 256;
+    return 3 * input_bytes + records * per_record + LP_ARENA_CHUNK_MAX + BATCH_OVERHEAD_BYTES;
+}
+
+struct lp_meta_iter
+lp_meta_begin(const uint8_t *meta)
+{
+    if (meta == NULL) {
+        return (struct lp_meta_iter){NULL, NULL};
+    }
+    return (struct lp_meta_iter){meta + 4, meta + 4 + lp_get_u32(meta)};
+}
+
+bool
+lp_meta_next(struct lp_meta_iter *it, struct lp_pair *ret)
+{
+    if (it->p >= it->end) {
+        return false;
+    }
+    struct lp_rd rd = {it->p, it->end, false};
+    ret->name = lp_rd_lpstr(&rd);
+    ret->value = lp_rd_lpstr(&rd);
+    it->p = rd.p;
+    return !rd.bad;
+}
+
+lp_rc
+lp_stream_key_parse(struct lp_str key, struct lp_arena *ar, struct lp_stream_key *ret, struct lp_err *err)
+{
+    struct lp_rd rd = lp_rd_of(key);
+    struct lp_stream_key k = {.tenant = lp_rd_lpstr(&rd)};
+    uint64_t n = lp_rd_varint(&rd);
+    if (rd.bad || n > LP_LABELS_MAX) {
+        return lp_corrupt(err, "stream key: bad label count");
+    }
+    k.labels = lp_arena_array(ar, (size_t)n, sizeof(*k.labels));
+    if (k.labels == NULL) {
+        return lp_err_set(err, LP_ERR_LIMIT, "no memory left for a stream's labels");
+    }
+    for (; k.nlabels < n; k.nlabels++) {
+        k.labels[k.nlabels].name = lp_rd_lpstr(&rd);
+        k.labels[k.nlabels].value = lp_rd_lpstr(&rd);
+    }
+    k.inst.uid = lp_rd_lpstr(&rd);
+    k.inst.incarnation = lp_rd_lpstr(&rd);
+    if (rd.bad || lp_rd_left(&rd) != 0) {
+        return lp_corrupt(err, "stream key: cut or trailing bytes");
+    }
+    *ret = k;
+    return LP_OK;
+}
+
+struct lp_str
+lp_stream_key_label(const struct lp_stream_key *k, struct lp_str name)
+{
+    for (size_t i = 0; i < k->nlabels; i++) {
+        if (lp_str_eq(k->labels[i].name, name)) {
+            return k->labels[i].value;
+        }
+    }
+    return LP_STR_NULL;
+}
+
+void
+lp_group_key(const struct lp_stream_key *k, struct lp_buf *out)
+{
+    static const struct lp_str kinds[] = {
+        {"container", 9}, {"app", 3}, {"service_name", 12}, {"job", 3}, {"filename", 8}};
+    struct lp_str kind = LP_STR_NULL, value = LP_STR_NULL;
+    for (size_t i = 0; i < LP_ARRAY_LEN(kinds) && value.n == 0; i++) {
+        kind = kinds[i];
+        value = lp_stream_key_label(k, kind);
+    }
+    if (value.n == 0) {
+        kind = LP_STR_NULL;
+    } else if (lp_str_eqc(kind, "filename")) {
+        size_t slash = lp_str_rfind_byte(value, '/');
+        value = lp_str_sub(value, 0, slash == SIZE_MAX ? 0 : slash);
+    }
+    (void)lp_buf_lpstr(out, k->tenant); /* a failed append is sticky in out: the caller checks once */
+    (void)lp_buf_lpstr(out, lp_stream_key_label(k, LP_STR("namespace")));
+    (void)lp_buf_lpstr(out, kind);
+    (void)lp_buf_lpstr(out, value);
+}

@@ -1,0 +1,151 @@
+/*
+ * recover.c - what start-up does with the names that a crash may have left. Its cost does not grow with what is stored.
+ *
+ * It touches only ids that the catalog has in `reserved` (handed out, but no segment row: the crash came before the
+ * commit) and `removed` (decided, not yet unlinked). A .seg.tmp of a reserved id goes; a .seg moves to lost+found/.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/store_int.h"
+
+static bool
+is_segment(void *arg, const char *name)
+{
+    size_t n = strlen(name);
+    bool *found = arg;
+    *found = *found || (n > 4 && strcmp(name + n - 4, ".seg") == 0);
+    return !*found;
+}
+
+lp_rc
+lp_store_has_segments(struct lp_store *st, bool *ret, struct lp_err *err)
+{
+    *ret = false;
+    lp_rc rc = lp_io_list(st->cfg.io, st->seg_dir, is_segment, ret, err);
+    return rc == LP_ERR_NOT_FOUND ? LP_OK : rc;
+}
+
+static lp_rc
+unlink_if_there(struct lp_store *st, const char *path, struct lp_err *err)
+{
+    lp_rc rc = lp_io_unlink(st->cfg.io, path, err);
+    return rc == LP_ERR_NOT_FOUND ? LP_OK : rc;
+}
+
+/* A whole segment without a row: its records are still in the log and will be stored again. Kept aside, not deleted. */
+static lp_rc
+move_aside(struct lp_store *st, uint64_t id, struct lp_err *err)
+{
+    char from[LP_SEG_PATH_BYTES], to[LP_SEG_PATH_BYTES], folder[LP_SEG_PATH_BYTES];
+    snprintf(folder, sizeof(folder), "%s/lost+found", st->dir);
+    lp_seg_path(st->seg_dir, id, false, from);
+    lp_seg_path(folder, id, false, to);
+    lp_rc rc = lp_io_rename(st->cfg.io, from, to, err);
+    if (rc == LP_ERR_NOT_FOUND) {
+        return LP_OK;
+    }
+    if (rc == LP_OK) {
+        lp_store_say(st, LP_EVENT_WARN, "segment %016llx was written but not committed before the last stop: moved to lost+found, its records come from the log again",
+                     (unsigned long long)id);
+        rc = lp_io_sync_dir(st->cfg.io, folder, err);
+    }
+    return rc;
+}
+
+static lp_rc
+clean_names(struct lp_store *st, struct lp_ids *reserved, struct lp_ids *removed, struct lp_err *err)
+{
+    char path[LP_SEG_PATH_BYTES];
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < reserved->n && rc == LP_OK; i++) {
+        lp_seg_path(st->seg_dir, reserved->v[i], true, path);
+        rc = unlink_if_there(st, path, err);
+        rc = rc == LP_OK ? move_aside(st, reserved->v[i], err) : rc;
+    }
+    for (size_t i = 0; i < removed->n && rc == LP_OK; i++) {
+        lp_seg_path(st->seg_dir, removed->v[i], false, path);
+        rc = unlink_if_there(st, path, err);
+    }
+    if (rc == LP_OK && reserved->n + removed->n > 0) {
+        rc = lp_io_sync_dir(st->cfg.io, st->seg_dir, err);
+    }
+    if (rc == LP_OK && reserved->n + removed->n > 0) {
+        rc = lp_catalog_forget(st->cat, reserved, removed, err);
+    }
+    return rc;
+}
+
+struct totals {
+    struct lp_store_stats *stats;
+    struct lp_cat_segment newest;
+};
+
+static bool
+add_segment(void *arg, const struct lp_cat_segment *s)
+{
+    struct totals *t = arg;
+    t->stats->segments++;
+    t->stats->rows += s->rows;
+    t->stats->bytes += s->bytes;
+    t->stats->file_bytes += s->file_bytes;
+    if (s->generation >= t->newest.generation) {
+        t->newest = *s;
+    }
+    return true;
+}
+
+/* The last transaction is the one that a lying disk can have lost a part of: its segment must be what it says. */
+static lp_rc
+check_newest(struct lp_store *st, const struct lp_cat_segment *row, struct lp_err *err)
+{
+    char path[LP_SEG_PATH_BYTES];
+    struct lp_seg *seg;
+    if (row->id == 0) {
+        return LP_OK;
+    }
+    lp_seg_path(st->seg_dir, row->id, false, path);
+    lp_rc rc = lp_seg_open(st->cfg.io, path, &seg, err);
+    if (rc == LP_ERR_CORRUPT || rc == LP_ERR_UNSUPPORTED) {
+        /* damage inside a stored segment: it is reported, the rest is served */
+        lp_store_say(st, LP_EVENT_ERROR, "the newest segment is damaged: %s", err->text);
+        lp_err_clear(err);
+        return LP_OK;
+    }
+    if (rc != LP_OK) {
+        return lp_err_prefix(err, rc, "the catalog names a segment that cannot be opened; run `logpond verify --rebuild`");
+    }
+    bool same = seg->id == row->id && seg->generation == row->generation && seg->file_bytes == row->file_bytes &&
+                memcmp(seg->uuid.b, lp_catalog_uuid(st->cat)->b, sizeof(seg->uuid.b)) == 0;
+    lp_seg_unref(seg);
+    return same ? LP_OK
+                : lp_corrupt(err, "segment %016llx belongs to another store than the catalog, or to another generation; "
+                                  "run `logpond verify --rebuild`",
+                             (unsigned long long)row->id);
+}
+
+lp_rc
+lp_store_recover(struct lp_store *st, struct lp_err *err)
+{
+    struct lp_ids reserved = {NULL, 0, 0}, removed = {NULL, 0, 0};
+    struct totals t = {.stats = &st->stats};
+    struct lp_cat_counters n;
+    struct lp_cat_txn *txn;
+    lp_rc rc = lp_cat_begin(st->cat, &txn, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    rc = lp_cat_counters(txn, &n, err);
+    rc = rc == LP_OK ? lp_cat_segments(txn, add_segment, &t, err) : rc;
+    rc = rc == LP_OK ? lp_cat_reserved(txn, &reserved, err) : rc;
+    rc = rc == LP_OK ? lp_cat_removed(txn, &removed, err) : rc;
+    lp_cat_end(txn);
+    if (rc == LP_OK) {
+        st->sealed = n.sealed;
+        rc = check_newest(st, &t.newest, err);
+    }
+    rc = rc == LP_OK ? clean_names(st, &reserved, &removed, err) : rc;
+    lp_ids_clear(&reserved);
+    lp_ids_clear(&removed);
+    return rc;
+}

@@ -1,0 +1,546 @@
+/*
+ * seal_plan.c - orders a generation's rows: groups, streams inside groups, times inside streams; cuts them into blocks.
+ *
+ * Arrival order among equal times is the order of batches in the generation and of rows in a batch: the sort is stable.
+ * Nothing is copied but pointers: 16 bytes a row.
+ */
+#include "store/seal_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+struct stream {
+    uint64_t id, group_id;
+    uint32_t gen_index;   /* in the generation */
+    uint32_t group;       /* in foot.groups */
+    uint32_t foot_index;  /* in foot.streams */
+    bool is_new;
+    struct lp_str key;
+    struct lp_hash128 hash;
+    size_t first, rows; /* in order[] */
+};
+
+struct planner {
+    struct lp_seal_plan *plan;
+    const struct lp_gen *g;
+    struct lp_cat_txn *txn;
+    struct lp_cat_counters next;
+    struct stream *streams;
+    size_t nstreams;
+    uint32_t *place; /* generation stream -> streams[], UINT32_MAX without rows */
+    struct lp_block_row *order;
+    size_t nrows;
+    uint32_t *foot_ticket; /* generation ticket -> foot.tickets */
+    size_t runs_cap, blocks_cap;
+};
+
+static lp_rc
+no_memory(struct lp_err *err)
+{
+    return lp_err_set(err, LP_ERR_NOMEM, "no memory to plan a seal");
+}
+
+/* --- identities --- */
+
+static lp_rc
+group_of(struct planner *p, const struct lp_stream_key *key, uint64_t *ret, struct lp_err *err)
+{
+    struct lp_seal_plan *plan = p->plan;
+    struct lp_buf b;
+    lp_buf_init(&b, SIZE_MAX);
+    lp_group_key(key, &b);
+    struct lp_str gk = lp_buf_view(&b);
+    lp_rc rc = lp_cat_find_group(p->txn, gk, ret, err);
+    for (size_t i = 0; i < plan->nnew_groups && rc == LP_ERR_NOT_FOUND; i++) {
+        if (lp_str_eq(plan->new_groups[i].key, gk)) {
+            *ret = plan->new_groups[i].id;
+            rc = LP_OK;
+        }
+    }
+    if (rc == LP_ERR_NOT_FOUND) {
+        size_t n = plan->nnew_groups + 1;
+        plan->new_groups = lp_realloc(plan->new_groups, n * sizeof(*plan->new_groups));
+        struct lp_foot_group *ng = &plan->new_groups[n - 1];
+        *ret = ng->id = p->next.next_group++;
+        rc = lp_arena_str(&plan->ar, gk, &ng->key) ? LP_OK : no_memory(err);
+        plan->nnew_groups += rc == LP_OK;
+    }
+    lp_buf_clear(&b);
+    return rc;
+}
+
+static lp_rc
+identify(struct planner *p, struct stream *s, struct lp_err *err)
+{
+    struct lp_arena ar;
+    struct lp_stream_key key;
+    lp_arena_init(&ar, 1 << 20, 0);
+    lp_rc rc = lp_stream_key_parse(s->key, &ar, &key, err);
+    if (rc == LP_OK) {
+        rc = lp_cat_find_stream(p->txn, &key, s->hash, &s->id, err);
+        s->is_new = rc == LP_ERR_NOT_FOUND;
+        if (s->is_new) {
+            s->id = p->next.next_stream++;
+            rc = LP_OK;
+        }
+    }
+    if (rc == LP_OK) {
+        rc = group_of(p, &key, &s->group_id, err);
+    }
+    lp_arena_clear(&ar);
+    return rc;
+}
+
+static lp_rc
+identify_all(struct planner *p, struct lp_err *err)
+{
+    p->streams = lp_calloc(p->g->nstreams, sizeof(*p->streams));
+    p->place = lp_malloc(p->g->nstreams * sizeof(*p->place));
+    lp_rc rc = LP_OK;
+    for (uint32_t i = 0; i < p->g->nstreams && rc == LP_OK; i++) {
+        const struct lp_gen_stream *gs = lp_gen_stream(p->g, i);
+        struct stream *s = &p->streams[p->nstreams];
+        *s = (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash};
+        rc = identify(p, s, err);
+        p->nstreams += rc == LP_OK;
+    }
+    return rc;
+}
+
+/* --- order --- */
+
+static int
+by_group_and_id(const void *va, const void *vb)
+{
+    const struct stream *a = va, *b = vb;
+    if (a->group_id != b->group_id) {
+        return a->group_id < b->group_id ? -1 : 1;
+    }
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+static void
+count_rows(struct planner *p)
+{
+    for (size_t i = 0; i < p->nstreams; i++) {
+        p->place[p->streams[i].gen_index] = (uint32_t)i;
+    }
+    for (const struct lp_batch *b = p->g->first; b != NULL; b = b->next) {
+        for (size_t i = 0; i < b->nstreams && !b->dropped; i++) {
+            p->streams[p->place[b->gen_streams[i]]].rows += b->streams[i].rows;
+        }
+    }
+    for (size_t i = 0; i < p->nstreams; i++) {
+        p->streams[i].first = p->nrows;
+        p->nrows += p->streams[i].rows;
+        p->streams[i].rows = 0;
+    }
+}
+
+static void
+place_rows(struct planner *p)
+{
+    p->order = lp_malloc(p->nrows * sizeof(*p->order));
+    for (const struct lp_batch *b = p->g->first; b != NULL; b = b->next) {
+        for (size_t i = 0; i < b->nrows && !b->dropped; i++) {
+            const struct lp_row *r = &b->rows[i];
+            struct stream *s = &p->streams[p->place[b->gen_streams[r->stream]]];
+            p->order[s->first + s->rows++] = (struct lp_block_row){r, p->foot_ticket[b->ticket]};
+        }
+    }
+}
+
+static void
+sort_by_time(struct lp_block_row *rows, size_t n, struct lp_block_row *tmp)
+{
+    struct lp_block_row *src = rows, *dst = tmp;
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t lo = 0; lo < n; lo += 2 * width) {
+            size_t i = lo, mid = LP_MIN(lo + width, n), j = mid, hi = LP_MIN(lo + 2 * width, n);
+            for (size_t k = lo; k < hi; k++) {
+                bool left = i < mid && (j >= hi || src[i].row->time_ns <= src[j].row->time_ns);
+                dst[k] = left ? src[i++] : src[j++];
+            }
+        }
+        struct lp_block_row *t = src;
+        src = dst;
+        dst = t;
+    }
+    if (src != rows) {
+        memcpy(rows, src, n * sizeof(*rows));
+    }
+}
+
+static void
+sort_streams_rows(struct planner *p)
+{
+    struct lp_block_row *tmp = NULL;
+    for (size_t i = 0; i < p->nstreams; i++) {
+        struct lp_block_row *rows = p->order + p->streams[i].first;
+        size_t n = p->streams[i].rows, k = 1;
+        while (k < n && rows[k - 1].row->time_ns <= rows[k].row->time_ns) {
+            k++;
+        }
+        if (k < n) { /* most arrive in order: only the others pay */
+            tmp = tmp ? tmp : lp_malloc(p->nrows * sizeof(*tmp));
+            sort_by_time(rows, n, tmp);
+        }
+    }
+    lp_free(tmp);
+}
+
+/* --- footer --- */
+
+static lp_rc
+plan_tickets(struct planner *p, struct lp_err *err)
+{
+    struct lp_footer *f = &p->plan->foot;
+    const struct lp_gen *g = p->g;
+    bool *used = lp_calloc(g->ntickets, sizeof(*used));
+    for (const struct lp_batch *b = g->first; b != NULL; b = b->next) {
+        used[b->ticket] = !b->dropped && b->nrows > 0;
+    }
+    f->tickets = lp_arena_array(&p->plan->ar, g->ntickets, sizeof(*f->tickets));
+    p->foot_ticket = lp_malloc(g->ntickets * sizeof(*p->foot_ticket));
+    for (size_t i = 0; i < g->ntickets && f->tickets != NULL; i++) {
+        const struct lp_gen_ticket *t = &g->tickets[i];
+        if (used[i]) {
+            p->foot_ticket[i] = (uint32_t)f->ntickets;
+            f->tickets[f->ntickets++] =
+                (struct lp_foot_ticket){t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch};
+        }
+    }
+    lp_free(used);
+    return f->tickets != NULL ? LP_OK : no_memory(err);
+}
+
+/* One interval per source over all its tickets, those without rows included. */
+static lp_rc
+plan_positions(struct planner *p, struct lp_err *err)
+{
+    struct lp_footer *f = &p->plan->foot;
+    const struct lp_gen *g = p->g;
+    f->positions = NULL;
+    for (size_t i = 0; i < g->ntickets; i++) {
+        const struct lp_gen_ticket *t = &g->tickets[i];
+        size_t k = 0;
+        while (k < f->npositions && (f->positions[k].log != t->source->log || f->positions[k].partition != t->source->partition)) {
+            k++;
+        }
+        if (t->dropped) {
+            continue;
+        }
+        if (k == f->npositions) {
+            size_t cap = f->npositions;
+            f->positions = lp_arena_grow(&p->plan->ar, f->positions, &cap, k + 1, sizeof(*f->positions));
+            if (f->positions == NULL) {
+                return no_memory(err);
+            }
+            f->positions[f->npositions++] =
+                (struct lp_foot_ticket){t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch};
+        }
+        f->positions[k].first = LP_MIN(f->positions[k].first, t->first);
+        f->positions[k].next = LP_MAX(f->positions[k].next, t->next);
+        f->positions[k].epoch = LP_MAX(f->positions[k].epoch, t->epoch);
+    }
+    return LP_OK;
+}
+
+/* The identities of the batches that are stored with this generation. */
+static lp_rc
+plan_ids(struct planner *p, struct lp_err *err)
+{
+    struct lp_batch_id *ids = lp_arena_array(&p->plan->ar, p->g->nbatches, sizeof(*ids));
+    size_t n = 0;
+    for (const struct lp_batch *b = p->g->first; b != NULL && ids != NULL; b = b->next) {
+        if (b->has_identity && !b->dropped) {
+            ids[n++] = (struct lp_batch_id){b->received_ns, b->identity};
+        }
+    }
+    p->plan->foot.ids = ids;
+    p->plan->foot.nids = n;
+    return ids != NULL ? LP_OK : no_memory(err);
+}
+
+static int
+foot_stream_cmp(const void *va, const void *vb)
+{
+    const struct stream *a = *(const struct stream *const *)va, *b = *(const struct stream *const *)vb;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+/* Footer streams by id; and, of new ones, the catalog's rows. Streams without rows (dropped) are left out of both. */
+static lp_rc
+plan_streams(struct planner *p, struct lp_err *err)
+{
+    struct lp_seal_plan *plan = p->plan;
+    struct lp_footer *f = &plan->foot;
+    f->streams = lp_arena_array(&plan->ar, p->nstreams, sizeof(*f->streams));
+    plan->new_streams = lp_arena_array(&plan->ar, p->nstreams, sizeof(*plan->new_streams));
+    f->groups = lp_arena_array(&plan->ar, p->nstreams, sizeof(*f->groups));
+    struct stream **byid = lp_arena_array(&plan->ar, p->nstreams, sizeof(struct stream *));
+    if (f->streams == NULL || plan->new_streams == NULL || f->groups == NULL || byid == NULL) {
+        return no_memory(err);
+    }
+    for (size_t i = 0; i < p->nstreams; i++) {
+        struct stream *s = byid[i] = &p->streams[i];
+        if (f->ngroups == 0 || f->groups[f->ngroups - 1].id != s->group_id) {
+            f->groups[f->ngroups++] = (struct lp_foot_group){.id = s->group_id};
+        }
+        s->group = (uint32_t)f->ngroups - 1;
+    }
+    qsort(byid, p->nstreams, sizeof(struct stream *), foot_stream_cmp);
+    for (size_t i = 0; i < p->nstreams; i++) {
+        struct stream *s = byid[i];
+        if (s->is_new) {
+            plan->new_streams[plan->nnew_streams++] = (struct lp_cat_new_stream){s->id, s->group_id, s->hash, s->key};
+        }
+        s->foot_index = (uint32_t)f->nstreams;
+        f->streams[f->nstreams++] = (struct lp_foot_stream){
+            .id = s->id, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN, .group = s->group, .key = s->key};
+    }
+    return LP_OK;
+}
+
+static lp_rc
+plan_group_keys(struct planner *p, struct lp_err *err)
+{
+    struct lp_footer *f = &p->plan->foot;
+    struct lp_buf b;
+    struct lp_arena ar;
+    lp_buf_init(&b, SIZE_MAX);
+    lp_arena_init(&ar, 16 << 20, 0);
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < p->nstreams && rc == LP_OK; i++) {
+        struct lp_foot_group *fg = &f->groups[p->streams[i].group];
+        if (fg->key.p != NULL) {
+            continue;
+        }
+        struct lp_stream_key key;
+        lp_buf_reset(&b);
+        lp_arena_clear(&ar);
+        rc = lp_stream_key_parse(p->streams[i].key, &ar, &key, err);
+        if (rc == LP_OK) {
+            lp_group_key(&key, &b);
+            rc = lp_arena_str(&p->plan->ar, lp_buf_view(&b), &fg->key) ? LP_OK : no_memory(err);
+        }
+    }
+    lp_buf_clear(&b);
+    lp_arena_clear(&ar);
+    return rc;
+}
+
+/* --- blocks --- */
+
+static uint64_t
+row_bytes(const struct lp_row *r)
+{
+    return r->line_bytes + (r->meta != NULL ? lp_get_u32(r->meta) : 0);
+}
+
+struct cutter {
+    struct lp_block_src *blk; /* the open block, NULL if none */
+    uint64_t bytes;
+};
+
+static bool
+open_block(struct planner *p, struct cutter *c, uint32_t group, const struct lp_block_row *rows)
+{
+    struct lp_footer *f = &p->plan->foot;
+    if (f->nblocks == p->blocks_cap) {
+        p->blocks_cap = p->blocks_cap ? p->blocks_cap * 2 : 64;
+        f->blocks = lp_realloc(f->blocks, p->blocks_cap * sizeof(*f->blocks));
+        p->plan->blocks = lp_realloc(p->plan->blocks, p->blocks_cap * sizeof(*p->plan->blocks));
+    }
+    c->blk = &p->plan->blocks[f->nblocks];
+    c->bytes = 0;
+    *c->blk = (struct lp_block_src){.number = (uint32_t)f->nblocks, .group = group, .rows = rows};
+    f->blocks[f->nblocks++] = (struct lp_foot_block){.group = group, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
+    return f->nblocks <= UINT32_MAX;
+}
+
+/* Takes rows[0..n) of one stream into the open block as one run. */
+static void
+add_run(struct planner *p, struct cutter *c, struct stream *s, const struct lp_block_row *rows, uint32_t n)
+{
+    struct lp_footer *f = &p->plan->foot;
+    if (f->nruns == p->runs_cap) {
+        p->runs_cap = p->runs_cap ? p->runs_cap * 2 : 256;
+        f->runs = lp_realloc(f->runs, p->runs_cap * sizeof(*f->runs));
+    }
+    f->runs[f->nruns++] = (struct lp_foot_run){.block = c->blk->number,
+                                               .first = c->blk->nrows,
+                                               .rows = n,
+                                               .min_ns = rows[0].row->time_ns,
+                                               .max_ns = rows[n - 1].row->time_ns};
+    struct lp_foot_stream *fs = &f->streams[s->foot_index];
+    struct lp_foot_block *fb = &f->blocks[c->blk->number];
+    fs->rows += n;
+    fs->runs++;
+    fs->min_ns = LP_MIN(fs->min_ns, rows[0].row->time_ns);
+    fs->max_ns = LP_MAX(fs->max_ns, rows[n - 1].row->time_ns);
+    fb->rows += n;
+    fb->runs++;
+    fb->min_ns = LP_MIN(fb->min_ns, rows[0].row->time_ns);
+    fb->max_ns = LP_MAX(fb->max_ns, rows[n - 1].row->time_ns);
+    c->blk->nrows += n;
+    c->blk->nruns++;
+}
+
+/* Cuts one stream's rows into runs of the open block and of as many more as it takes. */
+static void
+cut_stream(struct planner *p, struct cutter *c, struct stream *s)
+{
+    const struct lp_block_row *rows = p->order + s->first;
+    for (size_t i = 0; i < s->rows;) {
+        if (c->blk == NULL || c->blk->group != s->group || c->blk->nrows == LP_BLOCK_ROWS_MAX ||
+            c->bytes + row_bytes(rows[i].row) > LP_BLOCK_BYTES_MAX) {
+            open_block(p, c, s->group, rows + i);
+        }
+        uint32_t n = 0;
+        while (i + n < s->rows && c->blk->nrows + n < LP_BLOCK_ROWS_MAX) {
+            uint64_t bytes = row_bytes(rows[i + n].row);
+            if (c->blk->nrows + n > 0 && c->bytes + bytes > LP_BLOCK_BYTES_MAX) {
+                break;
+            }
+            c->bytes += bytes;
+            p->plan->line_bytes += rows[i + n].row->line_bytes;
+            p->plan->foot.blocks[c->blk->number].line_bytes += rows[i + n].row->line_bytes;
+            n++;
+        }
+        add_run(p, c, s, rows + i, n);
+        i += n;
+    }
+}
+
+/* Runs were made in block order, so each stream's are together, by rising time; STRM and RUNS go by stream id. */
+static lp_rc
+order_runs(struct planner *p, struct lp_err *err)
+{
+    struct lp_footer *f = &p->plan->foot;
+    struct lp_foot_run *sorted = lp_arena_array(&p->plan->ar, f->nruns, sizeof(*sorted));
+    struct lp_block_run *block_runs = lp_arena_array(&p->plan->ar, f->nruns, sizeof(*block_runs));
+    if (sorted == NULL || block_runs == NULL) {
+        return no_memory(err);
+    }
+    uint32_t at = 0;
+    for (size_t i = 0; i < f->nstreams; i++) {
+        f->streams[i].first_run = at;
+        at += f->streams[i].runs;
+    }
+    size_t made = 0;
+    for (size_t i = 0; i < p->nstreams; i++) { /* in the order they were made */
+        const struct stream *s = &p->streams[i];
+        const struct lp_foot_stream *fs = &f->streams[s->foot_index];
+        for (uint32_t k = 0; k < fs->runs; k++, made++) {
+            const struct lp_foot_run *r = &f->runs[made];
+            sorted[fs->first_run + k] = *r;
+            block_runs[made] = (struct lp_block_run){s->foot_index, r->first, r->rows, r->min_ns, r->max_ns};
+            struct lp_block_src *blk = &p->plan->blocks[r->block];
+            blk->runs = blk->runs ? blk->runs : &block_runs[made];
+        }
+    }
+    LP_ASSERT(made == f->nruns);
+    lp_free(f->runs);
+    f->runs = sorted;
+    p->runs_cap = 0;
+    return LP_OK;
+}
+
+static lp_rc
+plan_entries(struct planner *p, struct lp_err *err)
+{
+    struct lp_seal_plan *plan = p->plan;
+    plan->entries = lp_arena_array(&plan->ar, plan->foot.ngroups, sizeof(*plan->entries));
+    if (plan->entries == NULL) {
+        return no_memory(err);
+    }
+    plan->min_ns = LP_TIME_MAX;
+    plan->max_ns = LP_TIME_MIN;
+    for (size_t i = 0; i < plan->foot.nblocks; i++) {
+        const struct lp_foot_block *b = &plan->foot.blocks[i];
+        uint64_t group = plan->foot.groups[b->group].id;
+        struct lp_cat_entry *e = plan->nentries > 0 ? &plan->entries[plan->nentries - 1] : NULL;
+        if (e == NULL || e->group != group) { /* blocks of a group follow each other */
+            e = &plan->entries[plan->nentries++];
+            *e = (struct lp_cat_entry){.group = group, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
+        }
+        e->rows += b->rows;
+        e->bytes += b->line_bytes;
+        e->min_ns = LP_MIN(e->min_ns, b->min_ns);
+        e->max_ns = LP_MAX(e->max_ns, b->max_ns);
+        plan->min_ns = LP_MIN(plan->min_ns, b->min_ns);
+        plan->max_ns = LP_MAX(plan->max_ns, b->max_ns);
+    }
+    return LP_OK;
+}
+
+static lp_rc
+plan_all(struct planner *p, struct lp_err *err)
+{
+    lp_rc rc = lp_cat_counters(p->txn, &p->next, err);
+    rc = rc == LP_OK ? identify_all(p, err) : rc;
+    rc = rc == LP_OK ? plan_tickets(p, err) : rc;
+    rc = rc == LP_OK ? plan_positions(p, err) : rc;
+    rc = rc == LP_OK ? plan_ids(p, err) : rc;
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (p->nstreams > 1) {
+        qsort(p->streams, p->nstreams, sizeof(*p->streams), by_group_and_id);
+    }
+    count_rows(p);
+    place_rows(p);
+    sort_streams_rows(p);
+    rc = plan_streams(p, err);
+    rc = rc == LP_OK ? plan_group_keys(p, err) : rc;
+    struct cutter c = {NULL, 0};
+    for (size_t i = 0; i < p->nstreams && rc == LP_OK; i++) {
+        cut_stream(p, &c, &p->streams[i]);
+    }
+    rc = rc == LP_OK ? order_runs(p, err) : rc;
+    return rc == LP_OK ? plan_entries(p, err) : rc;
+}
+
+lp_rc
+lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_plan **ret, struct lp_err *err)
+{
+    struct lp_seal_plan *plan = lp_calloc(1, sizeof(*plan));
+    lp_arena_init(&plan->ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);
+    struct planner p = {.plan = plan, .g = g};
+    lp_rc rc = lp_cat_begin(cat, &p.txn, err);
+    if (rc == LP_OK) {
+        rc = plan_all(&p, err);
+        lp_cat_end(p.txn);
+    }
+    plan->foot.generation = g->id;
+    plan->foot.rows = p.nrows;
+    plan->rows = p.order;
+    lp_free(p.streams);
+    lp_free(p.place);
+    lp_free(p.foot_ticket);
+    if (rc != LP_OK) {
+        if (p.runs_cap > 0) {
+            lp_free(plan->foot.runs);
+        }
+        lp_seal_plan_free(plan);
+        return rc;
+    }
+    *ret = plan;
+    return LP_OK;
+}
+
+void
+lp_seal_plan_free(struct lp_seal_plan *p)
+{
+    if (p != NULL) {
+        lp_free(p->rows);
+        lp_free(p->foot.blocks);
+        lp_free(p->blocks);
+        lp_free(p->new_groups);
+        lp_arena_clear(&p->ar);
+        lp_free(p);
+    }
+}

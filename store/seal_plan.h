@@ -1,0 +1,30 @@
+/*
+ * seal_plan.h - from a generation to the blocks, runs and footer of its segment: everything but the bytes.
+ */
+#ifndef LP_STORE_SEAL_PLAN_H
+#define LP_STORE_SEAL_PLAN_H
+
+#include "store/block.h"
+#include "store/catalog.h"
+#include "store/head.h"
+
+struct lp_seal_plan {
+    struct lp_arena ar; /* owns all below */
+    struct lp_footer foot; /* blocks' off and bytes are filled while writing */
+    struct lp_block_src *blocks; /* foot.nblocks of them */
+    struct lp_block_row *rows;   /* all rows in their final order */
+    struct lp_cat_new_stream *new_streams;
+    size_t nnew_streams;
+    struct lp_foot_group *new_groups;
+    size_t nnew_groups;
+    struct lp_cat_entry *entries;
+    size_t nentries;
+    int64_t min_ns, max_ns;
+    uint64_t line_bytes;
+};
+
+/* Reads ids of known streams and groups from the catalog; borrows lines and keys from the generation. */
+lp_rc lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_plan **ret, struct lp_err *err) LP_MUST_USE;
+void lp_seal_plan_free(struct lp_seal_plan *p);
+
+#endif

@@ -1,0 +1,473 @@
+/*
+ * seg_reader.c - opening segments and reading their sections, believing nothing that is not under a checked CRC.
+ *
+ * Even under a good CRC every count, offset and index is bounded before use: a file may have been made up.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "store/segment.h"
+
+#define SECTIONS_MAX 64
+
+struct section {
+    char id[4];
+    uint32_t codec, raw_bytes, crc;
+    uint64_t off, bytes;
+};
+
+static lp_rc
+seg_corrupt(const struct lp_seg *s, const char *what, struct lp_err *err)
+{
+    return lp_corrupt(err, "segment %s: %s", s->path, what);
+}
+
+static lp_rc
+read_header(struct lp_seg *s, struct lp_err *err)
+{
+    char h[LP_SEG_HEADER_BYTES];
+    lp_rc rc = lp_io_pread(s->io, s->fd, h, sizeof(h), 0, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (memcmp(h, LP_SEG_MAGIC, 8) != 0 ||
+        lp_crc32c(lp_crc32c(0, h, 20), h + 24, sizeof(h) - 24) != lp_get_u32(h + 20)) {
+        return seg_corrupt(s, "header checksum differs", err);
+    }
+    if (lp_get_u16(h + 8) > LP_SEG_VERSION || (lp_get_u32(h + 16) & ~LP_SEG_INCOMPAT_KNOWN) != 0) {
+        return lp_err_set(err, LP_ERR_UNSUPPORTED, "segment %s is of a later version of Logpond", s->path);
+    }
+    memcpy(s->uuid.b, h + 24, sizeof(s->uuid.b));
+    s->id = lp_get_u64(h + 40);
+    return LP_OK;
+}
+
+static lp_rc
+read_trailer(struct lp_seg *s, uint64_t *ret_off, uint32_t *ret_bytes, uint32_t *ret_crc, struct lp_err *err)
+{
+    char t[LP_SEG_TRAILER_BYTES];
+    if (s->file_bytes < LP_SEG_HEADER_BYTES + sizeof(t)) {
+        return seg_corrupt(s, "too short to be a segment", err);
+    }
+    lp_rc rc = lp_io_pread(s->io, s->fd, t, sizeof(t), s->file_bytes - sizeof(t), err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (memcmp(t, LP_SEG_END_MAGIC, 8) != 0 ||
+        lp_crc32c(lp_crc32c(0, t + 16, sizeof(t) - 16), t + 8, 4) != lp_get_u32(t + 12)) {
+        return seg_corrupt(s, "trailer checksum differs", err);
+    }
+    *ret_off = lp_get_u64(t + 24);
+    *ret_bytes = lp_get_u32(t + 32);
+    *ret_crc = lp_get_u32(t + 36);
+    s->rows = lp_get_u64(t + 40);
+    s->generation = lp_get_u64(t + 56);
+    if (lp_get_u64(t + 16) != s->id || lp_get_u64(t + 48) != s->file_bytes || *ret_off < LP_SEG_HEADER_BYTES ||
+        *ret_off > s->file_bytes - sizeof(t) || *ret_bytes != s->file_bytes - sizeof(t) - *ret_off) {
+        return seg_corrupt(s, "trailer does not fit the file", err);
+    }
+    return LP_OK;
+}
+
+static lp_rc
+parse_directory(struct lp_seg *s, struct lp_str bytes, uint64_t dir_off, struct lp_err *err)
+{
+    struct lp_rd rd = lp_rd_of(bytes);
+    s->nsections = lp_rd_u32(&rd);
+    if (rd.bad || s->nsections > SECTIONS_MAX || lp_rd_left(&rd) != (size_t)s->nsections * LP_SEG_DIR_ROW_BYTES) {
+        s->nsections = 0;
+        return seg_corrupt(s, "footer directory has a wrong size", err);
+    }
+    s->sections = lp_calloc(s->nsections, sizeof(*s->sections));
+    for (uint32_t i = 0; i < s->nsections; i++) {
+        struct section *sec = &s->sections[i];
+        memcpy(sec->id, lp_rd_bytes(&rd, 4).p, 4);
+        sec->codec = lp_rd_u32(&rd);
+        sec->off = lp_rd_u64(&rd);
+        sec->bytes = lp_rd_u64(&rd);
+        sec->raw_bytes = lp_rd_u32(&rd);
+        sec->crc = lp_rd_u32(&rd);
+        if (sec->off < LP_SEG_HEADER_BYTES || sec->off > dir_off || sec->bytes > dir_off - sec->off ||
+            sec->raw_bytes > LP_SECTION_BYTES_MAX || sec->codec > 255) {
+            return seg_corrupt(s, "footer section out of range", err);
+        }
+    }
+    return LP_OK;
+}
+
+static lp_rc
+read_directory(struct lp_seg *s, struct lp_err *err)
+{
+    uint64_t off = 0;
+    uint32_t bytes = 0, crc = 0;
+    lp_rc rc = read_trailer(s, &off, &bytes, &crc, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (bytes > 4 + SECTIONS_MAX * LP_SEG_DIR_ROW_BYTES) {
+        return seg_corrupt(s, "footer directory is too large", err);
+    }
+    char dir[4 + SECTIONS_MAX * LP_SEG_DIR_ROW_BYTES];
+    rc = lp_io_pread(s->io, s->fd, dir, bytes, off, err);
+    if (rc == LP_OK && lp_crc32c(0, dir, bytes) != crc) {
+        rc = seg_corrupt(s, "footer directory checksum differs", err);
+    }
+    return rc == LP_OK ? parse_directory(s, lp_str_of(dir, bytes), off, err) : rc;
+}
+
+/* Reads a section decoded into fresh memory (owned by the caller). */
+static lp_rc
+load_section(const struct lp_seg *s, const char id[4], char **ret, size_t *ret_n, struct lp_err *err)
+{
+    const struct section *sec = NULL;
+    for (uint32_t i = 0; i < s->nsections && sec == NULL; i++) {
+        sec = memcmp(s->sections[i].id, id, 4) == 0 ? &s->sections[i] : NULL;
+    }
+    if (sec == NULL) {
+        return seg_corrupt(s, "a footer section is missing", err);
+    }
+    char *stored = lp_malloc(sec->bytes), *raw = NULL;
+    struct lp_codec *codec = lp_codec_new();
+    lp_rc rc = lp_io_pread(s->io, s->fd, stored, sec->bytes, sec->off, err);
+    if (rc == LP_OK && lp_crc32c(0, stored, sec->bytes) != sec->crc) {
+        rc = lp_corrupt(err, "segment %s: checksum of footer section %.4s differs", s->path, id);
+    }
+    if (rc == LP_OK) {
+        raw = lp_malloc(sec->raw_bytes);
+        rc = lp_codec_decode(codec, (uint8_t)sec->codec, lp_str_of(stored, sec->bytes), raw, sec->raw_bytes, err);
+    }
+    lp_codec_free(codec);
+    lp_free(stored);
+    if (rc != LP_OK) {
+        lp_free(raw);
+        return rc;
+    }
+    *ret = raw;
+    *ret_n = sec->raw_bytes;
+    return LP_OK;
+}
+
+static lp_rc
+read_blocks(struct lp_seg *s, struct lp_err *err)
+{
+    char *raw;
+    size_t n;
+    lp_rc rc = load_section(s, "BLKS", &raw, &n, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
+    s->nblocks = n / LP_BLKS_ROW_BYTES;
+    s->blocks = lp_calloc(s->nblocks, sizeof(*s->blocks));
+    bool bad = n % LP_BLKS_ROW_BYTES != 0;
+    for (size_t i = 0; i < s->nblocks; i++) {
+        struct lp_foot_block *b = &s->blocks[i];
+        b->off = lp_rd_u64(&rd);
+        b->bytes = lp_rd_u64(&rd);
+        b->line_bytes = lp_rd_u64(&rd);
+        b->group = lp_rd_u32(&rd);
+        b->rows = lp_rd_u32(&rd);
+        b->min_ns = (int64_t)lp_rd_u64(&rd);
+        b->max_ns = (int64_t)lp_rd_u64(&rd);
+        b->runs = lp_rd_u32(&rd);
+        (void)lp_rd_u32(&rd);
+        bad = bad || b->off < LP_SEG_HEADER_BYTES || b->off > s->file_bytes || b->bytes > s->file_bytes - b->off ||
+              b->rows < 1 || b->rows > LP_BLOCK_ROWS_MAX;
+    }
+    lp_free(raw);
+    return bad ? seg_corrupt(s, "block list out of range", err) : LP_OK;
+}
+
+static lp_rc
+read_runs(struct lp_seg *s, struct lp_err *err)
+{
+    char *raw;
+    size_t n;
+    lp_rc rc = load_section(s, "RUNS", &raw, &n, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
+    s->nruns = n / LP_RUNS_ROW_BYTES;
+    s->runs = lp_calloc(s->nruns, sizeof(*s->runs));
+    bool bad = n % LP_RUNS_ROW_BYTES != 0;
+    for (size_t i = 0; i < s->nruns; i++) {
+        struct lp_foot_run *r = &s->runs[i];
+        r->block = lp_rd_u32(&rd);
+        r->first = lp_rd_u32(&rd);
+        r->rows = lp_rd_u32(&rd);
+        r->min_ns = (int64_t)lp_rd_u64(&rd);
+        r->max_ns = (int64_t)lp_rd_u64(&rd);
+        bad = bad || r->block >= s->nblocks || r->rows < 1 || r->first >= s->blocks[r->block].rows ||
+              r->rows > s->blocks[r->block].rows - r->first;
+    }
+    lp_free(raw);
+    return bad ? seg_corrupt(s, "run list out of range", err) : LP_OK;
+}
+
+static lp_rc
+read_streams(struct lp_seg *s, struct lp_err *err)
+{
+    char *raw;
+    size_t n;
+    lp_rc rc = load_section(s, "STRM", &raw, &n, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
+    uint64_t count = lp_rd_varint(&rd);
+    bool bad = rd.bad || count > lp_rd_left(&rd) / LP_STRM_ROW_BYTES || lp_rd_left(&rd) != count * LP_STRM_ROW_BYTES;
+    s->nstreams = bad ? 0 : (size_t)count;
+    s->streams = lp_calloc(s->nstreams, sizeof(*s->streams));
+    for (size_t i = 0; i < s->nstreams; i++) {
+        struct lp_foot_stream *st = &s->streams[i];
+        st->id = lp_rd_u64(&rd);
+        st->min_ns = (int64_t)lp_rd_u64(&rd);
+        st->max_ns = (int64_t)lp_rd_u64(&rd);
+        st->rows = lp_rd_u32(&rd);
+        st->first_run = lp_rd_u32(&rd);
+        st->runs = lp_rd_u32(&rd);
+        st->group = lp_rd_u32(&rd);
+        bad = bad || (i > 0 && st[-1].id >= st->id) || st->first_run > s->nruns ||
+              st->runs > s->nruns - st->first_run;
+    }
+    lp_free(raw);
+    return bad ? seg_corrupt(s, "stream table out of range", err) : LP_OK;
+}
+
+lp_rc
+lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struct lp_err *err)
+{
+    struct lp_seg *s = lp_calloc(1, sizeof(*s));
+    s->refs = 1;
+    s->io = io;
+    s->fd = -1;
+    s->path = lp_strdup(path);
+    lp_rc rc = lp_io_open(io, path, LP_IO_READ, &s->fd, err);
+    if (rc == LP_OK) {
+        rc = lp_io_size(io, s->fd, &s->file_bytes, err);
+    }
+    if (rc == LP_OK && s->file_bytes < LP_SEG_HEADER_BYTES + LP_SEG_TRAILER_BYTES) {
+        rc = seg_corrupt(s, "too short to be a segment", err);
+    }
+    lp_rc (*const steps[])(struct lp_seg *, struct lp_err *) = {read_header, read_directory, read_blocks, read_runs,
+                                                               read_streams};
+    for (size_t i = 0; i < LP_ARRAY_LEN(steps) && rc == LP_OK; i++) {
+        rc = steps[i](s, err);
+    }
+    if (rc != LP_OK) {
+        lp_seg_unref(s);
+        return rc;
+    }
+    s->memory = sizeof(*s) + s->nblocks * sizeof(*s->blocks) + s->nruns * sizeof(*s->runs) +
+                s->nstreams * sizeof(*s->streams);
+    *ret = s;
+    return LP_OK;
+}
+
+struct lp_seg *
+lp_seg_ref(struct lp_seg *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void
+lp_seg_unref(struct lp_seg *s)
+{
+    if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    lp_io_close(s->io, s->fd);
+    lp_free(s->sections);
+    lp_free(s->streams);
+    lp_free(s->runs);
+    lp_free(s->blocks);
+    lp_free(s->path);
+    lp_free(s);
+}
+
+const struct lp_foot_stream *
+lp_seg_stream(const struct lp_seg *s, uint64_t id)
+{
+    size_t lo = 0, hi = s->nstreams;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (s->streams[mid].id < id) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo < s->nstreams && s->streams[lo].id == id ? &s->streams[lo] : NULL;
+}
+
+struct seg_block_ctx {
+    struct lp_seg *seg;
+    uint64_t off, bytes;
+};
+
+static lp_rc
+read_seg(void *ctx, void *dst, size_t n, uint64_t off, struct lp_err *err)
+{
+    const struct seg_block_ctx *c = ctx;
+    if (off > c->bytes || n > c->bytes - off) {
+        return lp_corrupt(err, "segment %s: block reaches past its end", c->seg->path);
+    }
+    return lp_io_pread(c->seg->io, c->seg->fd, dst, n, c->off + off, err);
+}
+
+lp_rc
+lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_err *err)
+{
+    LP_ASSERT(block < s->nblocks);
+    const struct lp_foot_block *fb = &s->blocks[block];
+    struct seg_block_ctx *ctx = lp_malloc(sizeof(*ctx));
+    *ctx = (struct seg_block_ctx){s, fb->off, fb->bytes};
+    struct lp_block_io io = {read_seg, ctx, fb->bytes, lp_free};
+    struct lp_block *b;
+    lp_rc rc = lp_block_open(&io, &b, err);
+    if (rc != LP_OK) {
+        return lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->id);
+    }
+    const struct lp_block_head *h = lp_block_head(b);
+    if (h->number != block || h->rows != fb->rows || h->min_ns != fb->min_ns || h->max_ns != fb->max_ns) {
+        lp_block_free(b);
+        return lp_corrupt(err, "segment %016llx: block %u is not what the footer says", (unsigned long long)s->id,
+                          block);
+    }
+    *ret = b;
+    return LP_OK;
+}
+
+/* --- sections on request --- */
+
+/* Copies a loaded section into the arena, so that slices can point into it. */
+static lp_rc
+section_in(struct lp_seg *s, const char id[4], struct lp_arena *ar, struct lp_rd *ret, struct lp_err *err)
+{
+    char *raw;
+    size_t n;
+    lp_rc rc = load_section(s, id, &raw, &n, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_str kept;
+    bool ok = lp_arena_str(ar, lp_str_of(raw, n), &kept);
+    lp_free(raw);
+    if (!ok) {
+        return lp_err_set(err, LP_ERR_LIMIT, "no memory left for a footer section of %zu bytes", n);
+    }
+    *ret = lp_rd_of(kept);
+    return LP_OK;
+}
+
+/* A count that the bytes left can hold at `least` bytes each, and an array for it. */
+static void *
+counted(struct lp_rd *rd, struct lp_arena *ar, size_t least, size_t size, size_t *ret_n)
+{
+    uint64_t n = lp_rd_varint(rd);
+    if (rd->bad || n > lp_rd_left(rd) / least) {
+        rd->bad = true;
+        return NULL;
+    }
+    *ret_n = (size_t)n;
+    return lp_arena_array(ar, (size_t)n, size);
+}
+
+lp_rc
+lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct lp_err *err)
+{
+    struct lp_rd rd;
+    lp_rc rc = section_in(s, "SKEY", ar, &rd, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_str *keys = lp_arena_array(ar, s->nstreams, sizeof(*keys));
+    for (size_t i = 0; i < s->nstreams && keys != NULL; i++) {
+        keys[i] = lp_rd_lpstr(&rd);
+    }
+    if (keys == NULL || rd.bad || lp_rd_left(&rd) != 0) {
+        return seg_corrupt(s, "stream keys do not match the stream table", err);
+    }
+    *ret = keys;
+    return LP_OK;
+}
+
+lp_rc
+lp_seg_tickets(struct lp_seg *s, bool positions, struct lp_arena *ar, struct lp_foot_ticket **ret, size_t *ret_n,
+               struct lp_err *err)
+{
+    struct lp_rd rd;
+    size_t n = 0;
+    lp_rc rc = section_in(s, positions ? "POSN" : "TICK", ar, &rd, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_foot_ticket *t = counted(&rd, ar, 5, sizeof(*t), &n);
+    for (size_t i = 0; i < n && t != NULL && !rd.bad; i++) {
+        t[i].generation = positions ? s->generation : lp_rd_varint(&rd);
+        struct lp_str log = lp_rd_lpstr(&rd), kept = LP_STR("");
+        rd.bad = rd.bad || log.n > 1024 || !lp_arena_str(ar, log, &kept); /* the copy ends in a NUL */
+        t[i].log = kept.p;
+        uint64_t partition = lp_rd_varint(&rd);
+        rd.bad = rd.bad || partition > UINT32_MAX;
+        t[i].partition = (uint32_t)partition;
+        t[i].first = lp_rd_varint(&rd);
+        t[i].next = lp_rd_varint(&rd);
+        t[i].epoch = lp_rd_varint(&rd);
+    }
+    if (t == NULL || rd.bad || lp_rd_left(&rd) != 0) {
+        return seg_corrupt(s, "ticket list is malformed", err);
+    }
+    *ret = t;
+    *ret_n = n;
+    return LP_OK;
+}
+
+lp_rc
+lp_seg_groups(struct lp_seg *s, struct lp_arena *ar, struct lp_foot_group **ret, size_t *ret_n, struct lp_err *err)
+{
+    struct lp_rd rd;
+    size_t n = 0;
+    lp_rc rc = section_in(s, "GRPS", ar, &rd, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_foot_group *g = counted(&rd, ar, 9, sizeof(*g), &n);
+    for (size_t i = 0; i < n && g != NULL; i++) {
+        g[i].id = lp_rd_u64(&rd);
+        g[i].key = lp_rd_lpstr(&rd);
+    }
+    if (g == NULL || rd.bad || lp_rd_left(&rd) != 0) {
+        return seg_corrupt(s, "group list is malformed", err);
+    }
+    *ret = g;
+    *ret_n = n;
+    return LP_OK;
+}
+
+lp_rc
+lp_seg_ids(struct lp_seg *s, struct lp_arena *ar, struct lp_batch_id **ret, size_t *ret_n, struct lp_err *err)
+{
+    struct lp_rd rd;
+    size_t n = 0;
+    lp_rc rc = section_in(s, "BIDS", ar, &rd, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_batch_id *ids = counted(&rd, ar, 24, sizeof(*ids), &n);
+    for (size_t i = 0; i < n && ids != NULL; i++) {
+        ids[i].received_ns = (int64_t)lp_rd_u64(&rd);
+        ids[i].identity.lo = lp_rd_u64(&rd);
+        ids[i].identity.hi = lp_rd_u64(&rd);
+    }
+    if (ids == NULL || rd.bad || lp_rd_left(&rd) != 0) {
+        return seg_corrupt(s, "batch id list is malformed", err);
+    }
+    *ret = ids;
+    *ret_n = n;
+    return LP_OK;
+}

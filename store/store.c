@@ -1,0 +1,273 @@
+/*
+ * store.c - the store object: opening, closing, segment handles, figures. See store.h; recovery is recover.c, the seal seal.c.
+ *
+ * Handles of segments are kept in a table by id modulo its size; a query's reference outlives the table's. The lock
+ * st->mu is never held during I/O on segments.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/metrics.h"
+#include "store/store_int.h"
+
+void
+lp_store_say(const struct lp_store *st, enum lp_store_event level, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    if (st->cfg.on_event == NULL) {
+        return;
+    }
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    st->cfg.on_event(st->cfg.ctx, level, text);
+}
+
+static void
+fatal_default(void *ctx, const struct lp_err *err)
+{
+    (void)ctx;
+    fprintf(stderr, "logpond: the catalog cannot be trusted any more: %s\n", err->text);
+    abort();
+}
+
+static lp_rc
+make_folder(struct lp_store *st, const char *name, struct lp_err *err)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/%s", st->dir, name);
+    return lp_io_mkdir(st->cfg.io, path, err);
+}
+
+static lp_rc
+open_catalog(struct lp_store *st, struct lp_err *err)
+{
+    bool has_segments;
+    lp_rc rc = lp_store_has_segments(st, &has_segments, err);
+    if (rc == LP_OK) {
+        rc = lp_catalog_open(st->cfg.io, st->dir, !has_segments, &st->cat, err);
+    }
+    if (rc == LP_ERR_NOT_FOUND && has_segments) {
+        return lp_corrupt(err, "%s holds segments but no catalog; nothing was changed. Run `logpond verify --rebuild` to make a new one out of them",
+                          st->dir);
+    }
+    return rc;
+}
+
+/* Folders come after the catalog: segments without one are refused, so a crash in between must not leave that. */
+static lp_rc
+open_folders(struct lp_store *st, struct lp_err *err)
+{
+    lp_rc rc = make_folder(st, "segments", err);
+    rc = rc == LP_OK ? make_folder(st, "lost+found", err) : rc;
+    return rc == LP_OK ? lp_io_sync_dir(st->cfg.io, st->dir, err) : rc;
+}
+
+static lp_rc
+open_all(struct lp_store *st, struct lp_err *err)
+{
+    char path[4200];
+    lp_rc rc = lp_io_mkdir(st->cfg.io, st->dir, err);
+    if (rc != LP_OK) {
+        return lp_err_prefix(err, rc, "data folder %s", st->dir);
+    }
+    snprintf(path, sizeof(path), "%s/LOCK", st->dir);
+    rc = lp_io_lock(st->cfg.io, path, &st->lock_fd, err);
+    if (rc == LP_ERR_BUSY) {
+        return lp_err_set(err, rc, "another process is using the data folder %s", st->dir);
+    }
+    rc = rc == LP_OK ? open_catalog(st, err) : rc;
+    rc = rc == LP_OK ? open_folders(st, err) : rc;
+    return rc == LP_OK ? lp_store_recover(st, err) : rc;
+}
+
+lp_rc
+lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct lp_err *err)
+{
+    char path[4200];
+    struct lp_store *st = lp_calloc(1, sizeof(*st));
+    st->cfg = *cfg;
+    st->cfg.io = cfg->io ? cfg->io : lp_io_posix();
+    st->cfg.on_fatal = cfg->on_fatal ? cfg->on_fatal : fatal_default;
+    st->dir = lp_strdup(cfg->dir);
+    snprintf(path, sizeof(path), "%s/segments", cfg->dir);
+    st->seg_dir = lp_strdup(path);
+    st->lock_fd = -1;
+    st->stored_ctx = cfg->ctx;
+    atomic_store(&st->seal_after_ns, cfg->seal_after_ns);
+    lp_mutex_init(&st->mu, LP_LOCK_STORE);
+    lp_cond_init(&st->changed);
+    lp_rc rc = open_all(st, err);
+    if (rc != LP_OK) {
+        lp_store_free(st);
+        return rc;
+    }
+    struct lp_head_config hc = {cfg->seal_bytes, cfg->largest_bytes, st->sealed + 1};
+    st->head = lp_head_new(&hc);
+    st->pool = lp_pool_new("seal", cfg->seal_workers, cfg->seal_workers);
+    lp_store_check_space(st);
+    lp_metric_set(LP_M_SEGMENTS, (int64_t)st->stats.segments);
+    lp_metric_set(LP_M_STORED_RECORDS, (int64_t)st->stats.rows);
+    lp_metric_set(LP_M_STORED_BYTES, (int64_t)st->stats.file_bytes);
+    st->seal_running = true;
+    st->seal_thread = lp_thread_start("sealer", lp_seal_main, st);
+    *ret = st;
+    return LP_OK;
+}
+
+void
+lp_store_set_callbacks(struct lp_store *st, void (*on_stored)(void *, uint64_t, const struct lp_foot_ticket *, size_t),
+                       void *ctx)
+{
+    st->cfg.on_stored = on_stored;
+    st->stored_ctx = ctx;
+}
+
+static lp_rc
+wait_sealed(struct lp_store *st, uint64_t generation, int64_t deadline_ns, struct lp_err *err)
+{
+    bool in_time = true;
+    lp_lock(&st->mu);
+    while (st->sealed < generation && in_time && st->seal_running) {
+        in_time = lp_cond_wait_until(&st->changed, &st->mu, deadline_ns);
+    }
+    bool done = st->sealed >= generation;
+    lp_unlock(&st->mu);
+    return done ? LP_OK : lp_err_set(err, LP_ERR_TIMEOUT, "what is in memory could not be sealed in time; it is safe in the log");
+}
+
+lp_rc
+lp_store_seal(struct lp_store *st, int64_t deadline_ns, struct lp_err *err)
+{
+    uint64_t newest = lp_head_close(st->head);
+    return wait_sealed(st, newest, deadline_ns, err);
+}
+
+lp_rc
+lp_store_stop(struct lp_store *st, int64_t deadline_ns, struct lp_err *err)
+{
+    if (st->head == NULL || st->stopping) {
+        return LP_OK;
+    }
+    uint64_t newest = lp_head_close(st->head);
+    lp_rc rc = wait_sealed(st, newest, deadline_ns, err);
+    lp_head_stop(st->head);
+    lp_lock(&st->mu);
+    st->stopping = true;
+    st->abandon = rc != LP_OK;
+    lp_cond_broadcast(&st->changed);
+    lp_unlock(&st->mu);
+    lp_thread_join(st->seal_thread);
+    return rc;
+}
+
+void
+lp_store_free(struct lp_store *st)
+{
+    if (st == NULL) {
+        return;
+    }
+    if (st->head != NULL) {
+        (void)lp_store_stop(st, lp_mono_ns(), NULL);
+    }
+    lp_pool_free(st->pool);
+    lp_head_free(st->head);
+    for (size_t i = 0; i < LP_SEG_HANDLES_MAX; i++) {
+        lp_seg_unref(st->handles[i]);
+    }
+    lp_catalog_close(st->cat);
+    lp_io_close(st->cfg.io, st->lock_fd);
+    lp_cond_destroy(&st->changed);
+    lp_mutex_destroy(&st->mu);
+    lp_free(st->dir);
+    lp_free(st->seg_dir);
+    lp_free(st);
+}
+
+struct lp_head *
+lp_store_head(struct lp_store *st)
+{
+    return st->head;
+}
+
+struct lp_catalog *
+lp_store_catalog(struct lp_store *st)
+{
+    return st->cat;
+}
+
+const struct lp_io *
+lp_store_io(const struct lp_store *st)
+{
+    return st->cfg.io;
+}
+
+const char *
+lp_store_dir(const struct lp_store *st)
+{
+    return st->dir;
+}
+
+void
+lp_store_set_seal_after(struct lp_store *st, int64_t ns)
+{
+    atomic_store(&st->seal_after_ns, ns);
+}
+
+lp_rc
+lp_store_intake(const struct lp_store *st, struct lp_err *err)
+{
+    if (atomic_load_explicit(&st->disk_full, memory_order_relaxed)) {
+        return lp_err_set(err, LP_ERR_DISK_FULL, "the disk is almost full: no records are taken until there is space");
+    }
+    if (atomic_load_explicit(&st->seal_failing, memory_order_relaxed)) {
+        return lp_err_set(err, LP_ERR_IO, "the store cannot write segments: no records are taken until it can");
+    }
+    return LP_OK;
+}
+
+lp_rc
+lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err)
+{
+    struct lp_seg **place = &st->handles[id % LP_SEG_HANDLES_MAX], *seg = NULL;
+    lp_lock(&st->mu);
+    if (*place != NULL && (*place)->id == id) {
+        seg = lp_seg_ref(*place);
+    }
+    lp_unlock(&st->mu);
+    if (seg != NULL) {
+        *ret = seg;
+        return LP_OK;
+    }
+    char path[LP_SEG_PATH_BYTES];
+    lp_seg_path(st->seg_dir, id, false, path);
+    lp_rc rc = lp_seg_open(st->cfg.io, path, &seg, err);
+    if (rc == LP_OK && seg->id != id) {
+        lp_seg_unref(seg);
+        rc = lp_corrupt(err, "segment file %s has another id inside", path);
+    }
+    if (rc != LP_OK) {
+        return rc;
+    }
+    lp_lock(&st->mu);
+    struct lp_seg *old = *place;
+    *place = lp_seg_ref(seg);
+    lp_unlock(&st->mu);
+    lp_seg_unref(old);
+    *ret = seg;
+    return LP_OK;
+}
+
+void
+lp_store_stats(struct lp_store *st, struct lp_store_stats *ret)
+{
+    lp_lock(&st->mu);
+    *ret = st->stats;
+    ret->sealed = st->sealed;
+    lp_unlock(&st->mu);
+    ret->disk_full = atomic_load(&st->disk_full);
+    ret->seal_failing = atomic_load(&st->seal_failing);
+}

@@ -1,0 +1,71 @@
+/*
+ * store.h - the store as a whole: opening with recovery, the head, the seal, disk space, closing.
+ *
+ * One process a store (flock on DATA/LOCK). Threads: one seal thread (also the only catalog writer and the clockwork for
+ * age, disk space), and the seal workers that compress. Everything public is thread-safe.
+ */
+#ifndef LP_STORE_STORE_H
+#define LP_STORE_STORE_H
+
+#include "store/catalog.h"
+#include "store/head.h"
+#include "store/segment.h"
+
+struct lp_store;
+
+enum lp_store_event { LP_EVENT_INFO, LP_EVENT_WARN, LP_EVENT_ERROR };
+
+struct lp_store_config {
+    const struct lp_io *io; /* NULL: POSIX */
+    const char *dir;
+    size_t seal_bytes, largest_bytes;
+    int64_t seal_after_ns;
+    unsigned seal_workers;
+    uint64_t reserve_bytes, min_free_bytes;
+    /* A generation is stored: positions that may be released. On the seal thread, in order. May be NULL. */
+    void (*on_stored)(void *ctx, uint64_t generation, const struct lp_foot_ticket *positions, size_t n);
+    /* Something worth a line in the server's log. Any thread. May be NULL. */
+    void (*on_event)(void *ctx, enum lp_store_event level, const char *text);
+    /* The catalog cannot be trusted any more: the process must end and start again. May be NULL (then it aborts). */
+    void (*on_fatal)(void *ctx, const struct lp_err *err);
+    void *ctx;
+};
+
+/*
+ * Opens DIR, making an empty store where there is none. LP_ERR_BUSY: another process has it. LP_ERR_CORRUPT: segments without a catalog, or
+ * a last segment that is not what the catalog says; nothing is changed or deleted then.
+ * The seal starts at once.
+ */
+lp_rc lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct lp_err *err) LP_MUST_USE;
+/* Sets the callbacks' context once the rest of the server exists; before anything is stored. */
+void lp_store_set_callbacks(struct lp_store *st, void (*on_stored)(void *, uint64_t, const struct lp_foot_ticket *, size_t), void *ctx);
+/* Seals what is in memory, waiting until deadline_ns (lp_mono_ns clock); stops the threads. LP_ERR_TIMEOUT: some of it is in the log only. */
+lp_rc lp_store_stop(struct lp_store *st, int64_t deadline_ns, struct lp_err *err);
+void lp_store_free(struct lp_store *st);
+
+struct lp_head *lp_store_head(struct lp_store *st);
+struct lp_catalog *lp_store_catalog(struct lp_store *st);
+const struct lp_io *lp_store_io(const struct lp_store *st);
+const char *lp_store_dir(const struct lp_store *st);
+
+/* Seals all that is in the head now and waits for it. */
+lp_rc lp_store_seal(struct lp_store *st, int64_t deadline_ns, struct lp_err *err) LP_MUST_USE;
+/* Changes the age at which generations are sealed. */
+void lp_store_set_seal_after(struct lp_store *st, int64_t ns);
+
+/* Whether new records may be taken: LP_OK, LP_ERR_DISK_FULL (with a sentence), LP_ERR_IO (seals keep failing). A cheap atomic read. */
+lp_rc lp_store_intake(const struct lp_store *st, struct lp_err *err);
+
+/* A pinned handle of a segment that the catalog names; lp_seg_unref ends it. Handles are kept for reuse. */
+lp_rc lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err) LP_MUST_USE;
+
+struct lp_store_stats {
+    uint64_t segments, rows, bytes, file_bytes;
+    uint64_t sealed;      /* last generation */
+    int64_t last_seal_ns; /* wall clock; 0: none since start */
+    uint64_t disk_free, disk_total;
+    bool disk_full, seal_failing;
+};
+void lp_store_stats(struct lp_store *st, struct lp_store_stats *ret);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * store_int.h - inside the store: the object, shared by store.c, seal.c, space.c and recover.c.
+ */
+#ifndef LP_STORE_STORE_INT_H
+#define LP_STORE_STORE_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/lock.h"
+#include "base/thread.h"
+#include "store/store.h"
+
+#define LP_SEG_HANDLES_MAX 512
+#define LP_RESERVE_IDS 32
+
+struct lp_store {
+    struct lp_store_config cfg;
+    void *stored_ctx; /* of on_stored */
+    char *dir, *seg_dir;
+    int lock_fd;
+    struct lp_catalog *cat;
+    struct lp_head *head;
+    struct lp_pool *pool; /* seal workers */
+    pthread_t seal_thread;
+    bool seal_running;
+
+    struct lp_mutex mu; /* LP_LOCK_STORE: what follows */
+    struct lp_cond changed;
+    bool stopping, abandon; /* abandon: stop even though something is unsealed */
+    uint64_t sealed;
+    struct lp_store_stats stats;
+    struct lp_seg *handles[LP_SEG_HANDLES_MAX]; /* open segments, by id modulo */
+
+    _Atomic int64_t seal_after_ns;
+    atomic_bool disk_full, seal_failing;
+    bool reserve_there; /* seal thread only */
+    uint64_t next_id, ids_left; /* reserved segment ids in hand; seal thread only */
+};
+
+void lp_store_say(const struct lp_store *st, enum lp_store_event level, const char *fmt, ...) LP_PRINTF(3, 4);
+
+/* recover.c: what start-up does with reserved and removed names; checks the last segment against the catalog. */
+lp_rc lp_store_recover(struct lp_store *st, struct lp_err *err);
+/* Whether DIR/segments holds any segment. */
+lp_rc lp_store_has_segments(struct lp_store *st, bool *ret, struct lp_err *err);
+
+/* space.c: reads the free space, sets disk_full, keeps the reserve file. */
+void lp_store_check_space(struct lp_store *st);
+/* Gives up the reserve file; false when it was gone already. */
+bool lp_store_give_reserve(struct lp_store *st);
+
+/* seal.c */
+void lp_seal_main(void *arg);
+/* One generation into a segment and the catalog. */
+lp_rc lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_err *err);
+
+#endif
