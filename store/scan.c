@@ -1,0 +1,208 @@
+/*
+ * scan.c - the wanted rows of one part, run by run. One thread an object.
+ *
+ * A block: each run's range is found by halving in its times. Head batches: each batch is a run whose rows are in
+ * arrival order, so every row's time is looked at.
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "store/view_int.h"
+
+struct lp_scan {
+    const struct lp_view *view;
+    const struct lp_part *part;
+    struct lp_codec *codec;
+    int64_t from_ns, to_ns;
+    bool backward;
+    /* block */
+    struct lp_block *block;
+    const int64_t *times;
+    uint32_t run;      /* next run to begin */
+    uint32_t at, end;  /* rows left of the open run: [at, end) */
+    uint32_t row;      /* the row given last */
+    uint32_t stream;
+    /* head */
+    const uint32_t *map;
+    struct lp_batch *batch;  /* open batch */
+    size_t batch_index;      /* its number in the part */
+    size_t batch_row;        /* next row */
+    const struct lp_row *head_row;
+    struct lp_pair *meta;
+    size_t meta_cap;
+};
+
+lp_rc
+lp_scan_open(const struct lp_view *v, const struct lp_part *part, struct lp_codec *codec, int64_t from_ns,
+             int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_err *err)
+{
+    struct lp_scan *s = lp_calloc(1, sizeof(*s));
+    *s = (struct lp_scan){
+        .view = v, .part = part, .codec = codec, .from_ns = from_ns, .to_ns = to_ns, .backward = backward};
+    lp_rc rc = LP_OK;
+    if (part->seg != NULL) {
+        rc = lp_seg_block(part->seg, part->block, &s->block, err);
+        if (rc == LP_OK) {
+            rc = lp_block_times(s->block, codec, &s->times, err);
+        }
+        s->run = backward ? part->nruns : 0;
+    } else {
+        s->map = v->gen_map[part->gen - v->head.gens];
+        s->batch = part->batch;
+    }
+    if (rc != LP_OK) {
+        lp_scan_close(s);
+        return rc;
+    }
+    *ret = s;
+    return LP_OK;
+}
+
+void
+lp_scan_close(struct lp_scan *s)
+{
+    if (s != NULL) {
+        lp_block_free(s->block);
+        lp_free(s->meta);
+        lp_free(s);
+    }
+}
+
+void
+lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns)
+{
+    s->from_ns = LP_MAX(s->from_ns, from_ns);
+    s->to_ns = LP_MIN(s->to_ns, to_ns);
+}
+
+/* First row in [lo, hi) whose time is >= t. */
+static uint32_t
+lower_bound(const int64_t *times, uint32_t lo, uint32_t hi, int64_t t)
+{
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (times[mid] < t) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+/* Opens the next run that has rows in the range. */
+static bool
+next_run(struct lp_scan *s)
+{
+    while (s->backward ? s->run > 0 : s->run < s->part->nruns) {
+        const struct lp_part_run *r = &s->part->runs[s->backward ? --s->run : s->run++];
+        if (r->max_ns < s->from_ns || r->min_ns >= s->to_ns) {
+            continue;
+        }
+        s->at = lower_bound(s->times, r->first, r->first + r->rows, s->from_ns);
+        s->end = lower_bound(s->times, s->at, r->first + r->rows, s->to_ns);
+        s->stream = r->stream;
+        if (s->at < s->end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
+{
+    for (;;) {
+        if (s->at >= s->end && !next_run(s)) {
+            return false;
+        }
+        uint32_t row = s->backward ? --s->end : s->at++;
+        int64_t t = s->times[row];
+        if (t < s->from_ns || t >= s->to_ns) { /* narrowed since the run was opened */
+            s->at = (s->backward ? t < s->from_ns : t >= s->to_ns) ? s->end : s->at;
+            continue;
+        }
+        s->row = row;
+        *ret = (struct lp_scan_row){t, s->stream, s->part->generation,
+                                    (uint64_t)s->part->block << 32 | row};
+        return true;
+    }
+}
+
+static bool
+next_in_head(struct lp_scan *s, struct lp_scan_row *ret)
+{
+    while (s->batch_index < s->part->nbatches) {
+        const struct lp_batch *b = s->batch;
+        while (s->batch_row < b->nrows && !b->dropped) {
+            const struct lp_row *r = &b->rows[s->batch_row++];
+            uint32_t stream = s->map[b->gen_streams[r->stream]];
+            if (stream == UINT32_MAX || r->time_ns < s->from_ns || r->time_ns >= s->to_ns) {
+                continue;
+            }
+            s->head_row = r;
+            *ret = (struct lp_scan_row){r->time_ns, stream, s->part->generation,
+                                        (uint64_t)(s->part->first_batch + s->batch_index) << 32 | (s->batch_row - 1)};
+            return true;
+        }
+        s->batch_row = 0;
+        if (++s->batch_index < s->part->nbatches) {
+            s->batch = s->batch->next;
+        }
+    }
+    return false;
+}
+
+bool
+lp_scan_next(struct lp_scan *s, struct lp_scan_row *ret)
+{
+    return s->block != NULL ? next_in_block(s, ret) : next_in_head(s, ret);
+}
+
+lp_rc
+lp_scan_line(struct lp_scan *s, struct lp_str *ret, struct lp_err *err)
+{
+    if (s->block != NULL) {
+        lp_rc rc = lp_block_line(s->block, s->codec, s->row, ret, err);
+        return rc == LP_OK ? rc : lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->part->seg->id);
+    }
+    *ret = lp_str_of(s->head_row->line, s->head_row->line_bytes);
+    return LP_OK;
+}
+
+lp_rc
+lp_scan_line_bytes(struct lp_scan *s, uint32_t *ret, struct lp_err *err)
+{
+    if (s->block != NULL) {
+        const uint32_t *lengths;
+        lp_rc rc = lp_block_lengths(s->block, s->codec, &lengths, err);
+        if (rc != LP_OK) {
+            return rc;
+        }
+        *ret = lengths[s->row];
+        return LP_OK;
+    }
+    *ret = s->head_row->line_bytes;
+    return LP_OK;
+}
+
+lp_rc
+lp_scan_meta(struct lp_scan *s, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err)
+{
+    if (s->block != NULL) {
+        return lp_block_meta(s->block, s->codec, s->row, ret, ret_n, err);
+    }
+    struct lp_meta_iter it = lp_meta_begin(s->head_row->meta);
+    struct lp_pair p;
+    size_t n = 0;
+    while (lp_meta_next(&it, &p)) {
+        if (n == s->meta_cap) {
+            s->meta_cap = s->meta_cap ? s->meta_cap * 2 : 16;
+            s->meta = lp_realloc(s->meta, s->meta_cap * sizeof(*s->meta));
+        }
+        s->meta[n++] = p;
+    }
+    *ret = s->meta;
+    *ret_n = n;
+    return LP_OK;
+}

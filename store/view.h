@@ -1,0 +1,111 @@
+/*
+ * view.h - a consistent view of the store for one query, without a lock held while it is scanned.
+ *
+ * lp_view_open takes references to the live heads first, then begins a read transaction, reads the last sealed generation G
+ * from it and drops the heads <= G: whatever was acknowledged before is in exactly one of the two. lp_view_parts pins
+ * the segments it needs and ends the transaction. A view and what comes from it belong to one query; its parts may be
+ * scanned by several threads at once, each with its own lp_scan.
+ *
+ * Rows of one stream have a total order that never changes: (time, generation, arrival). Streams are identified by the
+ * 128-bit hash of their key, which is the same in head and segment.
+ */
+#ifndef LP_STORE_VIEW_H
+#define LP_STORE_VIEW_H
+
+#include "store/store.h"
+
+struct lp_view;
+
+/* Which streams a query wants. Hints make candidates few; match has the last word on each candidate's labels. */
+struct lp_select_hint {
+    struct lp_str name;
+    const struct lp_str *values; /* the label must have one of these; none of them empty */
+    size_t nvalues;
+};
+struct lp_selector {
+    const struct lp_select_hint *hints; /* all must hold */
+    size_t nhints;
+    bool (*match)(void *arg, const struct lp_pair *labels, size_t nlabels); /* labels by rising name; NULL: all */
+    void *arg;
+    bool quarantine; /* streams of the quarantine are seen only if this is set */
+};
+
+/* A selected stream. Slices live as long as the view. */
+struct lp_vstream {
+    struct lp_hash128 hash;
+    struct lp_stream_key key;
+    uint64_t id;    /* in the catalog; 0: only in the head so far */
+    uint64_t group; /* 0 with id 0 */
+};
+
+lp_rc lp_view_open(struct lp_store *st, struct lp_str tenant, struct lp_view **ret, struct lp_err *err) LP_MUST_USE;
+void lp_view_free(struct lp_view *v);
+
+/* Chooses the streams; once per view, before lp_view_parts. budget: most bytes for their labels. */
+lp_rc lp_view_select(struct lp_view *v, const struct lp_selector *sel, size_t budget, struct lp_err *err) LP_MUST_USE;
+size_t lp_view_streams(const struct lp_view *v, const struct lp_vstream **ret);
+
+/* Rows of one stream inside a part. */
+struct lp_part_run {
+    uint32_t stream; /* index into the view's streams */
+    uint32_t first, rows;
+    int64_t min_ns, max_ns;
+};
+
+/* A piece of work: the wanted rows of one block, or of some batches of a head generation. */
+struct lp_part {
+    int64_t min_ns, max_ns; /* of the wanted runs */
+    uint64_t rows;          /* of the wanted runs, in or out of the time range */
+    uint64_t bytes;         /* of lines, roughly */
+    uint64_t generation;
+    uint32_t number; /* order inside the generation */
+    /* block */
+    struct lp_seg *seg; /* NULL: head */
+    uint32_t block;
+    const struct lp_part_run *runs;
+    uint32_t nruns;
+    /* head */
+    const struct lp_head_view_gen *gen;
+    struct lp_batch *batch;
+    size_t nbatches, first_batch;
+};
+
+/*
+ * Fills the parts that may hold rows of the selected streams with from <= time < to (to LP_TIME_MAX: no end), and ends
+ * the transaction. A damaged segment is left out and counted in *ret_damaged (its error in err, rc LP_OK).
+ */
+lp_rc lp_view_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns, const struct lp_part **ret, size_t *ret_n,
+                    size_t *ret_damaged, struct lp_err *err) LP_MUST_USE;
+
+/*
+ * Whether each selected stream has rows in [from, to), as far as stream tables tell (smallest and largest time): for labels and
+ * series. seen has lp_view_streams entries. Called after lp_view_parts.
+ */
+void lp_view_seen(const struct lp_view *v, int64_t from_ns, int64_t to_ns, bool *seen);
+
+/* --- scanning one part --- */
+
+struct lp_scan_row {
+    int64_t time_ns;
+    uint32_t stream;     /* index into the view's streams */
+    uint64_t generation; /* arrival among equal times of a stream: (generation, arrival) */
+    uint64_t arrival;
+};
+
+struct lp_scan;
+
+/* codec: of the calling thread. Reads the times of a block at once, lines and metadata when they are asked for. */
+lp_rc lp_scan_open(const struct lp_view *v, const struct lp_part *part, struct lp_codec *codec, int64_t from_ns,
+                   int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_err *err) LP_MUST_USE;
+/* The next row with from <= time < to; false at the end. Rows come run by run, in time order (or backward) inside a run. */
+bool lp_scan_next(struct lp_scan *s, struct lp_scan_row *ret);
+/* Narrows the range while scanning: rows outside are skipped, and the rest of a run that cannot hold any. */
+void lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns);
+/* Line and metadata of the row that lp_scan_next gave last; valid until the next lp_scan_* call for the metadata, until lp_scan_close for the line. */
+lp_rc lp_scan_line(struct lp_scan *s, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_scan_meta(struct lp_scan *s, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err) LP_MUST_USE;
+/* Bytes of the row's line without decoding lines. */
+lp_rc lp_scan_line_bytes(struct lp_scan *s, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
+void lp_scan_close(struct lp_scan *s);
+
+#endif
