@@ -3,7 +3,22 @@
  */
 #include "tests/unit/unit.h"
 
-#define LP_SUITES(X) X(bytes) X(json) X(regex)
+#define LP_SUITES(X)                                                                                         \
+    X(err)                                                                                                   \
+    X(arena)                                                                                                 \
+    X(buf)                                                                                                   \
+    X(str)                                                                                                   \
+    X(bytes)                                                                                                 \
+    X(hash)                                                                                                  \
+    X(clock)                                                                                                 \
+    X(lock)                                                                                                  \
+    X(queue)                                                                                                 \
+    X(thread)                                                                                                \
+    X(metrics)                                                                                               \
+    X(io)                                                                                                    \
+    X(json)                                                                                                  \
+    X(regex)                                                                                                 \
+    X(settings)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)
