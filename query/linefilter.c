@@ -1,0 +1,373 @@
+/*
+ * linefilter.c - compiling and running chains of line filters.
+ *
+ * A chain is a conjunction of clauses; a clause holds if any of its atoms matches, or, where it is negative,
+ * if none does. Clauses that always hold are left out; one that never can makes the chain `never`. Everything
+ * lies in the chain's own arena, but for the regexes. Immutable after lp_linefilter_new.
+ */
+#include "query/linefilter.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/regex.h"
+#include "query/ip.h"
+#include "query/literals.h"
+#include "query/pattern.h"
+
+/* A query has at most 10,000 operands of 128 KiB together (parse.h). */
+#define ARENA_BYTES (32u << 20)
+/* An alternation of up to this many literals is searched for byte by byte; RE2 is faster on longer ones. */
+#define LITERALS_MAX 4
+
+/* In the order of cost. */
+enum atom_kind { ATOM_LITERAL, ATOM_PATTERN, ATOM_IP, ATOM_REGEX };
+
+struct atom {
+    enum atom_kind kind;
+    struct lp_str needle; /* LITERAL: what to find; REGEX: what every match holds, may be empty */
+    union {
+        struct lp_pattern pattern;
+        struct lp_ip_set ip;
+        struct lp_regex *regex;
+    };
+};
+
+struct clause {
+    bool negative;
+    size_t natoms;
+    struct atom *atoms;
+    unsigned cost;
+};
+
+struct lp_linefilter {
+    struct lp_arena ar;
+    struct clause *clauses; /* by cost */
+    size_t nclauses;
+    bool never;
+};
+
+static lp_rc
+spent(struct lp_err *err)
+{
+    return lp_err_set(err, LP_ERR_LIMIT, "the line filters need more memory than they may have");
+}
+
+/* ---------------------------------------------------------------- compiling */
+
+/* U+FFFD in a literal may stand for a bad byte of the line: such a literal proves nothing about the bytes. */
+static struct lp_str
+safe_literal(struct lp_str literal)
+{
+    return lp_str_find(literal, LP_STR("\xef\xbf\xbd")) == SIZE_MAX ? literal : LP_STR_NULL;
+}
+
+static lp_rc
+regex_atom(struct atom *a, struct lp_str text, struct lp_err *err)
+{
+    a->kind = ATOM_REGEX;
+    lp_rc rc = lp_regex_new(text, &a->regex, err);
+    if (rc == LP_OK) {
+        a->needle = safe_literal(lp_regex_literal(a->regex));
+    }
+    return rc;
+}
+
+/* How many atoms an operand becomes: a regex that is a short list of literals becomes one for each. */
+static size_t
+atoms_of(enum lp_line_op op, const struct lp_line_operand *o)
+{
+    if (op != LP_LINE_RE && op != LP_LINE_NOT_RE) {
+        return 1;
+    }
+    size_t n = lp_str_eqc(o->text, ".*") ? 1 : lp_literals_count(o->text);
+    return n > 0 && (n <= LITERALS_MAX || o->text.n > LP_REGEX_PATTERN_MAX) ? n : 1;
+}
+
+static lp_rc
+regex_operand(struct lp_linefilter *f, struct clause *c, struct lp_str text, size_t n, struct lp_err *err)
+{
+    struct atom *atoms = &c->atoms[c->natoms];
+    if (lp_str_eqc(text, ".*")) {
+        text = LP_STR(""); /* it matches the empty text anywhere */
+    }
+    size_t literals = lp_literals_count(text);
+    if (literals != n) {
+        c->natoms++;
+        return regex_atom(atoms, text, err);
+    }
+    struct lp_str *list = lp_arena_array(&f->ar, n, sizeof(*list));
+    if (list == NULL || !lp_literals_list(text, &f->ar, list, n)) {
+        return spent(err);
+    }
+    for (size_t i = 0; i < n; i++) {
+        atoms[i] = (struct atom){.kind = ATOM_LITERAL, .needle = list[i]};
+    }
+    c->natoms += n;
+    return LP_OK;
+}
+
+static lp_rc
+operand(struct lp_linefilter *f, struct clause *c, enum lp_line_op op, const struct lp_line_operand *o,
+        struct lp_err *err)
+{
+    struct lp_str text;
+    if (!lp_arena_str(&f->ar, o->text, &text)) {
+        return spent(err);
+    }
+    if (op == LP_LINE_RE || op == LP_LINE_NOT_RE) {
+        return regex_operand(f, c, text, atoms_of(op, o), err);
+    }
+    struct atom *a = &c->atoms[c->natoms++];
+    if (o->is_ip) {
+        a->kind = ATOM_IP;
+        return lp_ip_set_parse(text, &a->ip, err);
+    }
+    if (op == LP_LINE_PATTERN || op == LP_LINE_NOT_PATTERN) {
+        a->kind = ATOM_PATTERN;
+        return lp_pattern_parse(text, LP_PATTERN_LINE, &f->ar, &a->pattern, err);
+    }
+    a->kind = ATOM_LITERAL;
+    a->needle = text;
+    return LP_OK;
+}
+
+/* Does an atom match every line? */
+static bool
+is_trivial(const struct atom *a)
+{
+    bool any = a->kind == ATOM_LITERAL && a->needle.n == 0;
+    return any;
+}
+
+static bool
+is_constant(const struct clause *c)
+{
+    for (size_t i = 0; i < c->natoms; i++) {
+        if (is_trivial(&c->atoms[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned
+clause_cost(const struct clause *c)
+{
+    unsigned worst = 0;
+    for (size_t i = 0; i < c->natoms; i++) {
+        const struct atom *a = &c->atoms[i];
+        unsigned cost = (unsigned)a->kind * 2 + (a->kind == ATOM_REGEX && a->needle.n == 0);
+        worst = LP_MAX(worst, cost);
+    }
+    /* a filter that must find something rejects more lines than one that must not */
+    return worst * 4 + (c->natoms > 1 ? 2 : 0) + (c->negative ? 1 : 0);
+}
+
+static lp_rc
+add_clause(struct lp_linefilter *f, const struct lp_line_filter *from, struct lp_err *err)
+{
+    struct clause *c = &f->clauses[f->nclauses];
+    size_t natoms = 0;
+    for (size_t i = 0; i < from->noperands; i++) {
+        natoms += atoms_of(from->op, &from->operands[i]);
+    }
+    c->negative = lp_line_op_negative(from->op);
+    c->atoms = lp_arena_zalloc(&f->ar, natoms * sizeof(*c->atoms));
+    if (c->atoms == NULL) {
+        return spent(err);
+    }
+    f->nclauses++; /* from here on its regexes are freed with f */
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; rc == LP_OK && i < from->noperands; i++) {
+        rc = operand(f, c, from->op, &from->operands[i], err);
+    }
+    c->cost = clause_cost(c);
+    return rc;
+}
+
+static void
+free_regexes(struct clause *c)
+{
+    for (size_t i = 0; i < c->natoms; i++) {
+        if (c->atoms[i].kind == ATOM_REGEX) {
+            lp_regex_free(c->atoms[i].regex);
+        }
+    }
+    c->natoms = 0;
+}
+
+/* Takes out the clauses that hold for every line, or notes that one holds for none. */
+static void
+drop_constant(struct lp_linefilter *f)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->nclauses; i++) {
+        struct clause *c = &f->clauses[i];
+        if (is_constant(c)) {
+            f->never |= c->negative;
+            free_regexes(c);
+        } else {
+            f->clauses[kept++] = *c;
+        }
+    }
+    f->nclauses = kept;
+}
+
+static size_t
+longest_needle(const struct clause *c)
+{
+    return c->atoms[0].needle.n;
+}
+
+static int
+compare_clauses(const void *a, const void *b)
+{
+    const struct clause *x = a, *y = b;
+    if (x->cost != y->cost) {
+        return x->cost < y->cost ? -1 : 1;
+    }
+    size_t nx = longest_needle(x), ny = longest_needle(y);
+    return nx > ny ? -1 : nx < ny;
+}
+
+size_t
+lp_linefilter_run(const struct lp_stage *stages, size_t n)
+{
+    size_t i = 0;
+    while (i < n && stages[i].kind == LP_STAGE_LINE_FILTER) {
+        i++;
+    }
+    return i;
+}
+
+lp_rc
+lp_linefilter_new(const struct lp_stage *stages, size_t n, struct lp_linefilter **ret, struct lp_err *err)
+{
+    struct lp_linefilter *f = lp_calloc(1, sizeof(*f));
+    lp_arena_init(&f->ar, ARENA_BYTES, 0);
+    lp_rc rc = LP_OK;
+    f->clauses = lp_arena_zalloc(&f->ar, n * sizeof(*f->clauses));
+    if (f->clauses == NULL) {
+        rc = spent(err);
+    }
+    for (size_t i = 0; rc == LP_OK && i < n; i++) {
+        LP_ASSERT(stages[i].kind == LP_STAGE_LINE_FILTER);
+        rc = add_clause(f, &stages[i].line, err);
+    }
+    if (rc != LP_OK) {
+        lp_linefilter_free(f);
+        return rc;
+    }
+    drop_constant(f);
+    qsort(f->clauses, f->nclauses, sizeof(*f->clauses), compare_clauses);
+    *ret = f;
+    return LP_OK;
+}
+
+void
+lp_linefilter_free(struct lp_linefilter *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < f->nclauses; i++) {
+        free_regexes(&f->clauses[i]);
+    }
+    lp_arena_clear(&f->ar);
+    lp_free(f);
+}
+
+/* ------------------------------------------------------------------ running */
+
+static bool
+atom_matches(const struct atom *a, struct lp_str line)
+{
+    switch (a->kind) {
+    case ATOM_LITERAL:
+        return lp_str_find(line, a->needle) != SIZE_MAX;
+    case ATOM_PATTERN:
+        return lp_pattern_test(&a->pattern, line);
+    case ATOM_IP:
+        return lp_ip_set_find(&a->ip, line);
+    case ATOM_REGEX:
+        return lp_str_find(line, a->needle) != SIZE_MAX && lp_regex_search(a->regex, line);
+    }
+    return false;
+}
+
+static bool
+clause_holds(const struct clause *c, struct lp_str line)
+{
+    for (size_t i = 0; i < c->natoms; i++) {
+        if (atom_matches(&c->atoms[i], line)) {
+            return !c->negative;
+        }
+    }
+    return c->negative;
+}
+
+bool
+lp_linefilter_match(const struct lp_linefilter *f, struct lp_str line)
+{
+    if (f->never) {
+        return false;
+    }
+    for (size_t i = 0; i < f->nclauses; i++) {
+        if (!clause_holds(&f->clauses[i], line)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+lp_linefilter_passes_all(const struct lp_linefilter *f)
+{
+    return f->nclauses == 0 && !f->never;
+}
+
+bool
+lp_linefilter_passes_none(const struct lp_linefilter *f)
+{
+    return f->never;
+}
+
+/* Puts a literal in its place among the longest ones. */
+static size_t
+keep_longest(struct lp_str *ret, size_t n, size_t max, struct lp_str literal)
+{
+    size_t at = n;
+    while (at > 0 && ret[at - 1].n < literal.n) {
+        at--;
+    }
+    if (literal.n == 0 || at == max) {
+        return n;
+    }
+    n = LP_MIN(n + 1, max);
+    memmove(&ret[at + 1], &ret[at], (n - at - 1) * sizeof(*ret));
+    ret[at] = literal;
+    return n;
+}
+
+size_t
+lp_linefilter_required(const struct lp_linefilter *f, struct lp_str *ret, size_t max)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->nclauses; i++) {
+        const struct clause *c = &f->clauses[i];
+        if (c->negative || c->natoms != 1) {
+            continue;
+        }
+        const struct atom *a = &c->atoms[0];
+        if (a->kind == ATOM_LITERAL || a->kind == ATOM_REGEX) {
+            n = keep_longest(ret, n, max, a->needle);
+        }
+        for (size_t k = 0; a->kind == ATOM_PATTERN && k < a->pattern.nparts; k++) {
+            if (!a->pattern.parts[k].is_capture) {
+                n = keep_longest(ret, n, max, a->pattern.parts[k].text);
+            }
+        }
+    }
+    return n;
+}

@@ -1,0 +1,17 @@
+/*
+ * suites_query.c - the suites of unit-query, which links libquery and libbase.
+ */
+#include "tests/unit/unit.h"
+
+#define LP_SUITES(X) X(logql_text) X(logql_parse) X(logql_print) X(logql_match) X(logql_random)
+
+#define X(id) extern const struct lp_suite lp_suite_##id;
+LP_SUITES(X)
+#undef X
+
+const struct lp_suite *const lp_suites[] = {
+#define X(id) &lp_suite_##id,
+    LP_SUITES(X)
+#undef X
+        NULL,
+};
