@@ -39,7 +39,7 @@ struct lp_jnl_entry {
 };
 
 void
-lp_journal_say(const struct lp_journal *j, enum lp_log_event level, const char *fmt, ...)
+lp_journal_say(const struct lp_journal *j, enum lp_event level, const char *fmt, ...)
 {
     char text[1024];
     va_list ap;
@@ -100,7 +100,7 @@ lp_journal_release(struct lp_journal *j, uint64_t position)
         }
         struct lp_err err;
         if (lp_io_unlink(j->io, path, &err) != LP_OK) {
-            lp_journal_say(j, LP_LOG_WARN, "a journal file that is stored could not be removed: %s", err.text);
+            lp_journal_say(j, LP_EVENT_WARN, "a journal file that is stored could not be removed: %s", err.text);
         }
         lp_free(path);
     }
@@ -332,7 +332,7 @@ fail_all(struct lp_journal *j, struct group *g, struct lp_err *err)
         j->first = j->last = NULL;
     }
     lp_unlock(&j->mu);
-    lp_journal_say(j, LP_LOG_ERROR, "journal: %s; what waited for it is refused, a new file begins", err->text);
+    lp_journal_say(j, LP_EVENT_ERROR, "journal: %s; what waited for it is refused, a new file begins", err->text);
     end_group(j, g, err->rc, err);
     if (rest.first != NULL) {
         end_group(j, &rest, err->rc, err);

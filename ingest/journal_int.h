@@ -115,7 +115,7 @@ struct lp_journal {
 
 /* Replays what the catalog has not; fills next_number, durable, files. Called once, before any append. */
 lp_rc lp_journal_replay(struct lp_journal *j, struct lp_err *err);
-void lp_journal_say(const struct lp_journal *j, enum lp_log_event level, const char *fmt, ...) LP_PRINTF(3, 4);
+void lp_journal_say(const struct lp_journal *j, enum lp_event level, const char *fmt, ...) LP_PRINTF(3, 4);
 /* Adds a range of numbers that the next file's void entry names. Caller holds mu, or is the only thread. */
 void lp_journal_void(struct lp_journal *j, uint64_t first, uint64_t next);
 /* Removes files that the position has passed. */

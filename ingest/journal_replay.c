@@ -138,7 +138,7 @@ replay_entry(struct replay *r, const struct lp_jnl_item *it, struct lp_err *err)
     r->entries++;
     lp_metric_add(LP_M_JOURNAL_REPLAYED, 1);
     if (!known) {
-        lp_journal_say(r->j, LP_LOG_ERROR, "%s cannot be decoded any more (%s): it goes to the quarantine", place,
+        lp_journal_say(r->j, LP_EVENT_ERROR, "%s cannot be decoded any more (%s): it goes to the quarantine", place,
                        why.text);
         b = quarantine(r, body, it->head.received_ns, why.text, place);
         return enter(r, b, it->head.number, it->head.number + 1, err);
@@ -169,7 +169,7 @@ keep_tail(struct replay *r, const struct lp_jnl_item *it, struct lp_err *err)
         rc = lp_io_sync(r->j->io, fd, err);
     }
     lp_io_close(r->j->io, fd);
-    lp_journal_say(r->j, LP_LOG_WARN,
+    lp_journal_say(r->j, LP_EVENT_WARN,
                    "journal: %llu bytes at the end were never acknowledged (torn by a crash); kept as %s",
                    (unsigned long long)it->bytes, path);
     return rc;
@@ -183,7 +183,7 @@ quarantine_stretch(struct replay *r, const struct lp_jnl_item *it, struct lp_err
     snprintf(place, sizeof(place), "journal file %016llx, offset %llu, %llu bytes",
              (unsigned long long)r->w.files[it->file].first, (unsigned long long)it->off,
              (unsigned long long)it->bytes);
-    lp_journal_say(r->j, LP_LOG_ERROR, "journal damaged: %s; its bytes go to the quarantine, the rest is replayed",
+    lp_journal_say(r->j, LP_EVENT_ERROR, "journal damaged: %s; its bytes go to the quarantine, the rest is replayed",
                    place);
     lp_metric_add(LP_M_JOURNAL_DAMAGED, 1);
     r->damaged++;
@@ -294,7 +294,7 @@ lp_journal_replay(struct lp_journal *j, struct lp_err *err)
         lp_journal_release(j, r.position);
     }
     if (rc == LP_OK && r.entries > 0) {
-        lp_journal_say(j, LP_LOG_INFO, "journal: %zu entries replayed in %.1f s (%zu were stored already)", r.entries,
+        lp_journal_say(j, LP_EVENT_INFO, "journal: %zu entries replayed in %.1f s (%zu were stored already)", r.entries,
                        (double)(lp_mono_ns() - start_ns) / 1e9, r.duplicates);
     }
     lp_decoder_free(r.decoder);

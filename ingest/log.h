@@ -15,14 +15,14 @@
 
 struct lp_log;
 
-enum lp_log_event { LP_LOG_INFO, LP_LOG_WARN, LP_LOG_ERROR };
+
 
 /* What a log works on. Shared objects outlive the log. */
 struct lp_log_env {
     struct lp_store *store;
     struct lp_ids_table *ids;
     struct lp_decode_limits limits;
-    void (*on_event)(void *ctx, enum lp_log_event level, const char *text);
+    void (*on_event)(void *ctx, enum lp_event level, const char *text);
     void *ctx;
 };
 

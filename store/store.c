@@ -13,7 +13,7 @@
 #include "store/store_int.h"
 
 void
-lp_store_say(const struct lp_store *st, enum lp_store_event level, const char *fmt, ...)
+lp_store_say(const struct lp_store *st, enum lp_event level, const char *fmt, ...)
 {
     char text[1024];
     va_list ap;

@@ -13,7 +13,7 @@
 
 struct lp_store;
 
-enum lp_store_event { LP_EVENT_INFO, LP_EVENT_WARN, LP_EVENT_ERROR };
+enum lp_event { LP_EVENT_INFO, LP_EVENT_WARN, LP_EVENT_ERROR };
 
 struct lp_store_config {
     const struct lp_io *io; /* NULL: POSIX */
@@ -25,7 +25,7 @@ struct lp_store_config {
     /* A generation is stored: positions that may be released. On the seal thread, in order. May be NULL. */
     void (*on_stored)(void *ctx, uint64_t generation, const struct lp_foot_ticket *positions, size_t n);
     /* Something worth a line in the server's log. Any thread. May be NULL. */
-    void (*on_event)(void *ctx, enum lp_store_event level, const char *text);
+    void (*on_event)(void *ctx, enum lp_event level, const char *text);
     /* The catalog cannot be trusted any more: the process must end and start again. May be NULL (then it aborts). */
     void (*on_fatal)(void *ctx, const struct lp_err *err);
     void *ctx;

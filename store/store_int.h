@@ -38,7 +38,7 @@ struct lp_store {
     uint64_t next_id, ids_left; /* reserved segment ids in hand; seal thread only */
 };
 
-void lp_store_say(const struct lp_store *st, enum lp_store_event level, const char *fmt, ...) LP_PRINTF(3, 4);
+void lp_store_say(const struct lp_store *st, enum lp_event level, const char *fmt, ...) LP_PRINTF(3, 4);
 
 /* recover.c: what start-up does with reserved and removed names; checks the last segment against the catalog. */
 lp_rc lp_store_recover(struct lp_store *st, struct lp_err *err);

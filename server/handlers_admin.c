@@ -1,0 +1,104 @@
+/*
+ * handlers_admin.c - /ready, /healthz, /metrics, /config, /admin/status, build information: answered on the HTTP thread, nothing blocks.
+ */
+#include "base/metrics.h"
+#include "server/server.h"
+
+static void
+handle_ready(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    if (lp_server_ready(s)) {
+        lp_http_reply(req, 200, "text/plain; charset=utf-8", LP_STR("ready\n"));
+    } else {
+        lp_http_error(req, 503, atomic_load(&s->stopping) ? "stopping" : "starting");
+    }
+}
+
+static void
+handle_health(struct lp_http_req *req, void *ctx)
+{
+    (void)ctx;
+    lp_http_reply(req, 200, "text/plain; charset=utf-8", LP_STR("ok\n"));
+}
+
+static void
+handle_metrics(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    struct lp_buf b;
+    lp_buf_init(&b, 16 << 20);
+    lp_metric_set(LP_M_HTTP_CONNECTIONS, (int64_t)lp_http_connections(s->http));
+    lp_metrics_text(&b);
+    s->log->ops->metrics(s->log, &b);
+    lp_http_reply_buf(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
+}
+
+static void
+handle_config(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    struct lp_buf b;
+    lp_buf_init(&b, 1 << 20);
+    lp_settings_print(&s->set, false, &b);
+    lp_http_reply_buf(req, 200, "text/plain; charset=utf-8", &b);
+}
+
+static void
+put_store(struct lp_server *s, struct lp_buf *b)
+{
+    struct lp_store_stats st;
+    struct lp_head_stats h;
+    lp_store_stats(s->store, &st);
+    lp_head_stats(lp_store_head(s->store), &h);
+    lp_buf_printf(b,
+                  "\"store\":{\"segments\":%llu,\"records\":%llu,\"line_bytes\":%llu,\"file_bytes\":%llu,"
+                  "\"generation\":%llu,\"last_seal_ns\":%lld,\"disk_free\":%llu,\"disk_total\":%llu,\"disk_full\":%s,"
+                  "\"seal_failing\":%s},",
+                  (unsigned long long)st.segments, (unsigned long long)st.rows, (unsigned long long)st.bytes,
+                  (unsigned long long)st.file_bytes, (unsigned long long)st.sealed, (long long)st.last_seal_ns,
+                  (unsigned long long)st.disk_free, (unsigned long long)st.disk_total, st.disk_full ? "true" : "false",
+                  st.seal_failing ? "true" : "false");
+    lp_buf_printf(b, "\"head\":{\"bytes\":%zu,\"budget\":%zu,\"rows\":%llu,\"generations\":%zu},", h.bytes, h.budget,
+                  (unsigned long long)h.rows, h.generations);
+}
+
+static void
+handle_status(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    struct lp_buf b;
+    lp_buf_init(&b, 1 << 20);
+    lp_buf_printf(&b, "{\"version\":\"%s\",\"ready\":%s,\"now_ns\":%lld,\"started_ns\":%lld,\"log\":\"%s\",",
+                  PACKAGE_VERSION, lp_server_ready(s) ? "true" : "false", (long long)lp_now_ns(),
+                  (long long)s->started_ns, s->log->ops->name);
+    put_store(s, &b);
+    lp_buf_printf(&b, "\"intake\":{\"records\":%lld,\"line_bytes\":%lld,\"body_bytes\":%lld,\"duplicates\":%lld,\"quarantined\":%lld,\"refused\":%lld,\"no_room\":%lld},",
+                  (long long)lp_metric_get(LP_M_INGEST_RECORDS), (long long)lp_metric_get(LP_M_INGEST_BYTES),
+                  (long long)lp_metric_get(LP_M_INGEST_BODY_BYTES), (long long)lp_metric_get(LP_M_INGEST_DUPLICATES),
+                  (long long)lp_metric_get(LP_M_INGEST_QUARANTINED), (long long)lp_metric_get(LP_M_INGEST_REFUSED),
+                  (long long)lp_metric_get(LP_M_INGEST_NO_ROOM));
+    s->log->ops->status(s->log, &b);
+    lp_buf_c(&b, "}\n");
+    lp_http_reply_buf(req, 200, "application/json", &b);
+}
+
+static void
+handle_buildinfo(struct lp_http_req *req, void *ctx)
+{
+    (void)ctx;
+    /* Grafana and Logs Drilldown read a Loki version here and want at least 3.2 */
+    lp_http_reply(req, 200, "application/json",
+                  LP_STR("{\"version\":\"3.5.0\",\"revision\":\"logpond-" PACKAGE_VERSION
+                         "\",\"branch\":\"main\",\"buildDate\":\"\",\"buildUser\":\"\",\"goVersion\":\"\"}\n"));
+}
+
+const struct lp_http_route lp_admin_routes[] = {
+    {LP_GET, "/ready", handle_ready, NULL, 0},
+    {LP_GET, "/healthz", handle_health, NULL, 0},
+    {LP_GET, "/metrics", handle_metrics, NULL, 0},
+    {LP_GET, "/config", handle_config, NULL, 0},
+    {LP_GET, "/admin/status", handle_status, NULL, 0},
+    {LP_GET, "/loki/api/v1/status/buildinfo", handle_buildinfo, NULL, 0},
+};
+const size_t lp_admin_nroutes = LP_ARRAY_LEN(lp_admin_routes);
