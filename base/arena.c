@@ -8,6 +8,16 @@
  */
 #include "base/arena.h"
 
+/* Under the address sanitizer, what has not been allocated yet must not be touched. */
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define CLOSE(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define OPEN(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#else
+#define CLOSE(p, n) ((void)(p), (void)(n))
+#define OPEN(p, n) ((void)(p), (void)(n))
+#endif
+
 #define LP_CHUNK_ALIGN 16u
 
 struct lp_arena_chunk {
@@ -30,6 +40,7 @@ lp_arena_clear(struct lp_arena *ar)
     struct lp_arena_chunk *c = ar->chunks;
     while (c != NULL) {
         struct lp_arena_chunk *next = c->next;
+        OPEN(c + 1, c->bytes - sizeof(*c));
         lp_free(c);
         c = next;
     }
@@ -92,6 +103,7 @@ alloc_slow(struct lp_arena *ar, size_t bytes)
     ar->chunks = c;
     ar->at = (char *)(c + 1) + bytes;
     ar->end = (char *)c + want;
+    CLOSE(ar->at, (size_t)(ar->end - ar->at));
     ar->next_chunk = LP_MAX(ar->next_chunk, LP_MIN(ar->next_chunk * 2, (size_t)LP_ARENA_CHUNK_MAX));
     return (char *)(c + 1);
 }
@@ -103,6 +115,7 @@ alloc_aligned(struct lp_arena *ar, size_t bytes, size_t align)
     size_t room = (size_t)(ar->end - ar->at);
     if (LP_LIKELY(ar->at != NULL && skip <= room && bytes <= room - skip)) {
         char *p = ar->at + skip;
+        OPEN(p, bytes);
         ar->at = p + bytes;
         return p;
     }

@@ -28,6 +28,7 @@
 #include <simdjson.h>
 
 #include "base/bytes.h"
+#include "base/str_int.h"
 
 #define LP_WINDOW_BYTES                                                                                      \
     (256u * 1024) /* lines that stage 1 takes at once: what its offsets need fits the cache */
@@ -725,4 +726,10 @@ lp_json_path(const struct lp_json_doc *doc, ...)
     }
     va_end(ap);
     return node;
+}
+
+bool
+lp_utf8_valid_vector(struct lp_str s)
+{
+    return simdjson::validate_utf8(s.p, s.n);
 }

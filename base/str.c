@@ -8,8 +8,10 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/str_int.h"
 
-#define LP_F64_TEXT_MAX 1024u /* longer decimal texts are refused */
+#define LP_F64_TEXT_MAX 1024u  /* longer decimal texts are refused */
+#define LP_UTF8_VECTOR_MIN 32u /* what is worth a call into json.cc */
 
 int
 lp_str_cmp(struct lp_str a, struct lp_str b)
@@ -299,7 +301,9 @@ utf8_valid_prefix(struct lp_str s)
 bool
 lp_utf8_valid(struct lp_str s)
 {
-    return utf8_valid_prefix(s) == s.n;
+    size_t ascii = skip_ascii(s, 0);
+    struct lp_str rest = lp_str_sub(s, ascii, s.n);
+    return rest.n < LP_UTF8_VECTOR_MIN ? utf8_valid_prefix(rest) == rest.n : lp_utf8_valid_vector(rest);
 }
 
 size_t

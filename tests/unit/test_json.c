@@ -419,9 +419,86 @@ a_large_single_document(void)
     lp_buf_clear(&text);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size); /* tests/fuzz/fuzz_json.c */
+
+static uint64_t seed = 2463534242;
+
+static unsigned
+below(unsigned n)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (unsigned)(seed >> 33) % n;
+}
+
+/* Lines with bytes put in, taken out and put over, checked by the invariants in fuzz_json.c. */
+static void
+lines_changed_at_random(void)
+{
+    static const char *const good[] = {
+        "{\"_time\":\"2026-11-20T00:00:00Z\",\"_msg\":\"GET \\\"/x\\\" \\u00e9\",\"n\":[1,-2.5e3,{}]}",
+        "[[],{\"a\":{\"b\":null}}]",
+        "\"\\ud83d\\ude00\"",
+        "  true\r",
+        "1e400",
+        "",
+    };
+    static const struct lp_str piece[] = {
+        LP_STR("\""),
+        LP_STR("\\"),
+        LP_STR("{"),
+        LP_STR("}"),
+        LP_STR("["),
+        LP_STR("]"),
+        LP_STR(","),
+        LP_STR(":"),
+        LP_STR("0"),
+        LP_STR("-"),
+        LP_STR("e"),
+        LP_STR("\n"),
+        LP_STR("\r"),
+        LP_STR(" "),
+        LP_STR("\0"),
+        LP_STR("\xff"),
+        LP_STR("\xe2\x82\xac"),
+        LP_STR("\\ud83d"),
+        LP_STR("\f"),
+        LP_STR("\x1a"),
+        LP_STR("null"),
+    };
+    struct lp_buf b, changed;
+    lp_buf_init(&b, 1 << 16);
+    lp_buf_init(&changed, 1 << 16);
+    for (unsigned round = 0; round < 3000; round++) {
+        lp_buf_reset(&b);
+        for (unsigned lines = 1 + below(8); lines > 0; lines--) {
+            lp_buf_c(&b, good[below(LP_ARRAY_LEN(good))]);
+            lp_buf_byte(&b, '\n');
+        }
+        for (unsigned changes = below(4); changes > 0; changes--) {
+            struct lp_str all = lp_buf_view(&b);
+            size_t at = below((unsigned)all.n + 1), skip = below(3);
+            lp_buf_reset(&changed);
+            lp_buf_str(&changed, lp_str_sub(all, 0, at));
+            if (below(3) > 0) {
+                lp_buf_str(&changed, piece[below(LP_ARRAY_LEN(piece))]);
+            }
+            lp_buf_str(&changed, lp_str_sub(all, at + skip, all.n));
+            struct lp_buf old = b;
+            b = changed;
+            changed = old;
+        }
+        LLVMFuzzerTestOneInput((const uint8_t *)b.p, b.n);
+    }
+    lp_buf_clear(&b);
+    lp_buf_clear(&changed);
+}
+
 LP_SUITE(json, {"nodes in document order", nodes_in_document_order}, {"members and paths", members_and_paths},
          {"strings are unescaped", strings_are_unescaped}, {"valid documents", valid_documents},
          {"malformed documents", malformed_documents}, {"an error has its place", an_error_has_its_place},
          {"depth is limited", depth_is_limited}, {"a bad line costs one line", a_bad_line_costs_one_line},
          {"lines stop when told", lines_stop_when_told}, {"many windows", many_windows},
-         {"a large single document", a_large_single_document});
+         {"a large single document", a_large_single_document},
+         {"lines changed at random", lines_changed_at_random});
