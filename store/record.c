@@ -357,6 +357,15 @@ lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str
     return LP_OK;
 }
 
+void
+lp_batch_finish(struct lp_batch *b)
+{
+    if (b->nrows > 0 && b->nrows < b->rows_cap) {
+        b->rows = lp_realloc(b->rows, b->nrows * sizeof(*b->rows));
+        b->rows_cap = b->nrows;
+    }
+}
+
 lp_rc
 lp_batch_quarantine(struct lp_batch *b, struct lp_str source, struct lp_str raw, struct lp_str reason,
                     struct lp_str place, struct lp_err *err)

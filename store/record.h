@@ -85,6 +85,9 @@ lp_rc lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n
 lp_rc lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
                    const struct lp_pair *meta, size_t nmeta, struct lp_err *err) LP_MUST_USE;
 
+/* Gives back what the rows' array has too much. After the last row. */
+void lp_batch_finish(struct lp_batch *b);
+
 /* A record that could not be decoded: stream {__quarantine__="SOURCE"}, the raw bytes as the line, reason and place as metadata. */
 lp_rc lp_batch_quarantine(struct lp_batch *b, struct lp_str source, struct lp_str raw, struct lp_str reason,
                           struct lp_str place, struct lp_err *err) LP_MUST_USE;

@@ -1,0 +1,141 @@
+/*
+ * dec_loki_protobuf.c - Loki's protobuf push (contracts B.1): PushRequest{ repeated Stream streams = 1 }, Stream{ labels = 1,
+ * repeated Entry entries = 2 }, Entry{ Timestamp timestamp = 1, line = 2, repeated LabelPair structuredMetadata = 3, parsed = 4 }.
+ *
+ * Lines are kept byte for byte, valid UTF-8 or not. The body is wrong or right as a whole. Unknown fields are skipped.
+ */
+#include "ingest/content.h"
+#include "ingest/decode_int.h"
+#include "ingest/wire.h"
+
+struct pushed {
+    struct lp_batch *b;
+    struct lp_arena ar;
+    struct lp_pair pairs[LP_META_PAIRS_MAX];
+    size_t npairs;
+    uint32_t stream;
+};
+
+static lp_rc
+malformed(struct lp_err *err)
+{
+    return lp_err_set(err, LP_ERR_PARSE, "loki push: malformed protobuf");
+}
+
+static bool
+is_bytes(const struct lp_wire_field *f, uint32_t number)
+{
+    return f->number == number && f->type == LP_WIRE_BYTES;
+}
+
+static bool
+read_time(struct lp_str msg, int64_t *ret)
+{
+    struct lp_rd rd = lp_rd_of(msg);
+    struct lp_wire_field f;
+    int64_t seconds = 0, nanos = 0, t;
+    while (lp_wire_next(&rd, &f)) {
+        seconds = f.number == 1 && f.type == LP_WIRE_VARINT ? (int64_t)f.value : seconds;
+        nanos = f.number == 2 && f.type == LP_WIRE_VARINT ? (int32_t)f.value : nanos;
+    }
+    if (rd.bad || __builtin_mul_overflow(seconds, LP_NS_PER_S, &t) || __builtin_add_overflow(t, nanos, &t)) {
+        return false;
+    }
+    *ret = t;
+    return t != LP_TIME_NONE;
+}
+
+static bool
+read_pair(struct lp_str msg, struct lp_pair *ret)
+{
+    struct lp_rd rd = lp_rd_of(msg);
+    struct lp_wire_field f;
+    *ret = (struct lp_pair){LP_STR_NULL, LP_STR_NULL};
+    while (lp_wire_next(&rd, &f)) {
+        ret->name = is_bytes(&f, 1) ? f.bytes : ret->name;
+        ret->value = is_bytes(&f, 2) ? f.bytes : ret->value;
+    }
+    return !rd.bad;
+}
+
+static lp_rc
+read_entry(struct pushed *p, struct lp_str msg, struct lp_err *err)
+{
+    struct lp_rd rd = lp_rd_of(msg);
+    struct lp_wire_field f;
+    struct lp_str line = LP_STR_NULL;
+    int64_t t = 0;
+    p->npairs = 0;
+    while (lp_wire_next(&rd, &f)) {
+        if (is_bytes(&f, 1) && !read_time(f.bytes, &t)) {
+            return malformed(err);
+        }
+        if (is_bytes(&f, 2)) {
+            line = f.bytes;
+        }
+        if (is_bytes(&f, 3)) {
+            if (p->npairs == LP_META_PAIRS_MAX) {
+                return lp_err_set(err, LP_ERR_LIMIT, "an entry has more than %d metadata pairs", LP_META_PAIRS_MAX);
+            }
+            if (!read_pair(f.bytes, &p->pairs[p->npairs++])) {
+                return malformed(err);
+            }
+        }
+    }
+    return rd.bad ? malformed(err) : lp_batch_add(p->b, p->stream, t, line, false, p->pairs, p->npairs, err);
+}
+
+/* Labels may stand behind the entries: the stream is looked for first. */
+static lp_rc
+find_stream(struct pushed *p, struct lp_str msg, struct lp_err *err)
+{
+    struct lp_rd rd = lp_rd_of(msg);
+    struct lp_wire_field f;
+    struct lp_str labels = LP_STR("{}");
+    while (lp_wire_next(&rd, &f)) {
+        labels = is_bytes(&f, 1) ? f.bytes : labels;
+    }
+    if (rd.bad) {
+        return malformed(err);
+    }
+    lp_arena_clear(&p->ar);
+    lp_rc rc = lp_labels_parse(labels, &p->ar, p->pairs, LP_META_PAIRS_MAX, &p->npairs, err);
+    return rc == LP_OK ? lp_batch_stream(p->b, p->pairs, p->npairs, NULL, &p->stream, err) : rc;
+}
+
+static lp_rc
+read_stream(struct pushed *p, struct lp_str msg, struct lp_err *err)
+{
+    lp_rc rc = find_stream(p, msg, err);
+    struct lp_rd rd = lp_rd_of(msg);
+    struct lp_wire_field f;
+    while (rc == LP_OK && lp_wire_next(&rd, &f)) {
+        rc = is_bytes(&f, 2) ? read_entry(p, f.bytes, err) : LP_OK;
+    }
+    return rc;
+}
+
+lp_rc
+lp_decode_loki_protobuf(struct lp_decoder *d, const struct lp_push *push, struct lp_str body,
+                        const struct lp_decode_limits *lim, struct lp_batch *b, struct lp_err *err)
+{
+    (void)push;
+    lp_rc rc = lp_snappy_block(body, lim->decoded_bytes, &d->block, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct pushed *p = lp_calloc(1, sizeof(*p));
+    p->b = b;
+    lp_arena_init(&p->ar, 4 << 20, 0);
+    struct lp_rd rd = lp_rd_of(lp_buf_view(&d->block));
+    struct lp_wire_field f;
+    while (rc == LP_OK && lp_wire_next(&rd, &f)) {
+        rc = is_bytes(&f, 1) ? read_stream(p, f.bytes, err) : LP_OK;
+    }
+    if (rc == LP_OK && rd.bad) {
+        rc = malformed(err);
+    }
+    lp_arena_clear(&p->ar);
+    lp_free(p);
+    return rc;
+}

@@ -1,0 +1,23 @@
+/*
+ * wire.h - reading protobuf's wire format: fields one by one, nothing copied, lengths kept (a string may hold NUL).
+ *
+ * Source: protobuf.dev, "Encoding". Groups (wire types 3 and 4) are refused.
+ */
+#ifndef LP_INGEST_WIRE_H
+#define LP_INGEST_WIRE_H
+
+#include "base/bytes.h"
+
+enum lp_wire_type { LP_WIRE_VARINT = 0, LP_WIRE_FIXED64 = 1, LP_WIRE_BYTES = 2, LP_WIRE_FIXED32 = 5 };
+
+struct lp_wire_field {
+    uint32_t number;
+    enum lp_wire_type type;
+    uint64_t value;      /* VARINT, FIXED64, FIXED32 */
+    struct lp_str bytes; /* BYTES: borrowed from the input */
+};
+
+/* The next field of a message; false at its end, or when it is malformed (then rd->bad). */
+bool lp_wire_next(struct lp_rd *rd, struct lp_wire_field *ret);
+
+#endif
