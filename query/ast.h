@@ -32,7 +32,7 @@ struct lp_pos {
 
 enum lp_match_op { LP_MATCH_EQ, LP_MATCH_NEQ, LP_MATCH_RE, LP_MATCH_NRE };
 
-/* name op "value": in selectors, label filters, drop and keep. A regex matches the whole value; a missing label is "". */
+/* name op "value", in selectors, label filters, drop, keep. A regex matches the whole value; a missing label is "". */
 struct lp_label_match {
     struct lp_pos pos;
     enum lp_match_op op;

@@ -20,6 +20,7 @@ struct checker {
     struct lp_arena
         *ar; /* scratch; stays allocated with the tree, at most some bytes per byte of the query */
     struct lp_err *err;
+    unsigned regexes; /* compiled so far */
 };
 
 static lp_rc refuse(struct checker *c, struct lp_pos pos, const char *fmt, ...) LP_PRINTF(3, 4);
@@ -49,6 +50,11 @@ compile(struct checker *c, struct lp_str regex, struct lp_pos pos, struct lp_reg
     struct lp_err err;
     char room[64];
     lp_err_clear(&err);
+    if (++c->regexes > LP_LOGQL_REGEXES_MAX) {
+        return lp_err_set(c->err, LP_ERR_LIMIT,
+                          "parse error : the query has more than %u regular expressions",
+                          LP_LOGQL_REGEXES_MAX);
+    }
     if (lp_regex_new(regex, ret, &err) == LP_OK) {
         return LP_OK;
     }

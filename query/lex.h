@@ -1,8 +1,9 @@
 /*
  * lex.h - LogQL's tokens, one at a time.
  *
- * Keywords ignore case and are never names. Names of functions are function tokens only before "(" or before by/without
- * and "("; elsewhere they are plain names, so that a label may be called `rate`. '#' begins a comment to the end of the line.
+ * Keywords ignore case and are never names. Names of functions are function tokens only before "(", or before by or
+ * without and "("; elsewhere they are plain names, so that a label may be called `rate`. '#' begins a comment, to the
+ * end of the line.
  *
  * A lexer is a small value: copying it is how one looks further ahead. The text must be valid UTF-8 without NUL (the
  * parser checks that once) and must outlive the tokens; decoded strings go to the arena.
@@ -109,7 +110,7 @@ struct lp_lexer {
 };
 
 void lp_lex_init(struct lp_lexer *lex, struct lp_str text, struct lp_arena *ar);
-/* The next token; EOF again and again at the end. LP_ERR_PARSE with the finished error text and its place, LP_ERR_LIMIT. */
+/* The next token; EOF again and again at the end. LP_ERR_PARSE with the finished text and its place, LP_ERR_LIMIT. */
 lp_rc lp_lex_next(struct lp_lexer *lex, struct lp_token *ret, struct lp_err *err) LP_MUST_USE;
 /* What error texts call a kind. Static string. */
 const char *lp_tok_name(enum lp_tok kind);

@@ -132,19 +132,12 @@ operand(struct lp_linefilter *f, struct clause *c, enum lp_line_op op, const str
     return LP_OK;
 }
 
-/* Does an atom match every line? */
-static bool
-is_trivial(const struct atom *a)
-{
-    bool any = a->kind == ATOM_LITERAL && a->needle.n == 0;
-    return any;
-}
-
+/* Does an atom match every line, so that the clause is the same for all? */
 static bool
 is_constant(const struct clause *c)
 {
     for (size_t i = 0; i < c->natoms; i++) {
-        if (is_trivial(&c->atoms[i])) {
+        if (c->atoms[i].kind == ATOM_LITERAL && c->atoms[i].needle.n == 0) {
             return true;
         }
     }
@@ -214,12 +207,7 @@ drop_constant(struct lp_linefilter *f)
     f->nclauses = kept;
 }
 
-static size_t
-longest_needle(const struct clause *c)
-{
-    return c->atoms[0].needle.n;
-}
-
+/* Of equal cost: the longer literal is the rarer one. */
 static int
 compare_clauses(const void *a, const void *b)
 {
@@ -227,7 +215,7 @@ compare_clauses(const void *a, const void *b)
     if (x->cost != y->cost) {
         return x->cost < y->cost ? -1 : 1;
     }
-    size_t nx = longest_needle(x), ny = longest_needle(y);
+    size_t nx = x->atoms[0].needle.n, ny = y->atoms[0].needle.n;
     return nx > ny ? -1 : nx < ny;
 }
 

@@ -2,8 +2,8 @@
  * linefilter.h - a chain of line filters (|= != |~ !~ |> !>, with `or` and ip()) compiled into one test of a line.
  *
  * Filters commute, so the cheap ones go first, whatever order they were written in: byte searches, patterns, addresses,
- * regexes. A regex is run only on lines that hold the literal it requires. Lines are any bytes; a regex sees bad UTF-8 as
- * U+FFFD. Compiled filters are immutable and borrow nothing; any number of threads may use them.
+ * regexes. A regex is run only on lines that hold the literal it requires. Lines are any bytes; a regex sees bad UTF-8
+ * as U+FFFD. Compiled filters are immutable and borrow nothing; any number of threads may use them.
  */
 #ifndef LP_QUERY_LINEFILTER_H
 #define LP_QUERY_LINEFILTER_H
@@ -16,7 +16,8 @@ struct lp_linefilter;
 /* How many stages from the first are line filters: such a run can be compiled together. */
 size_t lp_linefilter_run(const struct lp_stage *stages, size_t n);
 
-/* Compiles n stages, all of them line filters; n == 0 passes every line. LP_ERR_PARSE (none after lp_logql_parse), LP_ERR_LIMIT. */
+/* Compiles n stages, all of them line filters; n == 0 passes every line. LP_ERR_PARSE (none after lp_logql_parse),
+ * LP_ERR_LIMIT. */
 lp_rc lp_linefilter_new(const struct lp_stage *stages, size_t n, struct lp_linefilter **ret,
                         struct lp_err *err) LP_MUST_USE;
 void lp_linefilter_free(struct lp_linefilter *f);
@@ -28,8 +29,8 @@ bool lp_linefilter_passes_all(const struct lp_linefilter *f);
 bool lp_linefilter_passes_none(const struct lp_linefilter *f);
 
 /*
- * Literals that a line must hold to pass, for pruning: fills at most max slots, the longest first, and returns how many.
- * Byte for byte and case-sensitive; borrowed from f. What holds them all may still not pass.
+ * Literals that a line must hold to pass, for pruning: fills at most max slots, the longest first, and returns how
+ * many. Byte for byte and case-sensitive; borrowed from f. What holds them all may still not pass.
  */
 size_t lp_linefilter_required(const struct lp_linefilter *f, struct lp_str *ret, size_t max);
 

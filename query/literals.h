@@ -1,7 +1,7 @@
 /*
- * literals.h - regexes that are nothing but literals, like "prod|dev\.eu" or "(a|b)": no regex engine is needed for them,
- * a set can be looked up in an index, and Grafana writes lists of selected values this way, some longer than the 4 KiB
- * that a regex may have.
+ * literals.h - regexes that are nothing but literals, like "prod|dev\.eu" or "(a|b)": no regex engine is needed for
+ * them, a set can be looked up in an index, and Grafana writes lists of selected values this way, some longer than the
+ * 4 KiB that a regex may have.
  */
 #ifndef LP_QUERY_LITERALS_H
 #define LP_QUERY_LITERALS_H

@@ -4,6 +4,7 @@
  */
 #include "query/parse_int.h"
 #include "query/path.h"
+#include "query/text.h"
 
 /* name="expr" or name */
 static bool
@@ -25,8 +26,9 @@ extract_item(struct lp_parser *ps, bool json, struct lp_extract *x)
     lp_rc rc = json ? lp_path_json(x->expr, ps->ar, &x->steps, &x->nsteps, &err)
                     : lp_path_logfmt(x->expr, ps->ar, &x->steps, &x->nsteps, &err);
     if (rc == LP_ERR_PARSE) {
-        return lp_ps_fail(ps, x->pos, "cannot parse the expression of " LP_STR_FMT ": %s",
-                          LP_STR_ARG(x->name), err.text);
+        char room[64];
+        return lp_ps_fail(ps, x->pos, "cannot parse the expression of %s: %s",
+                          lp_text_clip(x->name, 48, room), err.text);
     }
     return rc == LP_OK || lp_ps_limit(ps, err.text);
 }

@@ -37,8 +37,9 @@ lp_rc lp_pattern_parse(struct lp_str text, enum lp_pattern_use use, struct lp_ar
 bool lp_pattern_test(const struct lp_pattern *p, struct lp_str line);
 
 /*
- * As a stage: fills values[i] for the i-th named capture and returns how many were reached. Matching begins at the line's
- * start (0 where the first literal is not there) and ends at the first literal not found, whose capture takes the rest.
+ * As a stage: fills values[i] for the i-th named capture and returns how many were reached. Matching begins at the
+ * line's start (0 where the first literal is not there) and ends at the first literal not found, whose capture takes
+ * the rest.
  * values holds nnames slots; slices borrow from the line.
  */
 size_t lp_pattern_captures(const struct lp_pattern *p, struct lp_str line, struct lp_str *values);

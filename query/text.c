@@ -36,7 +36,7 @@ shortest(double v)
             g.d[g.n++] = *p;
         }
     }
-    g.point = atoi(p + 1) + 1;
+    g.point = (int)strtol(p + 1, NULL, 10) + 1;
     while (g.n > 1 && g.d[g.n - 1] == '0') {
         g.n--;
     }

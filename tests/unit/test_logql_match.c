@@ -113,89 +113,90 @@ compile(const char *filters)
     return f;
 }
 
+static const struct {
+    const char *filters;
+    struct lp_str line;
+    bool hit;
+} line_cases[] = {
+    {"", LP_STR("anything"), true},
+    {"|= \"foo\"", LP_STR("a foo b"), true},
+    {"|= \"foo\"", LP_STR("a Foo b"), false},
+    {"|= \"\"", LP_STR(""), true},
+    {"!= \"\"", LP_STR("x"), false},
+    {"!= \"foo\"", LP_STR("bar"), true},
+    {"|= \"foo\" or \"bar\" |= \"baz\"", LP_STR("bar baz"), true},
+    {"|= \"foo\" or \"bar\" |= \"baz\"", LP_STR("foo bar"), false},
+    {"!= \"foo\" or \"bar\"", LP_STR("only bar"), false}, /* neither */
+    {"!= \"foo\" or \"bar\"", LP_STR("only baz"), true},
+    {"|~ \"f.o\"", LP_STR("x fzo y"), true},
+    {"|~ \"f.o\"", LP_STR("f\no"), false}, /* '.' is not newline */
+    {"|~ \"(?s)f.o\"", LP_STR("f\no"), true},
+    {"|~ \"(?i)ERROR\"", LP_STR("an error"), true},
+    {"|~ \"^foo$\"", LP_STR("foo"), true},
+    {"|~ \"^foo$\"", LP_STR("foo\n"), false},
+    {"|~ \"^$\"", LP_STR(""), true},
+    {"|~ \"\"", LP_STR("x"), true},
+    {"|~ \".*\"", LP_STR("x"), true},
+    {"!~ \"\"", LP_STR("x"), false},
+    {"!~ \".*\"", LP_STR(""), false},
+    {"|~ \"a|b\"", LP_STR("xbx"), true},
+    {"|~ \"a|b\"", LP_STR("xcx"), false},
+    {"|~ \"a|b|c|d|e|f\"", LP_STR("xfx"), true},
+    {"|~ \"a|\"", LP_STR("x"), true},
+    {"!~ \"[a-z]\" or \"[0-9]\"", LP_STR("ABC"), true},
+    {"!~ \"[a-z]\" or \"[0-9]\"", LP_STR("AB3"), false},
+    {"|~ \"status=5\\\\d\\\\d\"", LP_STR("x status=503 y"), true},
+    {"|~ \"status=5\\\\d\\\\d\"", LP_STR("x status=404 y"), false},
+    {"|> \"<_> GET <_>\"", LP_STR("1.2.3.4 GET /x"), true},
+    {"!> \"<_> GET <_>\"", LP_STR("1.2.3.4 GET /x"), false},
+    {"|> \"a <_>\" or \"<_> z\"", LP_STR("y z"), true},
+    {"|> \"\"", LP_STR(""), true},
+    {"|= ip(\"10.0.0.0/8\")", LP_STR("from 10.1.2.3:80"), true},
+    {"!= ip(\"10.0.0.0/8\")", LP_STR("from 10.1.2.3:80"), false},
+    {"|= ip(\"10.0.0.0/8\") or \"local\"", LP_STR("from local"), true},
+    {"!= ip(\"10.0.0.0/8\") or \"local\"", LP_STR("from local"), false},
+    /* bytes that are not UTF-8 */
+    {"|= \"\\xff\"",
+     LP_STR("a\xff"
+            "b"),
+     true},
+    {"|= \"\\xfe\"",
+     LP_STR("a\xff"
+            "b"),
+     false},
+    {"|= \"foo\"",
+     LP_STR("\xff"
+            "foo\xff"),
+     true},
+    {"|~ \"a.b\"",
+     LP_STR("a\xff"
+            "b"),
+     true}, /* a bad byte is one character */
+    {"|~ \"a..b\"",
+     LP_STR("a\xff"
+            "b"),
+     false},
+    {"|~ \"a\\ufffdb\"",
+     LP_STR("a\xff"
+            "b"),
+     true},
+    {"|~ \"a\\ufffdb.*\"",
+     LP_STR("a\xff"
+            "b"),
+     true},
+    {"|~ \"\\ufffd\"", LP_STR("\xff"), true},
+    {"|= \"\\ufffd\"", LP_STR("\xff"), false},
+    {"|~ \"\xc3\xa9.\"", LP_STR("\xc3\xc3\xa9x"), true},
+    {"|= \"\\x00\"", LP_STR("nul\0byte"), true},
+};
+
 static void
 lines_match(void)
 {
-    static const struct {
-        const char *filters;
-        struct lp_str line;
-        bool hit;
-    } cases[] = {
-        {"", LP_STR("anything"), true},
-        {"|= \"foo\"", LP_STR("a foo b"), true},
-        {"|= \"foo\"", LP_STR("a Foo b"), false},
-        {"|= \"\"", LP_STR(""), true},
-        {"!= \"\"", LP_STR("x"), false},
-        {"!= \"foo\"", LP_STR("bar"), true},
-        {"|= \"foo\" or \"bar\" |= \"baz\"", LP_STR("bar baz"), true},
-        {"|= \"foo\" or \"bar\" |= \"baz\"", LP_STR("foo bar"), false},
-        {"!= \"foo\" or \"bar\"", LP_STR("only bar"), false}, /* neither */
-        {"!= \"foo\" or \"bar\"", LP_STR("only baz"), true},
-        {"|~ \"f.o\"", LP_STR("x fzo y"), true},
-        {"|~ \"f.o\"", LP_STR("f\no"), false}, /* '.' is not newline */
-        {"|~ \"(?s)f.o\"", LP_STR("f\no"), true},
-        {"|~ \"(?i)ERROR\"", LP_STR("an error"), true},
-        {"|~ \"^foo$\"", LP_STR("foo"), true},
-        {"|~ \"^foo$\"", LP_STR("foo\n"), false},
-        {"|~ \"^$\"", LP_STR(""), true},
-        {"|~ \"\"", LP_STR("x"), true},
-        {"|~ \".*\"", LP_STR("x"), true},
-        {"!~ \"\"", LP_STR("x"), false},
-        {"!~ \".*\"", LP_STR(""), false},
-        {"|~ \"a|b\"", LP_STR("xbx"), true},
-        {"|~ \"a|b\"", LP_STR("xcx"), false},
-        {"|~ \"a|b|c|d|e|f\"", LP_STR("xfx"), true},
-        {"|~ \"a|\"", LP_STR("x"), true},
-        {"!~ \"[a-z]\" or \"[0-9]\"", LP_STR("ABC"), true},
-        {"!~ \"[a-z]\" or \"[0-9]\"", LP_STR("AB3"), false},
-        {"|~ \"status=5\\\\d\\\\d\"", LP_STR("x status=503 y"), true},
-        {"|~ \"status=5\\\\d\\\\d\"", LP_STR("x status=404 y"), false},
-        {"|> \"<_> GET <_>\"", LP_STR("1.2.3.4 GET /x"), true},
-        {"!> \"<_> GET <_>\"", LP_STR("1.2.3.4 GET /x"), false},
-        {"|> \"a <_>\" or \"<_> z\"", LP_STR("y z"), true},
-        {"|> \"\"", LP_STR(""), true},
-        {"|= ip(\"10.0.0.0/8\")", LP_STR("from 10.1.2.3:80"), true},
-        {"!= ip(\"10.0.0.0/8\")", LP_STR("from 10.1.2.3:80"), false},
-        {"|= ip(\"10.0.0.0/8\") or \"local\"", LP_STR("from local"), true},
-        {"!= ip(\"10.0.0.0/8\") or \"local\"", LP_STR("from local"), false},
-        /* bytes that are not UTF-8 */
-        {"|= \"\\xff\"",
-         LP_STR("a\xff"
-                "b"),
-         true},
-        {"|= \"\\xfe\"",
-         LP_STR("a\xff"
-                "b"),
-         false},
-        {"|= \"foo\"",
-         LP_STR("\xff"
-                "foo\xff"),
-         true},
-        {"|~ \"a.b\"",
-         LP_STR("a\xff"
-                "b"),
-         true}, /* a bad byte is one character */
-        {"|~ \"a..b\"",
-         LP_STR("a\xff"
-                "b"),
-         false},
-        {"|~ \"a\\ufffdb\"",
-         LP_STR("a\xff"
-                "b"),
-         true},
-        {"|~ \"a\\ufffdb.*\"",
-         LP_STR("a\xff"
-                "b"),
-         true},
-        {"|~ \"\\ufffd\"", LP_STR("\xff"), true},
-        {"|= \"\\ufffd\"", LP_STR("\xff"), false},
-        {"|~ \"\xc3\xa9.\"", LP_STR("\xc3\xc3\xa9x"), true},
-        {"|= \"\\x00\"", LP_STR("nul\0byte"), true},
-    };
-    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
-        struct lp_linefilter *f = compile(cases[i].filters);
-        lp_test_check(lp_linefilter_match(f, cases[i].line) == cases[i].hit, "wrong answer",
-                      lp_str_c(cases[i].filters));
+    for (size_t i = 0; i < LP_ARRAY_LEN(line_cases); i++) {
+        struct lp_linefilter *f = compile(line_cases[i].filters);
+        lp_test_check(lp_linefilter_match(f, line_cases[i].line) == line_cases[i].hit, "wrong answer",
+                      lp_str_c(line_cases[i].filters));
         lp_linefilter_free(f);
     }
 }
