@@ -75,6 +75,10 @@ lp_intake_push(struct lp_intake *in, struct lp_decoder *d, const struct lp_push 
     if (!in->log->ops->ready(in->log)) {
         return lp_err_set(err, LP_ERR_SHUTDOWN, "the server is starting: the journal is being replayed");
     }
+    if (in->log->ops->append == NULL) {
+        return lp_err_set(err, LP_ERR_SHUTDOWN,
+                          "this server reads its logs from Kafka and takes no pushes: produce to its topics instead");
+    }
     lp_rc rc = lp_store_intake(in->store, err);
     if (rc == LP_OK) {
         rc = lp_decode_push(d, push, &in->limits, &b, err);

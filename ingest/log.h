@@ -32,7 +32,7 @@ struct lp_log_ops {
     lp_rc (*start)(struct lp_log *log, struct lp_err *err);
     /*
      * Appends a decoded batch and waits until it is durable and visible. Takes ownership of batch in every case. room bytes are reserved
-     * already and are taken over. LP_ERR_IO: not stored, and never will be. LP_ERR_UNSUPPORTED: this log takes no appends.
+     * already and are taken over. LP_ERR_IO: not stored, and never will be. NULL: this log takes no appends.
      */
     lp_rc (*append)(struct lp_log *log, const struct lp_push *push, struct lp_batch *batch, size_t room, struct lp_err *err);
     /* A generation was stored: its positions may be released. On the seal thread. */

@@ -2,8 +2,8 @@
  * cmd_serve.c - `logpond serve`: builds the server, waits for signals, takes it down in order.
  *
  * Order up: store (recovers), log, HTTP (answers 503 until the log's start-up is done), log start (replay).
- * Order down: HTTP stops accepting and ends what is pending, the log stops, the store seals, everything is freed.
- * SIGTERM, SIGINT: stop. SIGHUP: reload settings that can be. SIGPIPE is ignored.
+ * Order down: HTTP stops accepting and ends what is pending, the log stops, the store seals, everything is
+ * freed. SIGTERM, SIGINT: stop. SIGHUP: reload settings that can be. SIGPIPE is ignored.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ on_fatal(void *ctx, const struct lp_err *err)
 {
     (void)ctx;
     lp_error("store", "the catalog cannot be trusted any more, so the process ends; start it again. %s",
-           err->text);
+             err->text);
     _exit(70); /* EX_SOFTWARE: no destructors, no half-written goodbyes */
 }
 
@@ -108,8 +108,8 @@ make_log(struct lp_server *s, struct lp_err *err)
 {
     struct lp_log_env env = {s->store, s->ids, s->intake.limits, on_event, s};
     if (s->set.kafka_brokers[0] != 0) {
-        struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_group, s->set.kafka_set,
-                                    (unsigned)s->set.ingest_workers};
+        struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_group,
+                                    s->set.kafka_set, (unsigned)s->set.ingest_workers};
         return lp_kafka_new(&env, &k, &s->log, err);
     }
     struct lp_journal_config j = {s->set.data, (uint64_t)LP_MAX(s->set.seal_bytes / 2, INT64_C(1) << 20)};
@@ -167,8 +167,9 @@ dispatch(struct lp_http_req *req, void *ctx)
 {
     struct bound_route *b = ctx;
     if (!lp_server_ready(b->s)) {
-        lp_http_error(req, 503, atomic_load(&b->s->stopping) ? "the server is stopping"
-                                                             : "the server is starting: the journal is being replayed");
+        lp_http_error(req, 503,
+                      atomic_load(&b->s->stopping) ? "the server is stopping"
+                                                   : "the server is starting: the journal is being replayed");
         return;
     }
     struct work *w = lp_malloc(sizeof(*w));
@@ -262,7 +263,7 @@ reload(struct lp_server *s)
         set_level(s);
         lp_store_set_seal_after(s->store, s->set.seal_after);
         lp_info("server", "settings reloaded%s" LP_STR_FMT, restart.n > 0 ? "; these need a restart: " : "",
-               LP_STR_ARG(lp_buf_view(&restart)));
+                LP_STR_ARG(lp_buf_view(&restart)));
     }
     lp_buf_clear(&restart);
     lp_settings_clear(&fresh);
@@ -343,7 +344,7 @@ run(struct lp_server *s)
     }
     if (rc == LP_OK) {
         lp_info("server", "logpond %s, data in %s, listening on http://%s", PACKAGE_VERSION, s->set.data,
-               lp_http_address(s->http));
+                lp_http_address(s->http));
         rc = lp_log_start(s->log, &err);
     }
     if (rc != LP_OK) {
@@ -363,8 +364,9 @@ help(void)
     lp_buf_init(&b, 1 << 20);
     lp_settings_help(&b);
     printf("usage: logpond serve [--config FILE] [--print-config] [OPTIONS]\n\n"
-           "Runs the server. Without any option it listens on 127.0.0.1:3100 and keeps its data in ./data.\n\n"
-           LP_STR_FMT, LP_STR_ARG(lp_buf_view(&b)));
+           "Runs the server. Without any option it listens on 127.0.0.1:3100 and keeps its data in "
+           "./data.\n\n" LP_STR_FMT,
+           LP_STR_ARG(lp_buf_view(&b)));
     lp_buf_clear(&b);
 }
 

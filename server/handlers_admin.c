@@ -1,5 +1,6 @@
 /*
- * handlers_admin.c - /ready, /healthz, /metrics, /config, /admin/status, build information: answered on the HTTP thread, nothing blocks.
+ * handlers_admin.c - /ready, /healthz, /metrics, /config, /admin/status, build information: answered on the
+ * HTTP thread, nothing blocks.
  */
 #include "base/metrics.h"
 #include "server/server.h"
@@ -51,16 +52,17 @@ put_store(struct lp_server *s, struct lp_buf *b)
     struct lp_head_stats h;
     lp_store_stats(s->store, &st);
     lp_head_stats(lp_store_head(s->store), &h);
-    lp_buf_printf(b,
-                  "\"store\":{\"segments\":%llu,\"records\":%llu,\"line_bytes\":%llu,\"file_bytes\":%llu,"
-                  "\"generation\":%llu,\"last_seal_ns\":%lld,\"disk_free\":%llu,\"disk_total\":%llu,\"disk_full\":%s,"
-                  "\"seal_failing\":%s},",
-                  (unsigned long long)st.segments, (unsigned long long)st.rows, (unsigned long long)st.bytes,
-                  (unsigned long long)st.file_bytes, (unsigned long long)st.sealed, (long long)st.last_seal_ns,
-                  (unsigned long long)st.disk_free, (unsigned long long)st.disk_total, st.disk_full ? "true" : "false",
-                  st.seal_failing ? "true" : "false");
-    lp_buf_printf(b, "\"head\":{\"bytes\":%zu,\"budget\":%zu,\"rows\":%llu,\"generations\":%zu},", h.bytes, h.budget,
-                  (unsigned long long)h.rows, h.generations);
+    lp_buf_printf(
+        b,
+        "\"store\":{\"segments\":%llu,\"records\":%llu,\"line_bytes\":%llu,\"file_bytes\":%llu,"
+        "\"generation\":%llu,\"last_seal_ns\":%lld,\"disk_free\":%llu,\"disk_total\":%llu,\"disk_full\":%s,"
+        "\"seal_failing\":%s},",
+        (unsigned long long)st.segments, (unsigned long long)st.rows, (unsigned long long)st.bytes,
+        (unsigned long long)st.file_bytes, (unsigned long long)st.sealed, (long long)st.last_seal_ns,
+        (unsigned long long)st.disk_free, (unsigned long long)st.disk_total, st.disk_full ? "true" : "false",
+        st.seal_failing ? "true" : "false");
+    lp_buf_printf(b, "\"head\":{\"bytes\":%zu,\"budget\":%zu,\"rows\":%llu,\"generations\":%zu},", h.bytes,
+                  h.budget, (unsigned long long)h.rows, h.generations);
 }
 
 static void
@@ -73,11 +75,14 @@ handle_status(struct lp_http_req *req, void *ctx)
                   PACKAGE_VERSION, lp_server_ready(s) ? "true" : "false", (long long)lp_now_ns(),
                   (long long)s->started_ns, s->log->ops->name);
     put_store(s, &b);
-    lp_buf_printf(&b, "\"intake\":{\"records\":%lld,\"line_bytes\":%lld,\"body_bytes\":%lld,\"duplicates\":%lld,\"quarantined\":%lld,\"refused\":%lld,\"no_room\":%lld},",
-                  (long long)lp_metric_get(LP_M_INGEST_RECORDS), (long long)lp_metric_get(LP_M_INGEST_BYTES),
-                  (long long)lp_metric_get(LP_M_INGEST_BODY_BYTES), (long long)lp_metric_get(LP_M_INGEST_DUPLICATES),
-                  (long long)lp_metric_get(LP_M_INGEST_QUARANTINED), (long long)lp_metric_get(LP_M_INGEST_REFUSED),
-                  (long long)lp_metric_get(LP_M_INGEST_NO_ROOM));
+    lp_buf_printf(
+        &b,
+        "\"intake\":{\"records\":%lld,\"line_bytes\":%lld,\"body_bytes\":%lld,\"duplicates\":%lld,"
+        "\"quarantined\":%lld,\"refused\":%lld,\"no_room\":%lld},",
+        (long long)lp_metric_get(LP_M_INGEST_RECORDS), (long long)lp_metric_get(LP_M_INGEST_BYTES),
+        (long long)lp_metric_get(LP_M_INGEST_BODY_BYTES), (long long)lp_metric_get(LP_M_INGEST_DUPLICATES),
+        (long long)lp_metric_get(LP_M_INGEST_QUARANTINED), (long long)lp_metric_get(LP_M_INGEST_REFUSED),
+        (long long)lp_metric_get(LP_M_INGEST_NO_ROOM));
     s->log->ops->status(s->log, &b);
     lp_buf_c(&b, "}\n");
     lp_http_reply_buf(req, 200, "application/json", &b);
@@ -88,9 +93,10 @@ handle_buildinfo(struct lp_http_req *req, void *ctx)
 {
     (void)ctx;
     /* Grafana and Logs Drilldown read a Loki version here and want at least 3.2 */
-    lp_http_reply(req, 200, "application/json",
-                  LP_STR("{\"version\":\"3.5.0\",\"revision\":\"logpond-" PACKAGE_VERSION
-                         "\",\"branch\":\"main\",\"buildDate\":\"\",\"buildUser\":\"\",\"goVersion\":\"\"}\n"));
+    lp_http_reply(
+        req, 200, "application/json",
+        LP_STR("{\"version\":\"3.5.0\",\"revision\":\"logpond-" PACKAGE_VERSION
+               "\",\"branch\":\"main\",\"buildDate\":\"\",\"buildUser\":\"\",\"goVersion\":\"\"}\n"));
 }
 
 const struct lp_http_route lp_admin_routes[] = {

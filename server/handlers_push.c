@@ -1,5 +1,6 @@
 /*
- * handlers_push.c - pushes over HTTP: each runs on an ingest worker and is answered when it is stored (204) or refused.
+ * handlers_push.c - pushes over HTTP: each runs on an ingest worker and is answered when it is stored (204)
+ * or refused.
  */
 #include "base/metrics.h"
 #include "server/server.h"
@@ -45,7 +46,8 @@ work_push(struct lp_http_req *req, struct lp_server *s)
         lp_http_reply(req, 204, NULL, LP_STR_NULL);
         return;
     }
-    bool pressure = rc == LP_ERR_BUSY || rc == LP_ERR_TIMEOUT || rc == LP_ERR_DISK_FULL || rc == LP_ERR_SHUTDOWN;
+    bool pressure =
+        rc == LP_ERR_BUSY || rc == LP_ERR_TIMEOUT || rc == LP_ERR_DISK_FULL || rc == LP_ERR_SHUTDOWN;
     lp_metric_add(pressure ? LP_M_INGEST_NO_ROOM : LP_M_INGEST_REFUSED, 1);
     lp_server_error(req, rc, &err);
 }

@@ -13,9 +13,6 @@ static const struct command {
     const char *text;
 } commands[] = {
     {"serve", lp_cmd_serve, "run the server: take logs in, keep them, answer searches"},
-    {"push", lp_cmd_push, "send files, folders or standard input to a server"},
-    {"query", lp_cmd_query, "search: plain words, or LogQL"},
-    {"status", lp_cmd_status, "what a server is doing"},
     {"version", lp_cmd_version, "print the version"},
 };
 
@@ -42,7 +39,8 @@ lp_cmd_version(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    /* batches and blocks are large and short-lived: give them back to the system at once instead of keeping holes */
+    /* batches and blocks are large and short-lived: give them back to the system at once instead of keeping
+     * holes */
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     mallopt(M_ARENA_MAX, 4);
     if (argc < 2) {

@@ -431,6 +431,22 @@ lp_head_drop_source(struct lp_head *h, struct lp_source *src)
     return dropped;
 }
 
+int64_t
+lp_head_source_next(struct lp_head *h, struct lp_source *src)
+{
+    int64_t next = -1;
+    lp_lock(&h->mu);
+    for (struct lp_gen *g = h->oldest; g != NULL; g = g->next) {
+        for (size_t i = 0; i < g->ntickets; i++) {
+            if (g->tickets[i].source == src && !g->tickets[i].dropped) {
+                next = LP_MAX(next, (int64_t)g->tickets[i].next);
+            }
+        }
+    }
+    lp_unlock(&h->mu);
+    return next;
+}
+
 lp_rc
 lp_head_sealable(struct lp_head *h, int64_t deadline_ns, struct lp_gen **ret)
 {

@@ -101,6 +101,9 @@ void lp_head_close_older(struct lp_head *h, int64_t opened_ns);
 /* Takes the rows and positions of a lost partition out of every generation that is not being sealed. Returns tickets dropped. */
 size_t lp_head_drop_source(struct lp_head *h, struct lp_source *src);
 
+/* Where the source's rows in memory end (position behind the last ticket that was not dropped); -1 when there are none. */
+int64_t lp_head_source_next(struct lp_head *h, struct lp_source *src);
+
 /*
  * The oldest generation, once it is closed and all its tickets have ended; it is then `sealing` and the caller may read it without a lock.
  * LP_ERR_TIMEOUT at the deadline, LP_ERR_SHUTDOWN after lp_head_stop when nothing sealable is left.
