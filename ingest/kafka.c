@@ -22,7 +22,7 @@
 #define RUN_WAIT_NS (50 * LP_NS_PER_MS)
 #define ROOM_WAIT_NS LP_NS_PER_S
 #define READY_WITHOUT_NS (10 * LP_NS_PER_S)
-#define WORK_QUEUE 64
+#define WORK_QUEUE 4 /* tickets reserve for the worst case until they are decoded: few at a time */
 
 void
 lp_kafka_say(const struct lp_kafka *k, enum lp_event level, const char *fmt, ...)
