@@ -158,6 +158,20 @@ lp_snappy_block(struct lp_str in, size_t max_bytes, struct lp_buf *out, struct l
     return LP_OK;
 }
 
+lp_rc
+lp_snappy_encode(struct lp_str in, struct lp_buf *out, struct lp_err *err)
+{
+    size_t n = snappy_max_compressed_length(in.n);
+    if (in.n > UINT32_MAX || !lp_buf_reserve(out, n)) {
+        return lp_err_set(err, LP_ERR_LIMIT, "%zu bytes are too many for one snappy block here", in.n);
+    }
+    if (snappy_compress(in.p, in.n, out->p + out->n, &n) != SNAPPY_OK) {
+        return lp_err_set(err, LP_ERR_MISUSE, "snappy refused to compress");
+    }
+    out->n += n;
+    return LP_OK;
+}
+
 /* The masked CRC32C of the framing format (framing_format.txt of the snappy project). */
 static uint32_t
 masked_crc(const char *p, size_t n)

@@ -22,5 +22,7 @@ lp_rc lp_content_decode(struct lp_str encoding, struct lp_str in, size_t max_byt
 
 /* One snappy block (Loki's protobuf bodies). */
 lp_rc lp_snappy_block(struct lp_str in, size_t max_bytes, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+/* The other way: appends `in` as one snappy block. LP_ERR_LIMIT: over 4 GiB, or more than out may hold. */
+lp_rc lp_snappy_encode(struct lp_str in, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
 #endif

@@ -120,7 +120,9 @@ read_stream(struct loki *l, uint32_t at, struct lp_err *err)
         rc = bad(err, "a stream has no labels");
     }
     if (rc == LP_OK) {
-        rc = lp_batch_stream(l->b, l->pairs, n, NULL, &l->stream, err);
+        struct lp_instance inst;
+        n = lp_labels_take_instance(l->pairs, n, &inst);
+        rc = lp_batch_stream(l->b, l->pairs, n, &inst, &l->stream, err);
     }
     if (rc == LP_OK) {
         rc = read_list(l, lp_json_member(&l->doc, at, LP_STR("values")), read_value, err);

@@ -2,7 +2,8 @@
  * dec_loki_protobuf.c - Loki's protobuf push (contracts B.1): PushRequest{ repeated Stream streams = 1 }, Stream{ labels = 1,
  * repeated Entry entries = 2 }, Entry{ Timestamp timestamp = 1, line = 2, repeated LabelPair structuredMetadata = 3, parsed = 4 }.
  *
- * Lines are kept byte for byte, valid UTF-8 or not. The body is wrong or right as a whole. Unknown fields are skipped.
+ * Lines are kept byte for byte, valid UTF-8 or not. The body is wrong or right as a whole. Unknown fields are skipped. An entry
+ * without the timestamp field has no time of its own: it gets that of receipt. Reserved labels give the instance (decode.h).
  */
 #include "ingest/content.h"
 #include "ingest/decode_int.h"
@@ -64,7 +65,7 @@ read_entry(struct pushed *p, struct lp_str msg, struct lp_err *err)
     struct lp_rd rd = lp_rd_of(msg);
     struct lp_wire_field f;
     struct lp_str line = LP_STR_NULL;
-    int64_t t = 0;
+    int64_t t = LP_TIME_NONE;
     p->npairs = 0;
     while (lp_wire_next(&rd, &f)) {
         if (is_bytes(&f, 1) && !read_time(f.bytes, &t)) {
@@ -100,7 +101,12 @@ find_stream(struct pushed *p, struct lp_str msg, struct lp_err *err)
     }
     lp_arena_clear(&p->ar);
     lp_rc rc = lp_labels_parse(labels, &p->ar, p->pairs, LP_META_PAIRS_MAX, &p->npairs, err);
-    return rc == LP_OK ? lp_batch_stream(p->b, p->pairs, p->npairs, NULL, &p->stream, err) : rc;
+    if (rc == LP_OK) {
+        struct lp_instance inst;
+        p->npairs = lp_labels_take_instance(p->pairs, p->npairs, &inst);
+        rc = lp_batch_stream(p->b, p->pairs, p->npairs, &inst, &p->stream, err);
+    }
+    return rc;
 }
 
 static lp_rc

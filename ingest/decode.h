@@ -35,6 +35,13 @@ lp_rc lp_decode_push(struct lp_decoder *d, const struct lp_push *push, const str
                      struct lp_batch **ret, struct lp_err *err) LP_MUST_USE;
 
 /*
+ * How a Loki push (protobuf or JSON) may say which pod and which run of the container a stream is of: as two stream labels with reserved
+ * names. They are taken out and become the stream's instance, never labels. `logpond push` writes them (loki_write.h).
+ */
+#define LP_LABEL_POD_UID "__pod_uid__"
+#define LP_LABEL_INCARNATION "__incarnation__" /* restart number or container id */
+
+/*
  * Adds one Kafka message to a batch: fluent-bit's JSON and its relatives (contracts B.6), else the raw value as a line of a stream
  * {topic=...} when it is text, else the quarantine. An empty or null value adds nothing. Never fails but for LP_ERR_LIMIT.
  */

@@ -34,4 +34,10 @@ lp_rc lp_decode_loki_protobuf(struct lp_decoder *d, const struct lp_push *push, 
 lp_rc lp_labels_parse(struct lp_str text, struct lp_arena *ar, struct lp_pair *labels, size_t max, size_t *ret_n,
                       struct lp_err *err) LP_MUST_USE;
 
+/*
+ * Takes the reserved names LP_LABEL_POD_UID and LP_LABEL_INCARNATION (decode.h) out of a stream's labels: they are its instance.
+ * Returns how many labels are left, in the order they had.
+ */
+size_t lp_labels_take_instance(struct lp_pair *labels, size_t n, struct lp_instance *ret);
+
 #endif

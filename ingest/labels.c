@@ -183,3 +183,21 @@ lp_labels_parse(struct lp_str text, struct lp_arena *ar, struct lp_pair *labels,
     *ret_n = n;
     return c.at == text.n ? LP_OK : unexpected(&c, "the end", err);
 }
+
+size_t
+lp_labels_take_instance(struct lp_pair *labels, size_t n, struct lp_instance *ret)
+{
+    size_t kept = 0;
+    *ret = (struct lp_instance){LP_STR_NULL, LP_STR_NULL};
+    for (size_t i = 0; i < n; i++) {
+        bool fits = labels[i].value.n <= LP_LABEL_VALUE_BYTES_MAX; /* the instance is part of the stream's key */
+        if (fits && lp_str_eq(labels[i].name, LP_STR(LP_LABEL_POD_UID))) {
+            ret->uid = labels[i].value;
+        } else if (fits && lp_str_eq(labels[i].name, LP_STR(LP_LABEL_INCARNATION))) {
+            ret->incarnation = labels[i].value;
+        } else {
+            labels[kept++] = labels[i];
+        }
+    }
+    return kept;
+}

@@ -1,5 +1,5 @@
 /*
- * wire.h - reading protobuf's wire format: fields one by one, nothing copied, lengths kept (a string may hold NUL).
+ * wire.h - protobuf's wire format: fields read one by one, nothing copied, lengths kept (a string may hold NUL); and written.
  *
  * Source: protobuf.dev, "Encoding". Groups (wire types 3 and 4) are refused.
  */
@@ -19,5 +19,13 @@ struct lp_wire_field {
 
 /* The next field of a message; false at its end, or when it is malformed (then rd->bad). */
 bool lp_wire_next(struct lp_rd *rd, struct lp_wire_field *ret);
+
+/* Append a field; a failure stays in b->failed. Numbers are 1..15 (one tag byte). */
+void lp_wire_put_varint(struct lp_buf *b, uint32_t number, uint64_t value);
+void lp_wire_put_bytes(struct lp_buf *b, uint32_t number, struct lp_str bytes);
+/* Only tag and length of a BYTES field: the caller appends its n bytes. */
+void lp_wire_put_head(struct lp_buf *b, uint32_t number, size_t n);
+/* Bytes that lp_wire_put_varint and lp_wire_put_head write. */
+size_t lp_wire_varint_bytes(uint64_t value);
 
 #endif
