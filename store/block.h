@@ -84,6 +84,8 @@ lp_rc lp_block_meta(struct lp_block *b, struct lp_codec *c, uint32_t row, const 
 bool lp_block_has_meta(const struct lp_block *b);
 /* Frees decoded line frames but for that of `keep_row` (UINT32_MAX: all). */
 void lp_block_trim(struct lp_block *b, uint32_t keep_row);
+/* Frees the decoded line frames that no lp_block_line asked for since the call before: for blocks kept from use to use. */
+void lp_block_trim_unused(struct lp_block *b);
 /* Bytes of memory this block holds now. */
 size_t lp_block_memory(const struct lp_block *b);
 /* Decodes everything and compares with the hash in the head: the proof of verify, seal and compaction. */

@@ -14,6 +14,7 @@ struct frame {
     uint32_t first_row, raw_bytes, stored_bytes, crc;
     uint64_t off;  /* in the block */
     char *decoded; /* LINES: kept until trimmed */
+    bool used;     /* LINES: since the last lp_block_trim_unused */
 };
 
 struct meta_column {
@@ -438,6 +439,7 @@ lp_block_line(struct lp_block *b, struct lp_codec *c, uint32_t row, struct lp_st
         return LP_OK;
     }
     struct frame *f = line_frame_of(b, row);
+    f->used = true;
     if (f->decoded == NULL) {
         rc = load_frame(b, c, f, &f->decoded, err);
         if (rc != LP_OK) {
@@ -460,6 +462,20 @@ lp_block_trim(struct lp_block *b, uint32_t keep_row)
             f->decoded = NULL;
             b->memory -= f->raw_bytes;
         }
+    }
+}
+
+void
+lp_block_trim_unused(struct lp_block *b)
+{
+    for (uint32_t i = 0; i < b->nline_frames; i++) {
+        struct frame *f = &b->frames[b->first_line_frame + i];
+        if (!f->used && f->decoded != NULL) {
+            lp_free(f->decoded);
+            f->decoded = NULL;
+            b->memory -= f->raw_bytes;
+        }
+        f->used = false;
     }
 }
 

@@ -79,7 +79,7 @@ sort_pairs(struct lp_pair *pairs, size_t n, struct lp_pair *scratch)
     }
     size_t out = 0;
     for (size_t i = 0; i < n; i++) {
-        if (out > 0 && lp_str_eq(src[out - 1].name, src[i].name)) {
+        if (out > 0 && lp_str_eq(pairs[out - 1].name, src[i].name)) {
             out--;
         }
         pairs[out++] = src[i]; /* out <= i: in place is safe when src is pairs */

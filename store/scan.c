@@ -17,6 +17,7 @@ struct lp_scan {
     bool backward;
     /* block */
     struct lp_block *block;
+    bool borrowed; /* the block is the caller's */
     const int64_t *times;
     uint32_t run;      /* next run to begin */
     uint32_t at, end;  /* rows left of the open run: [at, end) */
@@ -32,16 +33,22 @@ struct lp_scan {
     size_t meta_cap;
 };
 
-lp_rc
-lp_scan_open(const struct lp_view *v, const struct lp_part *part, struct lp_codec *codec, int64_t from_ns,
-             int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_err *err)
+static lp_rc
+open_scan(const struct lp_view *v, const struct lp_part *part, struct lp_block *block, struct lp_codec *codec,
+          int64_t from_ns, int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_err *err)
 {
     struct lp_scan *s = lp_calloc(1, sizeof(*s));
-    *s = (struct lp_scan){
-        .view = v, .part = part, .codec = codec, .from_ns = from_ns, .to_ns = to_ns, .backward = backward};
+    *s = (struct lp_scan){.view = v,
+                          .part = part,
+                          .codec = codec,
+                          .from_ns = from_ns,
+                          .to_ns = to_ns,
+                          .backward = backward,
+                          .block = block,
+                          .borrowed = block != NULL};
     lp_rc rc = LP_OK;
     if (part->seg != NULL) {
-        rc = lp_seg_block(part->seg, part->block, &s->block, err);
+        rc = block != NULL ? LP_OK : lp_seg_block(part->seg, part->block, &s->block, err);
         if (rc == LP_OK) {
             rc = lp_block_times(s->block, codec, &s->times, err);
         }
@@ -58,14 +65,53 @@ lp_scan_open(const struct lp_view *v, const struct lp_part *part, struct lp_code
     return LP_OK;
 }
 
+lp_rc
+lp_scan_open(const struct lp_view *v, const struct lp_part *part, struct lp_codec *codec, int64_t from_ns,
+             int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_err *err)
+{
+    return open_scan(v, part, NULL, codec, from_ns, to_ns, backward, ret, err);
+}
+
+lp_rc
+lp_scan_open_on(const struct lp_view *v, const struct lp_part *part, struct lp_block *block,
+                struct lp_codec *codec, int64_t from_ns, int64_t to_ns, bool backward, struct lp_scan **ret,
+                struct lp_err *err)
+{
+    LP_ASSERT(part->seg != NULL && block != NULL);
+    return open_scan(v, part, block, codec, from_ns, to_ns, backward, ret, err);
+}
+
 void
 lp_scan_close(struct lp_scan *s)
 {
     if (s != NULL) {
-        lp_block_free(s->block);
+        if (!s->borrowed) {
+            lp_block_free(s->block);
+        }
         lp_free(s->meta);
         lp_free(s);
     }
+}
+
+void
+lp_scan_seek(struct lp_scan *s, uint64_t arrival)
+{
+    s->row = (uint32_t)arrival;
+    if (s->block != NULL) {
+        LP_ASSERT(arrival >> 32 == s->part->block && s->row < lp_block_head(s->block)->rows);
+        return;
+    }
+    size_t index = (size_t)(arrival >> 32) - s->part->first_batch;
+    LP_ASSERT(index < s->part->nbatches);
+    struct lp_batch *b = s->batch_index <= index ? s->batch : s->part->batch;
+    for (size_t i = s->batch_index <= index ? s->batch_index : 0; i < index; i++) {
+        b = b->next;
+    }
+    LP_ASSERT(s->row < b->nrows);
+    s->batch = b;
+    s->batch_index = index;
+    s->batch_row = s->row + 1;
+    s->head_row = &b->rows[s->row];
 }
 
 void

@@ -97,11 +97,17 @@ struct lp_scan;
 /* codec: of the calling thread. Reads the times of a block at once, lines and metadata when they are asked for. */
 lp_rc lp_scan_open(const struct lp_view *v, const struct lp_part *part, struct lp_codec *codec, int64_t from_ns,
                    int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_err *err) LP_MUST_USE;
+/* As lp_scan_open for a part of a segment, over its block that the caller opened (lp_seg_block) and keeps: so that what was decoded serves again. */
+lp_rc lp_scan_open_on(const struct lp_view *v, const struct lp_part *part, struct lp_block *block, struct lp_codec *codec,
+                      int64_t from_ns, int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_err *err) LP_MUST_USE;
+/* Makes the row that had this arrival in an earlier scan of the same part the one that lp_scan_line and its sisters speak of. */
+void lp_scan_seek(struct lp_scan *s, uint64_t arrival);
 /* The next row with from <= time < to; false at the end. Rows come run by run, in time order (or backward) inside a run. */
 bool lp_scan_next(struct lp_scan *s, struct lp_scan_row *ret);
 /* Narrows the range while scanning: rows outside are skipped, and the rest of a run that cannot hold any. */
 void lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns);
-/* Line and metadata of the row that lp_scan_next gave last; valid until the next lp_scan_* call for the metadata, until lp_scan_close for the line. */
+/* Line and metadata of the row that lp_scan_next gave last; valid until the next lp_scan_* call for the metadata, until lp_scan_close for the line
+ * (over a caller's block: until it is trimmed or freed). */
 lp_rc lp_scan_line(struct lp_scan *s, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_scan_meta(struct lp_scan *s, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err) LP_MUST_USE;
 /* Bytes of the row's line without decoding lines. */

@@ -1,0 +1,8 @@
+/*
+ * suites_store.c - the suites of unit-store.
+ */
+#include "tests/unit/unit.h"
+
+extern const struct lp_suite lp_suite_record, lp_suite_block, lp_suite_head, lp_suite_store;
+
+const struct lp_suite *const lp_suites[] = {&lp_suite_record, &lp_suite_block, &lp_suite_head, &lp_suite_store, NULL};
