@@ -50,7 +50,8 @@ room(struct lp_buf *out, size_t max)
 
 /* window_bits as inflateInit2 takes them: 15 zlib, -15 raw, 31 gzip (members one behind another). */
 static lp_rc
-inflate_all(struct lp_str in, int window_bits, const char *what, size_t max, struct lp_buf *out, struct lp_err *err)
+inflate_all(struct lp_str in, int window_bits, const char *what, size_t max, struct lp_buf *out,
+            struct lp_err *err)
 {
     z_stream z = {.next_in = (Bytef *)(uintptr_t)in.p};
     size_t left = in.n;
@@ -193,8 +194,9 @@ one_chunk(uint8_t type, struct lp_str chunk, size_t max, struct lp_buf *out, str
     size_t from = out->n;
     lp_rc rc = LP_OK;
     if (type == 1) {
-        rc = data.n > max - out->n ? too_large(max, err)
-                                   : (lp_buf_str(out, data) ? LP_OK : lp_err_set(err, LP_ERR_NOMEM, "no memory"));
+        rc = data.n > max - out->n
+                 ? too_large(max, err)
+                 : (lp_buf_str(out, data) ? LP_OK : lp_err_set(err, LP_ERR_NOMEM, "no memory"));
     } else {
         rc = lp_snappy_block(data, max - out->n, out, err);
     }
@@ -228,7 +230,7 @@ static const struct coding {
     const char *name;
     lp_rc (*decode)(struct lp_str in, size_t max, struct lp_buf *out, struct lp_err *err);
 } codings[] = {
-    {"gzip", decode_gzip}, {"x-gzip", decode_gzip}, {"deflate", decode_deflate},
+    {"gzip", decode_gzip}, {"x-gzip", decode_gzip},   {"deflate", decode_deflate},
     {"zstd", decode_zstd}, {"snappy", decode_snappy},
 };
 
@@ -245,7 +247,8 @@ find_coding(struct lp_str name)
 
 /* The codings of a header value, in the order they were applied; identity vanishes. */
 static lp_rc
-parse_codings(struct lp_str encoding, const struct coding *list[CODINGS_MAX], size_t *ret_n, struct lp_err *err)
+parse_codings(struct lp_str encoding, const struct coding *list[CODINGS_MAX], size_t *ret_n,
+              struct lp_err *err)
 {
     size_t n = 0;
     while (encoding.p != NULL) {
@@ -265,8 +268,8 @@ parse_codings(struct lp_str encoding, const struct coding *list[CODINGS_MAX], si
 }
 
 lp_rc
-lp_content_decode(struct lp_str encoding, struct lp_str in, size_t max_bytes, struct lp_buf *out, struct lp_str *ret,
-                  struct lp_err *err)
+lp_content_decode(struct lp_str encoding, struct lp_str in, size_t max_bytes, struct lp_buf *out,
+                  struct lp_str *ret, struct lp_err *err)
 {
     const struct coding *list[CODINGS_MAX];
     size_t n = 0;

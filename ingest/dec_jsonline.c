@@ -1,8 +1,9 @@
 /*
- * dec_jsonline.c - JSON lines (POST /insert/jsonline): one record a line. A line that is no JSON object goes to the
- * quarantine; a body in which no line is one is refused.
+ * dec_jsonline.c - JSON lines (POST /insert/jsonline): one record a line. A line that is no JSON object goes
+ * to the quarantine; a body in which no line is one is refused.
  *
- * Query parameters: _stream_fields (comma list: these paths are the labels, instead of the default ones), _time_field, _msg_field.
+ * Query parameters: _stream_fields (comma list: these paths are the labels, instead of the default ones),
+ * _time_field, _msg_field.
  */
 #include <stdio.h>
 
@@ -62,7 +63,8 @@ read_params(struct jsonline *j, struct lp_str target, struct lp_err *err)
     static const struct {
         const char *name;
         enum lp_field_kind kind;
-    } params[] = {{"_stream_fields", LP_FIELD_LABEL}, {"_time_field", LP_FIELD_TIME}, {"_msg_field", LP_FIELD_LINE}};
+    } params[] = {
+        {"_stream_fields", LP_FIELD_LABEL}, {"_time_field", LP_FIELD_TIME}, {"_msg_field", LP_FIELD_LINE}};
     (void)lp_str_cut(&target, '?');
     while (target.p != NULL && target.n > 0) {
         struct lp_str value = lp_str_cut(&target, '&'), decoded;
@@ -75,7 +77,8 @@ read_params(struct jsonline *j, struct lp_str target, struct lp_err *err)
                 return lp_err_set(err, LP_ERR_PARSE, "parameter %s is not well encoded", params[i].name);
             }
             if (decoded.n > 0 && !add_names(j, decoded, params[i].kind)) {
-                return lp_err_set(err, LP_ERR_LIMIT, "parameter %s names more than %d fields", params[i].name, FIELDS_MAX);
+                return lp_err_set(err, LP_ERR_LIMIT, "parameter %s names more than %d fields", params[i].name,
+                                  FIELDS_MAX);
             }
         }
     }

@@ -1,5 +1,6 @@
 /*
- * dec_kafka.c - Kafka messages: JSON records of the agents (contracts B.6), else the value as a line, else the quarantine.
+ * dec_kafka.c - Kafka messages: JSON records of the agents (contracts B.6), else the value as a line, else
+ * the quarantine.
  *
  * The record's own time wins; without one the message's timestamp is taken; without that the time of receipt.
  */
@@ -35,7 +36,8 @@ add_raw(const struct lp_kafka_message *m, struct lp_batch *b, const char *why, s
     char place[320];
     uint32_t stream;
     if (!is_text(m->value)) {
-        return lp_batch_quarantine(b, LP_STR("kafka"), m->value, lp_str_c(why), place_of(m, place, sizeof(place)), err);
+        return lp_batch_quarantine(b, LP_STR("kafka"), m->value, lp_str_c(why),
+                                   place_of(m, place, sizeof(place)), err);
     }
     struct lp_pair label = {LP_STR("topic"), m->topic};
     lp_rc rc = lp_batch_stream(b, &label, 1, NULL, &stream, err);
@@ -43,7 +45,8 @@ add_raw(const struct lp_kafka_message *m, struct lp_batch *b, const char *why, s
 }
 
 lp_rc
-lp_decode_kafka(struct lp_decoder *d, const struct lp_kafka_message *m, struct lp_batch *b, struct lp_err *err)
+lp_decode_kafka(struct lp_decoder *d, const struct lp_kafka_message *m, struct lp_batch *b,
+                struct lp_err *err)
 {
     struct lp_json_doc doc;
     struct lp_err why;

@@ -1,6 +1,7 @@
 /*
- * dec_loki_json.c - Loki's JSON push (contracts B.1): {"streams":[{"stream":{..},"values":[["ns","line",{..}?],..]}]}, and
- * the form of its old path: {"streams":[{"labels":"{..}","entries":[{"ts":"RFC 3339","line":".."}]}]}.
+ * dec_loki_json.c - Loki's JSON push (contracts B.1):
+ * {"streams":[{"stream":{..},"values":[["ns","line",{..}?],..]}]}, and the form of its old path:
+ * {"streams":[{"labels":"{..}","entries":[{"ts":"RFC 3339","line":".."}]}]}.
  *
  * The body is wrong as a whole or right as a whole: nothing of it is stored after a 400.
  */
@@ -77,8 +78,8 @@ read_entry(struct loki *l, uint32_t at, struct lp_err *err)
     const struct lp_json *ts = lp_json_member(&l->doc, at, LP_STR("ts"));
     const struct lp_json *line = lp_json_member(&l->doc, at, LP_STR("line"));
     int64_t t;
-    if (l->doc.nodes[at].type != LP_JSON_OBJECT || ts == NULL || line == NULL || line->type != LP_JSON_STRING ||
-        !lp_time_any(ts->text, &t)) {
+    if (l->doc.nodes[at].type != LP_JSON_OBJECT || ts == NULL || line == NULL ||
+        line->type != LP_JSON_STRING || !lp_time_any(ts->text, &t)) {
         return bad(err, "an entry must have ts (RFC 3339) and line");
     }
     return lp_batch_add(l->b, l->stream, t, line->text, false, NULL, 0, err);
@@ -95,7 +96,8 @@ read_list(struct loki *l, const struct lp_json *list, lp_rc (*one)(struct loki *
     if (list->type != LP_JSON_ARRAY) {
         return bad(err, "values and entries must be arrays");
     }
-    for (uint32_t i = (uint32_t)(list - l->doc.nodes) + 1; i < list->next && rc == LP_OK; i = l->doc.nodes[i].next) {
+    for (uint32_t i = (uint32_t)(list - l->doc.nodes) + 1; i < list->next && rc == LP_OK;
+         i = l->doc.nodes[i].next) {
         rc = one(l, i, err);
     }
     return rc;

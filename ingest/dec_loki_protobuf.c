@@ -1,9 +1,11 @@
 /*
- * dec_loki_protobuf.c - Loki's protobuf push (contracts B.1): PushRequest{ repeated Stream streams = 1 }, Stream{ labels = 1,
- * repeated Entry entries = 2 }, Entry{ Timestamp timestamp = 1, line = 2, repeated LabelPair structuredMetadata = 3, parsed = 4 }.
+ * dec_loki_protobuf.c - Loki's protobuf push (contracts B.1): PushRequest{ repeated Stream streams = 1 },
+ * Stream{ labels = 1, repeated Entry entries = 2 }, Entry{ Timestamp timestamp = 1, line = 2, repeated
+ * LabelPair structuredMetadata = 3, parsed = 4 }.
  *
- * Lines are kept byte for byte, valid UTF-8 or not. The body is wrong or right as a whole. Unknown fields are skipped. An entry
- * without the timestamp field has no time of its own: it gets that of receipt. Reserved labels give the instance (decode.h).
+ * Lines are kept byte for byte, valid UTF-8 or not. The body is wrong or right as a whole. Unknown fields are
+ * skipped. An entry without the timestamp field has no time of its own: it gets that of receipt. Reserved
+ * labels give the instance (decode.h).
  */
 #include "ingest/content.h"
 #include "ingest/decode_int.h"
@@ -76,7 +78,8 @@ read_entry(struct pushed *p, struct lp_str msg, struct lp_err *err)
         }
         if (is_bytes(&f, 3)) {
             if (p->npairs == LP_META_PAIRS_MAX) {
-                return lp_err_set(err, LP_ERR_LIMIT, "an entry has more than %d metadata pairs", LP_META_PAIRS_MAX);
+                return lp_err_set(err, LP_ERR_LIMIT, "an entry has more than %d metadata pairs",
+                                  LP_META_PAIRS_MAX);
             }
             if (!read_pair(f.bytes, &p->pairs[p->npairs++])) {
                 return malformed(err);

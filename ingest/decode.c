@@ -1,5 +1,6 @@
 /*
- * decode.c - a whole request by its path: content encoding, then the format's decoder. Pure but for the caller's tools.
+ * decode.c - a whole request by its path: content encoding, then the format's decoder. Pure but for the
+ * caller's tools.
  */
 #include "ingest/content.h"
 #include "ingest/decode_int.h"

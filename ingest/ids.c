@@ -1,9 +1,9 @@
 /*
- * ids.c - the table of identities: a hash table of pending and stored ids, in the order they came, so that old ones
- * leave from the front.
+ * ids.c - the table of identities: a hash table of pending and stored ids, in the order they came, so that
+ * old ones leave from the front.
  *
- * Invariant: an identity is in the table at most once; a pending one has exactly one caller that will end it. Old ids
- * leave when an id that was received LP_IDS_WINDOW_NS later is stored; the clock is never asked.
+ * Invariant: an identity is in the table at most once; a pending one has exactly one caller that will end it.
+ * Old ids leave when an id that was received LP_IDS_WINDOW_NS later is stored; the clock is never asked.
  */
 #include "ingest/ids.h"
 
@@ -187,7 +187,8 @@ lp_ids_identify(const struct lp_push *push, uint32_t part, struct lp_batch *b)
     }
     lp_hasher_add(h, push->key.p, push->key.n);
     if (b->untimed == 0) {
-        /* another cut of the same key may repeat, never lose; records without time carry the time of receipt, which differs on retry */
+        /* another cut of the same key may repeat, never lose; records without time carry the time of receipt,
+         * which differs on retry */
         struct lp_hash128 content = lp_batch_content_hash(b);
         lp_hasher_add(h, &content, sizeof(content));
     } else {
@@ -199,8 +200,8 @@ lp_ids_identify(const struct lp_push *push, uint32_t part, struct lp_batch *b)
 }
 
 lp_rc
-lp_ids_begin(struct lp_ids_table *t, const struct lp_batch_id *want, int64_t deadline_ns, enum lp_ids_answer *ret,
-             struct lp_err *err)
+lp_ids_begin(struct lp_ids_table *t, const struct lp_batch_id *want, int64_t deadline_ns,
+             enum lp_ids_answer *ret, struct lp_err *err)
 {
     lp_rc rc = LP_OK;
     lp_lock(&t->mu);
@@ -224,7 +225,9 @@ lp_ids_begin(struct lp_ids_table *t, const struct lp_batch_id *want, int64_t dea
         }
         id->waiters--;
         *ret = id->failed ? LP_IDS_FAILED : LP_IDS_DUPLICATE;
-        rc = id->pending ? lp_err_set(err, LP_ERR_TIMEOUT, "the same request is still being stored; try again") : LP_OK;
+        rc = id->pending
+                 ? lp_err_set(err, LP_ERR_TIMEOUT, "the same request is still being stored; try again")
+                 : LP_OK;
         if (id->failed && id->waiters == 0) {
             lp_free(id);
         }

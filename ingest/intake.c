@@ -1,5 +1,6 @@
 /*
- * intake.c - the way of a push. Order: may we take it at all; decode and validate; room; pending id; log (ticket, durable, visible).
+ * intake.c - the way of a push. Order: may we take it at all; decode and validate; room; pending id; log
+ * (ticket, durable, visible).
  *
  * Nothing has happened before the log is asked, so every refusal up to there leaves no trace.
  */
@@ -7,7 +8,8 @@
 
 #include "base/metrics.h"
 
-/* Rows and metadata cost more than the bytes they came from; a body of tiny records may become this many times larger. */
+/* Rows and metadata cost more than the bytes they came from; a body of tiny records may become this many
+ * times larger. */
 #define HEAD_BYTES_A_BODY_BYTE 2
 
 size_t
@@ -31,7 +33,8 @@ append(struct lp_intake *in, const struct lp_push *push, struct lp_batch *b, siz
 
 /* Asks for the identity. *ret_go: the caller must append (and so end the id). */
 static lp_rc
-begin_identity(struct lp_intake *in, const struct lp_batch *b, int64_t deadline_ns, bool *ret_go, struct lp_err *err)
+begin_identity(struct lp_intake *in, const struct lp_batch *b, int64_t deadline_ns, bool *ret_go,
+               struct lp_err *err)
 {
     struct lp_batch_id id = {b->received_ns, b->identity};
     enum lp_ids_answer answer = LP_IDS_NEW;
@@ -44,7 +47,8 @@ begin_identity(struct lp_intake *in, const struct lp_batch *b, int64_t deadline_
 }
 
 static lp_rc
-store(struct lp_intake *in, const struct lp_push *push, struct lp_batch *b, bool *ret_duplicate, struct lp_err *err)
+store(struct lp_intake *in, const struct lp_push *push, struct lp_batch *b, bool *ret_duplicate,
+      struct lp_err *err)
 {
     int64_t deadline_ns = lp_mono_ns() + in->push_wait_ns;
     size_t room = lp_batch_room(b);
@@ -76,8 +80,9 @@ lp_intake_push(struct lp_intake *in, struct lp_decoder *d, const struct lp_push 
         return lp_err_set(err, LP_ERR_SHUTDOWN, "the server is starting: the journal is being replayed");
     }
     if (in->log->ops->append == NULL) {
-        return lp_err_set(err, LP_ERR_SHUTDOWN,
-                          "this server reads its logs from Kafka and takes no pushes: produce to its topics instead");
+        return lp_err_set(
+            err, LP_ERR_SHUTDOWN,
+            "this server reads its logs from Kafka and takes no pushes: produce to its topics instead");
     }
     lp_rc rc = lp_store_intake(in->store, err);
     if (rc == LP_OK) {

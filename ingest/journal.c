@@ -3,13 +3,13 @@
  *
  * Invariants:
  *   1. A number is given together with its ticket, under mu, so tickets of the journal are in number order.
- *   2. One leader at a time writes and syncs a group for all who wait; an appender whose entry is not done and that finds no
- *      leader becomes it. Only the leader touches fd, file_first and file_at.
- *   3. `durable` rises only after a sync that returned success. Rows enter the head after that, so nothing is visible
- *      or acknowledged that a crash could take back.
- *   4. After a failed write or sync the file is never touched again. Every number given so far that is not durable fails
- *      (503), and the next file begins with a synced void entry that names them.
- * Crash argument: see FORMAT.md section 3; replay is journal_replay.c.
+ *   2. One leader at a time writes and syncs a group for all who wait; an appender whose entry is not done
+ * and that finds no leader becomes it. Only the leader touches fd, file_first and file_at.
+ *   3. `durable` rises only after a sync that returned success. Rows enter the head after that, so nothing is
+ * visible or acknowledged that a crash could take back.
+ *   4. After a failed write or sync the file is never touched again. Every number given so far that is not
+ * durable fails (503), and the next file begins with a synced void entry that names them. Crash argument: see
+ * FORMAT.md section 3; replay is journal_replay.c.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,14 +100,16 @@ lp_journal_release(struct lp_journal *j, uint64_t position)
         }
         struct lp_err err;
         if (lp_io_unlink(j->io, path, &err) != LP_OK) {
-            lp_journal_say(j, LP_EVENT_WARN, "a journal file that is stored could not be removed: %s", err.text);
+            lp_journal_say(j, LP_EVENT_WARN, "a journal file that is stored could not be removed: %s",
+                           err.text);
         }
         lp_free(path);
     }
 }
 
 static lp_rc
-write_void(struct lp_journal *j, uint64_t number, const struct lp_jnl_range *voids, size_t n, struct lp_err *err)
+write_void(struct lp_journal *j, uint64_t number, const struct lp_jnl_range *voids, size_t n,
+           struct lp_err *err)
 {
     struct lp_buf env, out;
     char head[LP_JNL_ENTRY_BYTES];
@@ -137,7 +139,8 @@ write_void(struct lp_journal *j, uint64_t number, const struct lp_jnl_range *voi
 
 /* Header, void entry where one is due, sync, folder sync: only then the file is in use. */
 static lp_rc
-fill_new_file(struct lp_journal *j, uint64_t first, const struct lp_jnl_range *voids, size_t nvoids, struct lp_err *err)
+fill_new_file(struct lp_journal *j, uint64_t first, const struct lp_jnl_range *voids, size_t nvoids,
+              struct lp_err *err)
 {
     char head[LP_JNL_HEADER_BYTES];
     lp_jnl_put_file_head(j->uuid, first, lp_now_ns(), head);
@@ -162,7 +165,8 @@ drop_file(struct lp_journal *j)
 
 /* Begins a new file whose first number is `first` (that of the void entry, or of the group's first entry). */
 static lp_rc
-new_file(struct lp_journal *j, uint64_t first, const struct lp_jnl_range *voids, size_t nvoids, struct lp_err *err)
+new_file(struct lp_journal *j, uint64_t first, const struct lp_jnl_range *voids, size_t nvoids,
+         struct lp_err *err)
 {
     char path[4200];
     snprintf(path, sizeof(path), "%s/%016llx.jnl", j->dir, (unsigned long long)first);
@@ -210,7 +214,8 @@ take_group(struct lp_journal *j)
 }
 
 static size_t
-entry_iov(struct lp_journal *j, struct lp_jnl_entry *e, uint64_t durable, struct iovec *iov, uint64_t *ret_bytes)
+entry_iov(struct lp_journal *j, struct lp_jnl_entry *e, uint64_t durable, struct iovec *iov,
+          uint64_t *ret_bytes)
 {
     static const char zeros[LP_JNL_ALIGN];
     struct lp_jnl_head h = {.number = e->number,
@@ -318,7 +323,8 @@ end_group(struct lp_journal *j, const struct group *g, lp_rc rc, const struct lp
     lp_unlock(&j->mu);
 }
 
-/* After a failure: nothing numbered so far can follow in the broken file, so all of it fails and becomes void. */
+/* After a failure: nothing numbered so far can follow in the broken file, so all of it fails and becomes
+ * void. */
 static void
 fail_all(struct lp_journal *j, struct group *g, struct lp_err *err)
 {
@@ -332,7 +338,8 @@ fail_all(struct lp_journal *j, struct group *g, struct lp_err *err)
         j->first = j->last = NULL;
     }
     lp_unlock(&j->mu);
-    lp_journal_say(j, LP_EVENT_ERROR, "journal: %s; what waited for it is refused, a new file begins", err->text);
+    lp_journal_say(j, LP_EVENT_ERROR, "journal: %s; what waited for it is refused, a new file begins",
+                   err->text);
     end_group(j, g, err->rc, err);
     if (rest.first != NULL) {
         end_group(j, &rest, err->rc, err);
@@ -350,7 +357,8 @@ lead(struct lp_journal *j)
     j->leading = true;
     lp_unlock(&j->mu);
     lp_err_clear(&err);
-    /* numbers of the group lie behind what is void, and the void entry takes one behind them: it must come first */
+    /* numbers of the group lie behind what is void, and the void entry takes one behind them: it must come
+     * first */
     LP_ASSERT(!voids_due);
     lp_rc rc = have_file(j, &g, &err);
     if (rc == LP_OK) {
@@ -413,7 +421,8 @@ enqueue(struct lp_journal *j, struct lp_jnl_entry *e, size_t room, struct lp_err
 }
 
 static lp_rc
-journal_append(struct lp_log *log, const struct lp_push *push, struct lp_batch *batch, size_t room, struct lp_err *err)
+journal_append(struct lp_log *log, const struct lp_push *push, struct lp_batch *batch, size_t room,
+               struct lp_err *err)
 {
     struct lp_journal *j = (struct lp_journal *)log;
     struct lp_jnl_entry e = {.push = push, .batch = batch};

@@ -27,7 +27,8 @@ lp_jnl_put_head(const struct lp_jnl_head *h, char out[LP_JNL_ENTRY_BYTES])
 bool
 lp_jnl_get_head(const char in[LP_JNL_ENTRY_BYTES], struct lp_jnl_head *ret)
 {
-    if (lp_get_u32(in) != LP_JNL_ENTRY_MAGIC || lp_get_u32(in + 4) != lp_crc32c(0, in + 8, LP_JNL_ENTRY_BYTES - 8)) {
+    if (lp_get_u32(in) != LP_JNL_ENTRY_MAGIC ||
+        lp_get_u32(in + 4) != lp_crc32c(0, in + 8, LP_JNL_ENTRY_BYTES - 8)) {
         return false;
     }
     *ret = (struct lp_jnl_head){
@@ -41,11 +42,13 @@ lp_jnl_get_head(const char in[LP_JNL_ENTRY_BYTES], struct lp_jnl_head *ret)
         .decoder = lp_get_u16(in + 46),
         .file_first = lp_get_u64(in + 48),
     };
-    return (uint64_t)ret->envelope_bytes + ret->body_bytes <= LP_JNL_PAYLOAD_BYTES_MAX && ret->number < UINT64_MAX;
+    return (uint64_t)ret->envelope_bytes + ret->body_bytes <= LP_JNL_PAYLOAD_BYTES_MAX &&
+           ret->number < UINT64_MAX;
 }
 
 void
-lp_jnl_put_file_head(const struct lp_uuid *uuid, uint64_t first, int64_t created_ns, char out[LP_JNL_HEADER_BYTES])
+lp_jnl_put_file_head(const struct lp_uuid *uuid, uint64_t first, int64_t created_ns,
+                     char out[LP_JNL_HEADER_BYTES])
 {
     memset(out, 0, LP_JNL_HEADER_BYTES);
     memcpy(out, LP_JNL_MAGIC, 8);

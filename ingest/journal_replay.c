@@ -1,11 +1,12 @@
 /*
- * journal_replay.c - start-up: what the journal has and the catalog has not goes through the same decoders, the same
- * identity rule and the same tickets as when it came, so that it is stored exactly as it would have been.
+ * journal_replay.c - start-up: what the journal has and the catalog has not goes through the same decoders,
+ * the same identity rule and the same tickets as when it came, so that it is stored exactly as it would have
+ * been.
  *
- * First every file is synced: after a mere kill the page cache may hold entries that the disk does not, and from now on
- * a retry of theirs would be answered as stored. A bad stretch that hurts acknowledged entries goes to the quarantine
- * as raw bytes; one that does not (a torn tail) is copied to lost+found/ and its numbers become void.
- * Runs on one thread before anything is appended.
+ * First every file is synced: after a mere kill the page cache may hold entries that the disk does not, and
+ * from now on a retry of theirs would be answered as stored. A bad stretch that hurts acknowledged entries
+ * goes to the quarantine as raw bytes; one that does not (a torn tail) is copied to lost+found/ and its
+ * numbers become void. Runs on one thread before anything is appended.
  */
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +53,8 @@ quarantine(struct replay *r, struct lp_str raw, int64_t received_ns, const char 
     LP_ASSERT(b != NULL);
     b->received_ns = received_ns;
     for (size_t at = 0; at < raw.n || at == 0; at += QUARANTINE_PIECE_BYTES) {
-        /* without a budget an arena only fails when the system has no memory; then the process cannot go on anyway */
+        /* without a budget an arena only fails when the system has no memory; then the process cannot go on
+         * anyway */
         lp_rc rc = lp_batch_quarantine(b, LP_STR("journal"), lp_str_sub(raw, at, at + QUARANTINE_PIECE_BYTES),
                                        lp_str_c(reason), lp_str_c(place), NULL);
         LP_ASSERT(rc == LP_OK);
@@ -79,7 +81,8 @@ enter(struct replay *r, struct lp_batch *b, uint64_t first, uint64_t next, struc
 static void
 skip(struct replay *r, uint64_t number)
 {
-    lp_head_end(r->j->head, lp_head_ticket(r->j->head, r->j->source, number, number + 1, 0, 0), LP_DUPLICATE, NULL);
+    lp_head_end(r->j->head, lp_head_ticket(r->j->head, r->j->source, number, number + 1, 0, 0), LP_DUPLICATE,
+                NULL);
     r->duplicates++;
 }
 
@@ -138,8 +141,8 @@ replay_entry(struct replay *r, const struct lp_jnl_item *it, struct lp_err *err)
     r->entries++;
     lp_metric_add(LP_M_JOURNAL_REPLAYED, 1);
     if (!known) {
-        lp_journal_say(r->j, LP_EVENT_ERROR, "%s cannot be decoded any more (%s): it goes to the quarantine", place,
-                       why.text);
+        lp_journal_say(r->j, LP_EVENT_ERROR, "%s cannot be decoded any more (%s): it goes to the quarantine",
+                       place, why.text);
         b = quarantine(r, body, it->head.received_ns, why.text, place);
         return enter(r, b, it->head.number, it->head.number + 1, err);
     }
@@ -183,8 +186,8 @@ quarantine_stretch(struct replay *r, const struct lp_jnl_item *it, struct lp_err
     snprintf(place, sizeof(place), "journal file %016llx, offset %llu, %llu bytes",
              (unsigned long long)r->w.files[it->file].first, (unsigned long long)it->off,
              (unsigned long long)it->bytes);
-    lp_journal_say(r->j, LP_EVENT_ERROR, "journal damaged: %s; its bytes go to the quarantine, the rest is replayed",
-                   place);
+    lp_journal_say(r->j, LP_EVENT_ERROR,
+                   "journal damaged: %s; its bytes go to the quarantine, the rest is replayed", place);
     lp_metric_add(LP_M_JOURNAL_DAMAGED, 1);
     r->damaged++;
     lp_rc rc = read_bytes(r, it, it->off, it->bytes, err);
@@ -294,8 +297,8 @@ lp_journal_replay(struct lp_journal *j, struct lp_err *err)
         lp_journal_release(j, r.position);
     }
     if (rc == LP_OK && r.entries > 0) {
-        lp_journal_say(j, LP_EVENT_INFO, "journal: %zu entries replayed in %.1f s (%zu were stored already)", r.entries,
-                       (double)(lp_mono_ns() - start_ns) / 1e9, r.duplicates);
+        lp_journal_say(j, LP_EVENT_INFO, "journal: %zu entries replayed in %.1f s (%zu were stored already)",
+                       r.entries, (double)(lp_mono_ns() - start_ns) / 1e9, r.duplicates);
     }
     lp_decoder_free(r.decoder);
     lp_buf_clear(&r.buf);

@@ -1,8 +1,10 @@
 /*
- * journal_walk.c - reading all journal files: which entries are good, which stretches are bad, what was declared void.
+ * journal_walk.c - reading all journal files: which entries are good, which stretches are bad, what was
+ * declared void.
  *
- * A stretch begins where an entry should and no good one is; it ends at the next header, at a 64-byte bound, whose own
- * CRC and file number hold and whose number is higher. Files are read in windows, so memory does not grow with them.
+ * A stretch begins where an entry should and no good one is; it ends at the next header, at a 64-byte bound,
+ * whose own CRC and file number hold and whose number is higher. Files are read in windows, so memory does
+ * not grow with them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +24,8 @@ struct reader {
     char *window;
 };
 
-/* The n <= WINDOW_BYTES bytes at off, from the window; NULL past the end of the file or when reading fails. */
+/* The n <= WINDOW_BYTES bytes at off, from the window; NULL past the end of the file or when reading fails.
+ */
 static const char *
 peek(struct reader *r, uint64_t off, size_t n)
 {
@@ -78,7 +81,8 @@ add_item(struct lp_jnl_walk *w)
 static bool
 read_voids(struct lp_jnl_walk *w, struct reader *r, uint64_t off, const struct lp_jnl_head *h)
 {
-    const char *p = h->envelope_bytes <= WINDOW_BYTES ? peek(r, off + LP_JNL_ENTRY_BYTES, h->envelope_bytes) : NULL;
+    const char *p =
+        h->envelope_bytes <= WINDOW_BYTES ? peek(r, off + LP_JNL_ENTRY_BYTES, h->envelope_bytes) : NULL;
     if (p == NULL) {
         return false;
     }
@@ -108,7 +112,8 @@ walk_entries(struct lp_jnl_walk *w, struct reader *r, uint32_t file, uint64_t *l
             continue;
         }
         if (bad_from != UINT64_MAX) {
-            *add_item(w) = (struct lp_jnl_item){LP_JNL_BAD, file, bad_from, off - bad_from, {0}, *last, h.number};
+            *add_item(w) =
+                (struct lp_jnl_item){LP_JNL_BAD, file, bad_from, off - bad_from, {0}, *last, h.number};
             bad_from = UINT64_MAX;
         }
         *add_item(w) = (struct lp_jnl_item){LP_JNL_ENTRY, file, off, lp_jnl_entry_size(&h), h, 0, 0};
@@ -116,14 +121,15 @@ walk_entries(struct lp_jnl_walk *w, struct reader *r, uint32_t file, uint64_t *l
         off += lp_jnl_entry_size(&h);
     }
     if (bad_from != UINT64_MAX && bad_from < r->bytes) {
-        *add_item(w) = (struct lp_jnl_item){LP_JNL_BAD, file, bad_from, r->bytes - bad_from, {0}, *last, UINT64_MAX};
+        *add_item(w) =
+            (struct lp_jnl_item){LP_JNL_BAD, file, bad_from, r->bytes - bad_from, {0}, *last, UINT64_MAX};
         w->highest = LP_MAX(w->highest, *last + (r->bytes - bad_from) / LP_JNL_ALIGN + 1);
     }
 }
 
 static lp_rc
-walk_file(const struct lp_io *io, struct lp_jnl_walk *w, uint32_t file, const struct lp_uuid *uuid, uint64_t *last,
-          struct lp_err *err)
+walk_file(const struct lp_io *io, struct lp_jnl_walk *w, uint32_t file, const struct lp_uuid *uuid,
+          uint64_t *last, struct lp_err *err)
 {
     struct reader r = {.io = io, .fd = -1};
     struct lp_uuid have;
@@ -142,7 +148,8 @@ walk_file(const struct lp_io *io, struct lp_jnl_walk *w, uint32_t file, const st
     if (h != NULL && lp_jnl_get_file_head(h, &have, &first) && memcmp(have.b, uuid->b, sizeof(have.b)) != 0) {
         rc = lp_err_set(err, LP_ERR_CORRUPT, "journal file %s belongs to another store", w->files[file].path);
     } else {
-        /* a damaged file header costs nothing: each entry carries the file's number, which is also its name */
+        /* a damaged file header costs nothing: each entry carries the file's number, which is also its name
+         */
         walk_entries(w, &r, file, last);
     }
     lp_free(r.window);

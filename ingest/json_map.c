@@ -1,9 +1,13 @@
 /*
- * json_map.c - the default rules: which members of a JSON record are its time, line, labels and instance (contracts B.6).
+ * json_map.c - the default rules: which members of a JSON record are its time, line, labels and instance
+ * (contracts B.6).
  */
 #include "ingest/json_record.h"
 
-#define S(literal) {(literal), sizeof(literal) - 1}
+#define S(literal)                                                                                           \
+    {                                                                                                        \
+        (literal), sizeof(literal) - 1                                                                       \
+    }
 
 /* Kubernetes identity as the agents write it; label names are Logpond's well-known ones. */
 static const struct lp_field_rule identity[] = {
@@ -45,20 +49,20 @@ static const struct lp_field_rule identity[] = {
 };
 
 static const struct lp_field_rule jsonline[] = {
-    {S("_time"), LP_FIELD_TIME, 0, S("")},      {S("@timestamp"), LP_FIELD_TIME, 1, S("")},
-    {S("timestamp"), LP_FIELD_TIME, 2, S("")},  {S("time"), LP_FIELD_TIME, 3, S("")},
-    {S("ts"), LP_FIELD_TIME, 4, S("")},         {S("_msg"), LP_FIELD_LINE, 0, S("")},
-    {S("message"), LP_FIELD_LINE, 1, S("")},    {S("msg"), LP_FIELD_LINE, 2, S("")},
-    {S("log"), LP_FIELD_LINE, 3, S("")},        {S("body"), LP_FIELD_LINE, 4, S("")},
+    {S("_time"), LP_FIELD_TIME, 0, S("")},     {S("@timestamp"), LP_FIELD_TIME, 1, S("")},
+    {S("timestamp"), LP_FIELD_TIME, 2, S("")}, {S("time"), LP_FIELD_TIME, 3, S("")},
+    {S("ts"), LP_FIELD_TIME, 4, S("")},        {S("_msg"), LP_FIELD_LINE, 0, S("")},
+    {S("message"), LP_FIELD_LINE, 1, S("")},   {S("msg"), LP_FIELD_LINE, 2, S("")},
+    {S("log"), LP_FIELD_LINE, 3, S("")},       {S("body"), LP_FIELD_LINE, 4, S("")},
 };
 
 static const struct lp_field_rule kafka[] = {
-    {S("@timestamp"), LP_FIELD_TIME, 0, S("")}, {S("date"), LP_FIELD_TIME, 1, S("")},
-    {S("timestamp"), LP_FIELD_TIME, 2, S("")},  {S("time"), LP_FIELD_TIME, 3, S("")},
-    {S("time_ms"), LP_FIELD_TIME, 4, S("")},    {S("log"), LP_FIELD_LINE, 0, S("")},
-    {S("message"), LP_FIELD_LINE, 1, S("")},    {S("event.original"), LP_FIELD_LINE, 2, S("")},
+    {S("@timestamp"), LP_FIELD_TIME, 0, S("")},   {S("date"), LP_FIELD_TIME, 1, S("")},
+    {S("timestamp"), LP_FIELD_TIME, 2, S("")},    {S("time"), LP_FIELD_TIME, 3, S("")},
+    {S("time_ms"), LP_FIELD_TIME, 4, S("")},      {S("log"), LP_FIELD_LINE, 0, S("")},
+    {S("message"), LP_FIELD_LINE, 1, S("")},      {S("event.original"), LP_FIELD_LINE, 2, S("")},
     {S("full_message"), LP_FIELD_LINE, 3, S("")}, {S("short_message"), LP_FIELD_LINE, 4, S("")},
-    {S("MESSAGE"), LP_FIELD_LINE, 5, S("")},    {S("msg"), LP_FIELD_LINE, 6, S("")},
+    {S("MESSAGE"), LP_FIELD_LINE, 5, S("")},      {S("msg"), LP_FIELD_LINE, 6, S("")},
     {S("_msg"), LP_FIELD_LINE, 7, S("")},
 };
 
@@ -73,7 +77,8 @@ add_all(struct lp_json_map *m, const struct lp_field_rule *rules, size_t n)
 void
 lp_json_map_jsonline(struct lp_json_map *m)
 {
-    _Static_assert(LP_ARRAY_LEN(jsonline) + LP_ARRAY_LEN(identity) < LP_RULES_MAX, "room for a request's own rules");
+    _Static_assert(LP_ARRAY_LEN(jsonline) + LP_ARRAY_LEN(identity) < LP_RULES_MAX,
+                   "room for a request's own rules");
     *m = (struct lp_json_map){.otherwise = {LP_STR("job"), LP_STR("jsonline")}};
     add_all(m, jsonline, LP_ARRAY_LEN(jsonline));
     add_all(m, identity, LP_ARRAY_LEN(identity));

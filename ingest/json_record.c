@@ -1,5 +1,6 @@
 /*
- * json_record.c - see json_record.h. Walks the nodes of a document once, without recursion: depth is bounded by the parser.
+ * json_record.c - see json_record.h. Walks the nodes of a document once, without recursion: depth is bounded
+ * by the parser.
  */
 #include "ingest/json_record.h"
 
@@ -22,7 +23,7 @@ struct lp_json_mapper {
     size_t nmeta;
     struct lp_pair labels[LABELS_MAX];
     uint8_t label_rank[LABELS_MAX];
-    size_t nlabels;
+    size_t nlabels, demoted;
     struct lp_instance inst;
     struct chosen line;
     bool line_is_log;
@@ -49,7 +50,8 @@ lp_json_mapper_free(struct lp_json_mapper *x)
 }
 
 bool
-lp_json_map_add(struct lp_json_map *m, struct lp_str path, enum lp_field_kind kind, uint8_t rank, struct lp_str label)
+lp_json_map_add(struct lp_json_map *m, struct lp_str path, enum lp_field_kind kind, uint8_t rank,
+                struct lp_str label)
 {
     if (m->nrules == LP_RULES_MAX) {
         return false;
@@ -106,7 +108,8 @@ rule_of(const struct lp_json_map *m, struct lp_str path)
 static lp_rc
 too_many(struct lp_err *err)
 {
-    return lp_err_set(err, LP_ERR_LIMIT, "a record has more than %d fields, or its names take too much memory",
+    return lp_err_set(err, LP_ERR_LIMIT,
+                      "a record has more than %d fields, or its names take too much memory",
                       LP_META_PAIRS_MAX);
 }
 
@@ -125,8 +128,8 @@ put_meta(struct lp_json_mapper *x, struct lp_str path, struct lp_str value, stru
 
 /* A candidate takes the place if its rank is lower; the one that loses is metadata like any other member. */
 static lp_rc
-choose(struct lp_json_mapper *x, struct chosen *c, const struct lp_field_rule *r, struct lp_str path, struct lp_str text,
-       bool *ret_took, struct lp_err *err)
+choose(struct lp_json_mapper *x, struct chosen *c, const struct lp_field_rule *r, struct lp_str path,
+       struct lp_str text, bool *ret_took, struct lp_err *err)
 {
     *ret_took = !c->set || r->rank < c->rank;
     if (!*ret_took) {
@@ -141,6 +144,10 @@ static lp_rc
 put_label(struct lp_json_mapper *x, const struct lp_field_rule *r, struct lp_str path, struct lp_str value,
           struct lp_err *err)
 {
+    if (value.n > LP_LABEL_VALUE_BYTES_MAX) { /* too long for a label: never the only one a record has */
+        x->demoted++;
+        return put_meta(x, path, value, err);
+    }
     for (size_t i = 0; i < x->nlabels; i++) {
         if (!lp_str_eq(x->labels[i].name, r->label)) {
             continue;
@@ -161,8 +168,8 @@ put_label(struct lp_json_mapper *x, const struct lp_field_rule *r, struct lp_str
 }
 
 static lp_rc
-put_time(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_field_rule *r, struct lp_str path,
-         struct lp_str text, struct lp_err *err)
+put_time(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_field_rule *r,
+         struct lp_str path, struct lp_str text, struct lp_err *err)
 {
     int64_t t;
     bool took;
@@ -230,7 +237,8 @@ member_path(struct lp_json_mapper *x, struct lp_str parent, struct lp_str key, s
     return true;
 }
 
-/* All leaves of the document, in order. A line that is an object keeps its JSON text and is not taken apart. */
+/* All leaves of the document, in order. A line that is an object keeps its JSON text and is not taken apart.
+ */
 static lp_rc
 walk(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc, struct lp_err *err)
 {
@@ -249,7 +257,8 @@ walk(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json
             return too_many(err);
         }
         const struct lp_field_rule *r = v->type == LP_JSON_OBJECT && path.n > 0 ? rule_of(m, path) : NULL;
-        if (v->type == LP_JSON_OBJECT && (r == NULL || r->kind != LP_FIELD_LINE) && depth < LP_JSON_DEPTH_MAX) {
+        if (v->type == LP_JSON_OBJECT && (r == NULL || r->kind != LP_FIELD_LINE) &&
+            depth < LP_JSON_DEPTH_MAX) {
             depth++;
             open[depth].path = path;
             open[depth].end = v->next;
@@ -271,7 +280,7 @@ begin(struct lp_json_mapper *x)
     if (x->ar.reserved > 0) {
         lp_arena_clear(&x->ar);
     }
-    x->nmeta = x->nlabels = 0;
+    x->nmeta = x->nlabels = x->demoted = 0;
     x->inst = (struct lp_instance){LP_STR_NULL, LP_STR_NULL};
     x->line.set = x->time.set = x->line_is_log = false;
     x->time_ns = x->exact_ns = LP_TIME_NONE;
@@ -282,15 +291,16 @@ record_time(const struct lp_json_mapper *x, int64_t default_ns)
 {
     int64_t t = x->time_ns != LP_TIME_NONE ? x->time_ns : default_ns;
     if (x->exact_ns != LP_TIME_NONE && t != LP_TIME_NONE) {
-        uint64_t d = x->exact_ns > t ? (uint64_t)x->exact_ns - (uint64_t)t : (uint64_t)t - (uint64_t)x->exact_ns;
+        uint64_t d =
+            x->exact_ns > t ? (uint64_t)x->exact_ns - (uint64_t)t : (uint64_t)t - (uint64_t)x->exact_ns;
         return d <= (uint64_t)EXACT_WITHIN_NS ? x->exact_ns : t;
     }
     return t;
 }
 
 lp_rc
-lp_json_record(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc, struct lp_str raw,
-               int64_t default_ns, struct lp_batch *b, struct lp_err *err)
+lp_json_record(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc,
+               struct lp_str raw, int64_t default_ns, struct lp_batch *b, struct lp_err *err)
 {
     uint32_t stream;
     if (doc->nodes[0].type != LP_JSON_OBJECT) {
@@ -308,6 +318,7 @@ lp_json_record(struct lp_json_mapper *x, const struct lp_json_map *m, const stru
     if (x->line_is_log && line.n > 0 && line.p[line.n - 1] == '\n') {
         line.n--; /* the runtime's, not the program's */
     }
+    b->demoted += x->demoted;
     rc = lp_batch_stream(b, x->labels, x->nlabels, &x->inst, &stream, err);
     if (rc == LP_OK) {
         rc = lp_batch_add(b, stream, record_time(x, default_ns), line, false, x->meta, x->nmeta, err);

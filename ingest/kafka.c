@@ -2,11 +2,13 @@
  * kafka.c - the Kafka consumer as a log: polling, tickets, back-pressure, commits.
  *
  * Invariants:
- *   1. Only the poll thread talks to the consumer (polls, assigns, pauses); the seal thread commits, asynchronously.
- *   2. A ticket covers [p->next, last offset + 1) of one partition: gaps in offsets (compaction, transactions) lie inside
- *      tickets, so positions are contiguous. Messages below p->next, or of partitions not owned, are dropped.
- *   3. Room is reserved before a ticket is given; without room for a second partitions are paused, and resumed once half of the head
- *      is free (a pause discards librdkafka's prefetch, so it must be rare).
+ *   1. Only the poll thread talks to the consumer (polls, assigns, pauses); the seal thread commits,
+ * asynchronously.
+ *   2. A ticket covers [p->next, last offset + 1) of one partition: gaps in offsets (compaction,
+ * transactions) lie inside tickets, so positions are contiguous. Messages below p->next, or of partitions not
+ * owned, are dropped.
+ *   3. Room is reserved before a ticket is given; without room for a second partitions are paused, and
+ * resumed once half of the head is free (a pause discards librdkafka's prefetch, so it must be rare).
  *   4. The group's commit is a hint; the truth is the catalog's position.
  */
 #include "ingest/kafka_int.h"
@@ -85,26 +87,29 @@ lp_kafka_commit_item(const struct lp_kafka *k, rd_kafka_topic_partition_list_t *
     rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
     tp->offset = next;
     tp->metadata_size = (size_t)n;
-    tp->metadata = strdup(meta); /* librdkafka frees it with free() */
+    tp->metadata = lp_strdup(meta); /* from malloc: librdkafka frees it */
 }
 
 /* --- tickets --- */
 
-/* Gives a partition's run its ticket and hands it to a worker. False when there is no room yet: the run stays. */
+/* Gives a partition's run its ticket and hands it to a worker. False when there is no room yet: the run
+ * stays. */
 static bool
 submit(struct lp_kafka *k, struct lp_kafka_partition *p, int64_t deadline_ns)
 {
     struct lp_kafka_run *run = p->run;
     size_t room = lp_batch_room_bound(run->bytes, run->n);
     struct lp_err err;
-    if (lp_store_intake(k->log.env.store, &err) != LP_OK || lp_head_room(k->head, room, deadline_ns, &err) != LP_OK) {
+    if (lp_store_intake(k->log.env.store, &err) != LP_OK ||
+        lp_head_room(k->head, room, deadline_ns, &err) != LP_OK) {
         return false;
     }
     int64_t last = run->messages[run->n - 1]->offset;
     int64_t first = p->next >= 0 ? p->next : run->messages[0]->offset;
     struct lp_kafka_job *job = lp_malloc(sizeof(*job));
     *job = (struct lp_kafka_job){
-        k, run, lp_head_ticket(k->head, p->source, (uint64_t)first, (uint64_t)last + 1, p->epoch, room), room};
+        k, run, lp_head_ticket(k->head, p->source, (uint64_t)first, (uint64_t)last + 1, p->epoch, room),
+        room};
     p->next = last + 1;
     p->run = NULL;
     lp_hook("kafka-ticket");
@@ -150,20 +155,24 @@ take(struct lp_kafka *k, rd_kafka_message_t *m)
     return !run_full(p->run);
 }
 
-/* The broker no longer has what comes next: what is missing is said and counted, then reading goes on at the oldest there is. */
+/* The broker no longer has what comes next: what is missing is said and counted, then reading goes on at the
+ * oldest there is. */
 static void
 note_gap(struct lp_kafka *k, const rd_kafka_message_t *m)
 {
     struct lp_kafka_partition *p = lp_kafka_partition(k, rd_kafka_topic_name(m->rkt), m->partition, true);
     int64_t low = 0, high = 0;
-    rd_kafka_resp_err_t rc = rd_kafka_query_watermark_offsets(k->rk, p->topic, p->partition, &low, &high, 5000);
+    rd_kafka_resp_err_t rc =
+        rd_kafka_query_watermark_offsets(k->rk, p->topic, p->partition, &low, &high, 5000);
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         lp_kafka_say(k, LP_EVENT_ERROR, "kafka: %s/%d: %s", p->topic, p->partition, rd_kafka_err2str(rc));
         return;
     }
     int64_t to = p->next > high ? high : low;
     lp_metric_add(LP_M_KAFKA_GAPS, 1);
-    lp_kafka_say(k, LP_EVENT_ERROR, "kafka: %s/%d: offset %lld is not there any more (the broker has %lld to %lld): a gap, going on at %lld",
+    lp_kafka_say(k, LP_EVENT_ERROR,
+                 "kafka: %s/%d: offset %lld is not there any more (the broker has %lld to %lld): a gap, "
+                 "going on at %lld",
                  p->topic, p->partition, (long long)p->next, (long long)low, (long long)high, (long long)to);
     lp_kafka_drop_run(p);
     p->next = to;
@@ -195,7 +204,8 @@ set_paused(struct lp_kafka *k, bool pause)
     if (k->paused == pause || rd_kafka_assignment(k->rk, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return;
     }
-    (void)(pause ? rd_kafka_pause_partitions(k->rk, list) : rd_kafka_resume_partitions(k->rk, list)); /* per-partition errors: gone meanwhile */
+    (void)(pause ? rd_kafka_pause_partitions(k->rk, list)
+                 : rd_kafka_resume_partitions(k->rk, list)); /* per-partition errors: gone meanwhile */
     rd_kafka_topic_partition_list_destroy(list);
     k->paused = pause;
     lp_metric_set(LP_M_KAFKA_PAUSED, pause);
@@ -293,7 +303,8 @@ kafka_stored(struct lp_log *log, const struct lp_foot_ticket *positions, size_t 
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < k->nparts; j++) {
             struct lp_kafka_partition *p = k->parts[j];
-            if (p->source->partition != positions[i].partition || strcmp(p->source->log, positions[i].log) != 0) {
+            if (p->source->partition != positions[i].partition ||
+                strcmp(p->source->log, positions[i].log) != 0) {
                 continue;
             }
             atomic_store(&p->stored, (int64_t)positions[i].next);
@@ -362,7 +373,8 @@ static int64_t
 lag_of(struct lp_kafka *k, const struct lp_kafka_partition *p)
 {
     int64_t low, high, stored = atomic_load(&p->stored);
-    if (rd_kafka_get_watermark_offsets(k->rk, p->topic, p->partition, &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+    if (rd_kafka_get_watermark_offsets(k->rk, p->topic, p->partition, &low, &high) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR ||
         high < 0) {
         return -1;
     }
@@ -373,14 +385,15 @@ static void
 kafka_metrics(struct lp_log *log, struct lp_buf *out)
 {
     struct lp_kafka *k = (struct lp_kafka *)log;
-    lp_buf_c(out, "# HELP logpond_kafka_lag_messages Messages of an owned partition that are not stored yet.\n"
-                  "# TYPE logpond_kafka_lag_messages gauge\n");
+    lp_buf_c(out,
+             "# HELP logpond_kafka_lag_messages Messages of an owned partition that are not stored yet.\n"
+             "# TYPE logpond_kafka_lag_messages gauge\n");
     lp_lock(&k->mu);
     for (size_t i = 0; i < k->nparts; i++) {
         int64_t lag = k->parts[i]->owned ? lag_of(k, k->parts[i]) : -1;
         if (lag >= 0) {
-            lp_buf_printf(out, "logpond_kafka_lag_messages{topic=\"%s\",partition=\"%d\"} %lld\n", k->parts[i]->topic,
-                          k->parts[i]->partition, (long long)lag);
+            lp_buf_printf(out, "logpond_kafka_lag_messages{topic=\"%s\",partition=\"%d\"} %lld\n",
+                          k->parts[i]->topic, k->parts[i]->partition, (long long)lag);
         }
     }
     lp_unlock(&k->mu);
@@ -396,8 +409,9 @@ kafka_status(struct lp_log *log, struct lp_buf *out)
     for (size_t i = 0; i < k->nparts; i++) {
         const struct lp_kafka_partition *p = k->parts[i];
         if (p->owned) {
-            lp_buf_printf(out, "%s{\"topic\":\"%s\",\"partition\":%d,\"stored\":%lld,\"lag\":%lld}", comma, p->topic,
-                          p->partition, (long long)atomic_load(&p->stored), (long long)lag_of(k, p));
+            lp_buf_printf(out, "%s{\"topic\":\"%s\",\"partition\":%d,\"stored\":%lld,\"lag\":%lld}", comma,
+                          p->topic, p->partition, (long long)atomic_load(&p->stored),
+                          (long long)lag_of(k, p));
             comma = ",";
         }
     }
@@ -428,7 +442,8 @@ set_all(rd_kafka_conf_t *conf, const char *lines, struct lp_err *err)
         struct lp_str name = lp_str_cut(&value, '=');
         char n[256], v[4096];
         if (value.p == NULL || name.n >= sizeof(n) || value.n >= sizeof(v)) {
-            return lp_err_set(err, LP_ERR_PARSE, "kafka-set " LP_STR_FMT ": NAME=VALUE is expected", LP_STR_ARG(name));
+            return lp_err_set(err, LP_ERR_PARSE, "kafka-set " LP_STR_FMT ": NAME=VALUE is expected",
+                              LP_STR_ARG(name));
         }
         snprintf(n, sizeof(n), LP_STR_FMT, LP_STR_ARG(name));
         snprintf(v, sizeof(v), LP_STR_FMT, LP_STR_ARG(value));
@@ -493,7 +508,8 @@ connect_brokers(struct lp_kafka *k, const struct lp_kafka_config *cfg, struct lp
     rd_kafka_poll_set_consumer(k->rk);
     char *cluster = rd_kafka_clusterid(k->rk, 60000);
     if (cluster == NULL) {
-        return lp_err_set(err, LP_ERR_TIMEOUT, "kafka: no broker of %s answered within a minute", cfg->brokers);
+        return lp_err_set(err, LP_ERR_TIMEOUT, "kafka: no broker of %s answered within a minute",
+                          cfg->brokers);
     }
     k->cluster = lp_strdup(cluster);
     rd_kafka_mem_free(k->rk, cluster);
@@ -501,7 +517,8 @@ connect_brokers(struct lp_kafka *k, const struct lp_kafka_config *cfg, struct lp
 }
 
 lp_rc
-lp_kafka_new(const struct lp_log_env *env, const struct lp_kafka_config *cfg, struct lp_log **ret, struct lp_err *err)
+lp_kafka_new(const struct lp_log_env *env, const struct lp_kafka_config *cfg, struct lp_log **ret,
+             struct lp_err *err)
 {
     static const struct lp_log_ops ops = {
         .name = "kafka",
@@ -515,7 +532,8 @@ lp_kafka_new(const struct lp_log_env *env, const struct lp_kafka_config *cfg, st
         .status = kafka_status,
     };
     if (cfg->topics[0] == 0) {
-        return lp_err_set(err, LP_ERR_MISUSE, "with kafka-brokers, kafka-topics must name the topics to read");
+        return lp_err_set(err, LP_ERR_MISUSE,
+                          "with kafka-brokers, kafka-topics must name the topics to read");
     }
     struct lp_kafka *k = lp_calloc(1, sizeof(*k));
     k->log = (struct lp_log){&ops, *env};

@@ -1,6 +1,6 @@
 /*
- * kafka_decode.c - decoding a ticket's messages on a worker. Every message has its own outcome: a record, a raw line, the
- * quarantine, or nothing (empty). The ticket always ends as stored, whatever the bytes were.
+ * kafka_decode.c - decoding a ticket's messages on a worker. Every message has its own outcome: a record, a
+ * raw line, the quarantine, or nothing (empty). The ticket always ends as stored, whatever the bytes were.
  */
 #include <stdio.h>
 
@@ -36,7 +36,8 @@ view_of(const rd_kafka_message_t *m)
 {
     rd_kafka_timestamp_type_t type;
     int64_t ms = rd_kafka_message_timestamp(m, &type), ns;
-    bool has_time = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && !__builtin_mul_overflow(ms, LP_NS_PER_MS, &ns);
+    bool has_time =
+        type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && !__builtin_mul_overflow(ms, LP_NS_PER_MS, &ns);
     return (struct lp_kafka_message){
         .topic = lp_str_c(rd_kafka_topic_name(m->rkt)),
         .partition = (uint32_t)m->partition,
@@ -47,7 +48,8 @@ view_of(const rd_kafka_message_t *m)
 }
 
 static struct lp_batch *
-decode(struct lp_decoder *d, const struct lp_kafka_run *run, size_t budget, int64_t now_ns, struct lp_err *err)
+decode(struct lp_decoder *d, const struct lp_kafka_run *run, size_t budget, int64_t now_ns,
+       struct lp_err *err)
 {
     struct lp_batch *b = lp_batch_new(LP_STR_NULL, budget, run->bytes);
     if (b == NULL) {
@@ -65,7 +67,8 @@ decode(struct lp_decoder *d, const struct lp_kafka_run *run, size_t budget, int6
     return b;
 }
 
-/* The way out when decoding takes more memory than was reserved: every message raw. Its need is bounded by its bytes. */
+/* The way out when decoding takes more memory than was reserved: every message raw. Its need is bounded by
+ * its bytes. */
 static struct lp_batch *
 keep_raw(const struct lp_kafka_run *run, int64_t now_ns, const char *why)
 {
@@ -75,11 +78,12 @@ keep_raw(const struct lp_kafka_run *run, int64_t now_ns, const char *why)
     for (unsigned i = 0; i < run->n; i++) {
         struct lp_kafka_message m = view_of(run->messages[i]);
         char place[320];
-        snprintf(place, sizeof(place), "%.*s/%u/%llu", (int)LP_MIN(m.topic.n, (size_t)249), m.topic.p, m.partition,
-                 (unsigned long long)m.offset);
+        snprintf(place, sizeof(place), "%.*s/%u/%llu", (int)LP_MIN(m.topic.n, (size_t)249), m.topic.p,
+                 m.partition, (unsigned long long)m.offset);
         /* an arena without a budget fails only when the system has no memory at all */
         lp_rc rc = m.value.n == 0 ? LP_OK
-                                  : lp_batch_quarantine(b, LP_STR("kafka"), m.value, lp_str_c(why), lp_str_c(place), NULL);
+                                  : lp_batch_quarantine(b, LP_STR("kafka"), m.value, lp_str_c(why),
+                                                        lp_str_c(place), NULL);
         LP_ASSERT(rc == LP_OK);
     }
     lp_batch_finish(b);
@@ -98,7 +102,8 @@ lp_kafka_decode_job(void *arg)
     struct lp_batch *b = decode(d, job->run, job->room, now_ns, &err);
     if (b == NULL || lp_batch_room(b) > job->room) {
         lp_batch_free(b);
-        b = keep_raw(job->run, now_ns, err.text[0] ? err.text : "the record takes too much memory once decoded");
+        b = keep_raw(job->run, now_ns,
+                     err.text[0] ? err.text : "the record takes too much memory once decoded");
     }
     give_decoder(k, d);
     lp_metric_add(LP_M_KAFKA_MESSAGES, job->run->n);

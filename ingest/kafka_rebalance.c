@@ -1,11 +1,12 @@
 /*
- * kafka_rebalance.c - partitions come and go (cooperative or eager). Runs on the poll thread, inside librdkafka's poll.
+ * kafka_rebalance.c - partitions come and go (cooperative or eager). Runs on the poll thread, inside
+ * librdkafka's poll.
  *
- * Assigned: where to begin. The catalog's position wins, unless the group's commit names another store and is further
- * (another instance went on meanwhile), or this process still holds rows that are further (they will be committed or
- * this process dies). Without any of these, from the beginning: nothing that the broker still has is skipped.
- * Revoked: seal, commit, release. If the seal fails in time, or the partition was lost, its unsealed batches leave the head whole
- * and are not committed: the next owner reads them again.
+ * Assigned: where to begin. The catalog's position wins, unless the group's commit names another store and is
+ * further (another instance went on meanwhile), or this process still holds rows that are further (they will
+ * be committed or this process dies). Without any of these, from the beginning: nothing that the broker still
+ * has is skipped. Revoked: seal, commit, release. If the seal fails in time, or the partition was lost, its
+ * unsealed batches leave the head whole and are not committed: the next owner reads them again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@ struct committed {
 static struct committed
 parse_commit(const struct lp_kafka *k, const rd_kafka_topic_partition_t *tp)
 {
-    struct committed c = {tp->offset >= 0 && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR ? tp->offset : -1, false, 0};
+    struct committed c = {tp->offset >= 0 && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR ? tp->offset : -1, false,
+                          0};
     char meta[80] = "";
     size_t n = LP_MIN(tp->metadata_size, sizeof(meta) - 1);
     if (n > 0) {
@@ -41,8 +43,8 @@ parse_commit(const struct lp_kafka *k, const rd_kafka_topic_partition_t *tp)
 }
 
 static lp_rc
-catalog_position(const struct lp_kafka *k, const struct lp_source *src, int64_t *ret_next, uint64_t *ret_epoch,
-                 struct lp_err *err)
+catalog_position(const struct lp_kafka *k, const struct lp_source *src, int64_t *ret_next,
+                 uint64_t *ret_epoch, struct lp_err *err)
 {
     struct lp_cat_txn *t;
     uint64_t next = 0;
@@ -69,7 +71,8 @@ place(struct lp_kafka *k, struct lp_kafka_partition *p, rd_kafka_topic_partition
     uint64_t epoch;
     lp_err_clear(&err);
     if (catalog_position(k, p->source, &stored, &epoch, &err) != LP_OK) {
-        lp_kafka_say(k, LP_EVENT_ERROR, "position of %s/%d cannot be read: %s", p->topic, p->partition, err.text);
+        lp_kafka_say(k, LP_EVENT_ERROR, "position of %s/%d cannot be read: %s", p->topic, p->partition,
+                     err.text);
         abort(); /* reading from a wrong place could store twice; a new process opens the catalog anew */
     }
     held = lp_head_source_next(k->head, p->source);
@@ -87,7 +90,8 @@ assigned(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_resp_err_t rc = rd_kafka_committed(k->rk, list, COMMITTED_TIMEOUT_MS);
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_kafka_say(k, LP_EVENT_WARN, "committed offsets cannot be read: %s; the store's own positions are used",
+        lp_kafka_say(k, LP_EVENT_WARN,
+                     "committed offsets cannot be read: %s; the store's own positions are used",
                      rd_kafka_err2str(rc));
     }
     for (int i = 0; i < list->cnt; i++) {
@@ -110,7 +114,8 @@ commit_revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(list->cnt);
     for (int i = 0; i < list->cnt; i++) {
-        struct lp_kafka_partition *p = lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, false);
+        struct lp_kafka_partition *p =
+            lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, false);
         int64_t stored = p != NULL ? atomic_load(&p->stored) : -1;
         if (stored >= 0) {
             lp_kafka_commit_item(k, offsets, p, stored);
@@ -132,7 +137,8 @@ revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lo
     struct lp_err err;
     lp_err_clear(&err);
     for (int i = 0; i < list->cnt; i++) {
-        struct lp_kafka_partition *p = lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
+        struct lp_kafka_partition *p =
+            lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
         lp_kafka_drop_run(p);
         lp_lock(&k->mu);
         p->owned = false;
@@ -143,7 +149,8 @@ revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lo
         commit_revoked(k, list);
     }
     for (int i = 0; i < list->cnt && !sealed; i++) {
-        struct lp_kafka_partition *p = lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
+        struct lp_kafka_partition *p =
+            lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
         (void)lp_head_drop_source(k->head, p->source);
     }
     if (list->cnt > 0) {
@@ -154,7 +161,8 @@ revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lo
 }
 
 void
-lp_kafka_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+lp_kafka_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+                   void *opaque)
 {
     struct lp_kafka *k = opaque;
     bool cooperative = strcmp(rd_kafka_rebalance_protocol(rk), "COOPERATIVE") == 0;

@@ -1,8 +1,8 @@
 /*
  * labels.c - label sets written as a selector with '=' only: {app="x", pod="y"} (contracts B.1, push). Pure.
  *
- * Values are Go string literals: "..." with escapes, or `...` raw. A name may be any run of [A-Za-z0-9_:.] not beginning with a digit,
- * since senders other than Prometheus' write dots.
+ * Values are Go string literals: "..." with escapes, or `...` raw. A name may be any run of [A-Za-z0-9_:.]
+ * not beginning with a digit, since senders other than Prometheus' write dots.
  */
 #include "ingest/decode_int.h"
 
@@ -14,7 +14,8 @@ struct cursor {
 static void
 blanks(struct cursor *c)
 {
-    while (c->at < c->text.n && (c->text.p[c->at] == ' ' || c->text.p[c->at] == '\t' || c->text.p[c->at] == '\n')) {
+    while (c->at < c->text.n &&
+           (c->text.p[c->at] == ' ' || c->text.p[c->at] == '\t' || c->text.p[c->at] == '\n')) {
         c->at++;
     }
 }
@@ -56,7 +57,10 @@ take_name(struct cursor *c)
 static int
 hex(char b)
 {
-    return b >= '0' && b <= '9' ? b - '0' : b >= 'a' && b <= 'f' ? b - 'a' + 10 : b >= 'A' && b <= 'F' ? b - 'A' + 10 : -1;
+    return b >= '0' && b <= '9'   ? b - '0'
+           : b >= 'a' && b <= 'f' ? b - 'a' + 10
+           : b >= 'A' && b <= 'F' ? b - 'A' + 10
+                                  : -1;
 }
 
 /* n digits of a base; -1 when they are not there. */
@@ -190,7 +194,8 @@ lp_labels_take_instance(struct lp_pair *labels, size_t n, struct lp_instance *re
     size_t kept = 0;
     *ret = (struct lp_instance){LP_STR_NULL, LP_STR_NULL};
     for (size_t i = 0; i < n; i++) {
-        bool fits = labels[i].value.n <= LP_LABEL_VALUE_BYTES_MAX; /* the instance is part of the stream's key */
+        bool fits =
+            labels[i].value.n <= LP_LABEL_VALUE_BYTES_MAX; /* the instance is part of the stream's key */
         if (fits && lp_str_eq(labels[i].name, LP_STR(LP_LABEL_POD_UID))) {
             ret->uid = labels[i].value;
         } else if (fits && lp_str_eq(labels[i].name, LP_STR(LP_LABEL_INCARNATION))) {

@@ -1,5 +1,6 @@
 /*
- * pod_path.c - namespace, pod, container and instance out of a log file's path; lines of CRI files (contracts B.6). Pure.
+ * pod_path.c - namespace, pod, container and instance out of a log file's path; lines of CRI files (contracts
+ * B.6). Pure.
  */
 #include "ingest/decode.h"
 
@@ -78,9 +79,11 @@ bool
 lp_cri_parse(struct lp_str line, struct lp_cri_line *ret)
 {
     struct lp_str rest = line;
-    struct lp_str time = lp_str_cut(&rest, ' '), stream = lp_str_cut(&rest, ' '), tag = lp_str_cut(&rest, ' ');
+    struct lp_str time = lp_str_cut(&rest, ' '), stream = lp_str_cut(&rest, ' '),
+                  tag = lp_str_cut(&rest, ' ');
     if ((!lp_str_eqc(stream, "stdout") && !lp_str_eqc(stream, "stderr")) || tag.n == 0 ||
-        (tag.p[0] != 'F' && tag.p[0] != 'P') || (tag.n > 1 && tag.p[1] != ':') || !lp_time_rfc3339(time, &ret->time_ns)) {
+        (tag.p[0] != 'F' && tag.p[0] != 'P') || (tag.n > 1 && tag.p[1] != ':') ||
+        !lp_time_rfc3339(time, &ret->time_ns)) {
         return false;
     }
     ret->stream = stream;

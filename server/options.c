@@ -20,7 +20,8 @@ read_config(const char *path, struct lp_settings *set, struct lp_err *err)
         rc = lp_settings_yaml(set, text, err);
     }
     if (rc != LP_OK) {
-        rc = err->line > 0 ? lp_err_prefix(err, rc, "%s line %u", path, err->line) : lp_err_prefix(err, rc, "%s", path);
+        rc = err->line > 0 ? lp_err_prefix(err, rc, "%s line %u", path, err->line)
+                           : lp_err_prefix(err, rc, "%s", path);
     }
     lp_arena_clear(&ar);
     return rc;
@@ -34,7 +35,8 @@ take_flag(int argc, char **argv, int *i, struct lp_settings *set, struct lp_err 
     bool inline_value = memchr(rest.p, '=', rest.n) != NULL;
     struct lp_str name = lp_str_cut(&rest, '=');
     if (!lp_settings_known(name)) {
-        return lp_err_set(err, LP_ERR_NOT_FOUND, "unknown option --" LP_STR_FMT " (see --help)", LP_STR_ARG(name));
+        return lp_err_set(err, LP_ERR_NOT_FOUND, "unknown option --" LP_STR_FMT " (see --help)",
+                          LP_STR_ARG(name));
     }
     if (!inline_value && lp_settings_is_flag(name)) {
         return lp_settings_set(set, name, LP_STR("on"), err);

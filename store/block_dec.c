@@ -1,8 +1,9 @@
 /*
  * block_dec.c - decoding a block, lazily and with every bound checked: the bytes may be damaged or made up.
  *
- * Invariants after lp_block_open: rows, runs and frame sizes are within the limits of seg_format.h; the frames lie back to back
- * inside the block. Each column is decoded at most once and checked against the number of rows before it is handed out.
+ * Invariants after lp_block_open: rows, runs and frame sizes are within the limits of seg_format.h; the
+ * frames lie back to back inside the block. Each column is decoded at most once and checked against the
+ * number of rows before it is handed out.
  */
 #include <string.h>
 
@@ -80,11 +81,16 @@ parse_frames(struct lp_block *b, const char *p, struct lp_err *err)
     b->frames = lp_calloc(b->head.frames, sizeof(*b->frames));
     for (uint32_t i = 0; i < b->head.frames; i++, p += LP_FRAME_ROW_BYTES) {
         struct frame *f = &b->frames[i];
-        *f = (struct frame){.kind = (uint8_t)p[0], .codec = (uint8_t)p[1], .first_row = lp_get_u32(p + 4),
-                            .raw_bytes = lp_get_u32(p + 8), .stored_bytes = lp_get_u32(p + 12),
-                            .crc = lp_get_u32(p + 16), .off = off};
+        *f = (struct frame){.kind = (uint8_t)p[0],
+                            .codec = (uint8_t)p[1],
+                            .first_row = lp_get_u32(p + 4),
+                            .raw_bytes = lp_get_u32(p + 8),
+                            .stored_bytes = lp_get_u32(p + 12),
+                            .crc = lp_get_u32(p + 16),
+                            .off = off};
         off += f->stored_bytes;
-        if (f->raw_bytes > LP_FRAME_BYTES_MAX || off > b->io.bytes || f->kind == 0 || f->kind >= LP_FRAME_KINDS) {
+        if (f->raw_bytes > LP_FRAME_BYTES_MAX || off > b->io.bytes || f->kind == 0 ||
+            f->kind >= LP_FRAME_KINDS) {
             return lp_corrupt(err, "block %u: frame %u out of range", b->head.number, i);
         }
         if (f->kind == LP_FRAME_LINES) {
@@ -250,7 +256,8 @@ lp_block_runs(struct lp_block *b, struct lp_codec *c, const struct lp_block_run 
             if (rd.bad) {
                 break;
             }
-            runs[i] = (struct lp_block_run){.stream = (uint32_t)stream, .first = (uint32_t)first, .rows = (uint32_t)rows};
+            runs[i] = (struct lp_block_run){
+                .stream = (uint32_t)stream, .first = (uint32_t)first, .rows = (uint32_t)rows};
             first += rows;
         }
         bool bad = rd.bad || lp_rd_left(&rd) != 0 || first != b->head.rows;

@@ -1,9 +1,9 @@
 /*
  * block_enc.c - encoding a block, and its proof.
  *
- * The hash in the head is computed from the source rows, by walking them, never from the buffers that are being
- * compressed; then the written bytes are decoded and hashed again (lp_block_prove). So a row that any step here loses or
- * changes makes the proof fail.
+ * The hash in the head is computed from the source rows, by walking them, never from the buffers that are
+ * being compressed; then the written bytes are decoded and hashed again (lp_block_prove). So a row that any
+ * step here loses or changes makes the proof fail.
  */
 #include <string.h>
 
@@ -66,15 +66,17 @@ lp_block_encoder_plain(struct lp_block_encoder *e)
 
 /* Compresses e->raw as one more frame and empties it. */
 static lp_rc
-end_frame(struct lp_block_encoder *e, enum lp_frame_kind kind, int level, uint32_t first_row, struct lp_err *err)
+end_frame(struct lp_block_encoder *e, enum lp_frame_kind kind, int level, uint32_t first_row,
+          struct lp_err *err)
 {
     if (e->raw.failed) {
-        return lp_err_set(err, LP_ERR_LIMIT, "a frame of kind %d is over %u bytes", (int)kind, LP_FRAME_BYTES_MAX);
+        return lp_err_set(err, LP_ERR_LIMIT, "a frame of kind %d is over %u bytes", (int)kind,
+                          LP_FRAME_BYTES_MAX);
     }
     size_t at = e->frames.n;
     uint8_t codec;
-    lp_rc rc = lp_codec_encode(e->codec, e->plain ? LP_LEVEL_STORED : level, lp_buf_view(&e->raw), &e->frames, &codec,
-                               err);
+    lp_rc rc = lp_codec_encode(e->codec, e->plain ? LP_LEVEL_STORED : level, lp_buf_view(&e->raw), &e->frames,
+                               &codec, err);
     if (rc != LP_OK) {
         return rc;
     }
@@ -335,7 +337,8 @@ put_frames(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp
 }
 
 static void
-put_head(struct lp_block_encoder *e, const struct lp_block_src *src, uint64_t hash, char head[LP_BLOCK_HEAD_BYTES])
+put_head(struct lp_block_encoder *e, const struct lp_block_src *src, uint64_t hash,
+         char head[LP_BLOCK_HEAD_BYTES])
 {
     uint64_t line_bytes = 0;
     int64_t min_ns = LP_TIME_MAX, max_ns = LP_TIME_MIN;
@@ -386,7 +389,8 @@ prove(struct lp_block_encoder *e, struct lp_str encoded, struct lp_err *err)
 }
 
 lp_rc
-lp_block_encode(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp_buf *out, struct lp_err *err)
+lp_block_encode(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp_buf *out,
+                struct lp_err *err)
 {
     LP_ASSERT(src->nrows >= 1 && src->nrows <= LP_BLOCK_ROWS_MAX && src->nruns >= 1);
     lp_buf_reset(&e->table);

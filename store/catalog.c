@@ -1,9 +1,9 @@
 /*
  * catalog.c - opening the catalog, transactions, checked values (FORMAT.md section 4).
  *
- * Invariants: (1) the environment is fully synced (no NOSYNC, no WRITEMAP), so a commit that returned is durable; (2) read
- * transactions hold map_lock shared, so the map grows only while none lives in this process; (3) one writer: write_mu.
- * MDB_NOTLS: read transactions belong to objects, not to threads.
+ * Invariants: (1) the environment is fully synced (no NOSYNC, no WRITEMAP), so a commit that returned is
+ * durable; (2) read transactions hold map_lock shared, so the map grows only while none lives in this
+ * process; (3) one writer: write_mu. MDB_NOTLS: read transactions belong to objects, not to threads.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -66,8 +66,8 @@ lp_cat_check(const MDB_val *key, const MDB_val *val, const char *db, struct lp_s
 }
 
 lp_rc
-lp_cat_get(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *k, struct lp_str *ret,
-           struct lp_err *err)
+lp_cat_get(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *k,
+           struct lp_str *ret, struct lp_err *err)
 {
     MDB_val key = {k->n, (void *)(uintptr_t)k->b}, val;
     int rc = mdb_get(txn, cat->dbi[db], &key, &val);
@@ -78,7 +78,8 @@ lp_cat_get(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct
 }
 
 int
-lp_cat_put(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *k, struct lp_str v)
+lp_cat_put(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *k,
+           struct lp_str v)
 {
     MDB_val key = {k->n, (void *)(uintptr_t)k->b}, val = {v.n + 4, NULL};
     int rc = mdb_put(txn, cat->dbi[db], &key, &val, MDB_RESERVE);
@@ -299,7 +300,8 @@ open_env(struct lp_catalog *cat, const char *path, struct lp_err *err)
 }
 
 lp_rc
-lp_catalog_open(const struct lp_io *io, const char *dir, bool create, struct lp_catalog **ret, struct lp_err *err)
+lp_catalog_open(const struct lp_io *io, const char *dir, bool create, struct lp_catalog **ret,
+                struct lp_err *err)
 {
     char path[4096], file[4110];
     struct lp_err local;

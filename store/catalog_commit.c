@@ -1,9 +1,9 @@
 /*
  * catalog_commit.c - the writing side: reserving ids, and the one transaction that stores a generation.
  *
- * Cost: by groups and by new streams, never by live ones. Postings of new streams are gathered and sorted first, so that
- * each (label, value, chunk) is read and written once. The body of a transaction may run twice (map growth), so it
- * changes nothing outside the transaction.
+ * Cost: by groups and by new streams, never by live ones. Postings of new streams are gathered and sorted
+ * first, so that each (label, value, chunk) is read and written once. The body of a transaction may run twice
+ * (map growth), so it changes nothing outside the transaction.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -107,10 +107,11 @@ lp_catalog_forget(struct lp_catalog *cat, const struct lp_ids *reserved, const s
 
 /* --- interning tenants and label names --- */
 
-/* The number of a name in a database of names; a new one takes the counter's next. The full name is kept in the value. */
+/* The number of a name in a database of names; a new one takes the counter's next. The full name is kept in
+ * the value. */
 static int
-intern(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *k, struct lp_str name,
-       const char *counter, uint32_t *ret, struct lp_err *err)
+intern(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *k,
+       struct lp_str name, const char *counter, uint32_t *ret, struct lp_err *err)
 {
     struct lp_str v;
     lp_rc rc = lp_cat_get(txn, cat, db, k, &v, err);
@@ -220,8 +221,8 @@ get_chunk(struct lp_str value, uint64_t high, struct lp_ids *ids)
 
 /* Merges additions[0..n), which share key and chunk, into the stored list. */
 static int
-merge_chunk(MDB_txn *txn, struct lp_catalog *cat, const struct addition *adds, size_t n, struct lp_buf *scratch,
-            struct lp_err *err)
+merge_chunk(MDB_txn *txn, struct lp_catalog *cat, const struct addition *adds, size_t n,
+            struct lp_buf *scratch, struct lp_err *err)
 {
     struct lp_cat_key k = {.n = adds[0].key.n};
     struct lp_ids ids = {NULL, 0, 0};
@@ -229,7 +230,8 @@ merge_chunk(MDB_txn *txn, struct lp_catalog *cat, const struct addition *adds, s
     memcpy(k.b, adds[0].key.p, k.n);
     lp_key_u64(&k, adds[0].id >> 16);
     lp_rc rc = lp_cat_get(txn, cat, LP_DB_POSTINGS, &k, &have, err);
-    bool ok = rc == LP_ERR_NOT_FOUND || (rc == LP_OK && get_chunk(have, adds[0].id & ~UINT64_C(0xffff), &ids));
+    bool ok =
+        rc == LP_ERR_NOT_FOUND || (rc == LP_OK && get_chunk(have, adds[0].id & ~UINT64_C(0xffff), &ids));
     int mrc = MDB_CORRUPTED;
     if (ok) {
         lp_err_clear(err);
@@ -416,7 +418,8 @@ put_positions(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *
     return rc;
 }
 
-/* Generations whose batch ids were all received before the limit. Rising keys: stops at the first that is not. */
+/* Generations whose batch ids were all received before the limit. Rising keys: stops at the first that is
+ * not. */
 static int
 drop_old_ids(MDB_txn *txn, struct lp_catalog *cat, int64_t before_ns)
 {

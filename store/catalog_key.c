@@ -1,6 +1,6 @@
 /*
- * catalog_key.c - keys of the catalog (FORMAT.md section 4): big endian numbers, times with the sign bit flipped,
- * escaped strings whose byte order is the strings' order. Pure.
+ * catalog_key.c - keys of the catalog (FORMAT.md section 4): big endian numbers, times with the sign bit
+ * flipped, escaped strings whose byte order is the strings' order. Pure.
  */
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /*
- * catalog_read.c - look-ups and walks over the catalog inside a read transaction. Pure readers: nothing here writes.
+ * catalog_read.c - look-ups and walks over the catalog inside a read transaction. Pure readers: nothing here
+ * writes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ bad_value(enum lp_cat_db db, struct lp_err *err)
 /* --- names --- */
 
 static lp_rc
-get_u32(struct lp_cat_txn *t, enum lp_cat_db db, const struct lp_cat_key *k, uint32_t *ret, struct lp_err *err)
+get_u32(struct lp_cat_txn *t, enum lp_cat_db db, const struct lp_cat_key *k, uint32_t *ret,
+        struct lp_err *err)
 {
     struct lp_str v;
     lp_rc rc = lp_cat_get(t->txn, t->cat, db, k, &v, err);
@@ -85,7 +87,8 @@ struct values_walk {
     struct lp_str name;
     lp_cat_value_fn fn;
     void *arg;
-    uint8_t last[LP_CAT_KEY_BYTES]; /* the value part of the key visited last: chunks of one value follow each other */
+    uint8_t last[LP_CAT_KEY_BYTES]; /* the value part of the key visited last: chunks of one value follow each
+                                       other */
     size_t last_n;
 };
 
@@ -257,7 +260,8 @@ lp_cat_all_streams(struct lp_cat_txn *t, struct lp_str tenant, struct lp_ids *id
 }
 
 lp_rc
-lp_cat_stream(struct lp_cat_txn *t, uint64_t id, uint64_t *ret_group, struct lp_str *ret_key, struct lp_err *err)
+lp_cat_stream(struct lp_cat_txn *t, uint64_t id, uint64_t *ret_group, struct lp_str *ret_key,
+              struct lp_err *err)
 {
     struct lp_cat_key k = {.n = 0};
     struct lp_str v;
@@ -275,8 +279,8 @@ lp_cat_stream(struct lp_cat_txn *t, uint64_t id, uint64_t *ret_group, struct lp_
 }
 
 lp_rc
-lp_cat_find_stream(struct lp_cat_txn *t, const struct lp_stream_key *key, struct lp_hash128 hash, uint64_t *ret_id,
-                   struct lp_err *err)
+lp_cat_find_stream(struct lp_cat_txn *t, const struct lp_stream_key *key, struct lp_hash128 hash,
+                   uint64_t *ret_id, struct lp_err *err)
 {
     uint32_t tenant;
     lp_rc rc = lp_cat_tenant(t, key->tenant, &tenant, err);
@@ -347,8 +351,8 @@ visit_entry(void *arg, const MDB_val *key, struct lp_str value, bool *stop, stru
 }
 
 lp_rc
-lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to_ns, lp_cat_entry_fn fn, void *arg,
-               struct lp_err *err)
+lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to_ns, lp_cat_entry_fn fn,
+               void *arg, struct lp_err *err)
 {
     struct entries_walk w = {to_ns, fn, arg};
     struct lp_cat_key k = {.n = 0};
@@ -413,8 +417,8 @@ lp_cat_segment(struct lp_cat_txn *t, uint64_t id, struct lp_cat_segment *ret, st
 /* --- positions, ids, reserved, removed --- */
 
 lp_rc
-lp_cat_position(struct lp_cat_txn *t, const char *log, uint32_t partition, uint64_t *ret_next, uint64_t *ret_epoch,
-                struct lp_err *err)
+lp_cat_position(struct lp_cat_txn *t, const char *log, uint32_t partition, uint64_t *ret_next,
+                uint64_t *ret_epoch, struct lp_err *err)
 {
     struct lp_cat_key k = {.n = 0};
     struct lp_str v;
@@ -448,7 +452,8 @@ visit_position(void *arg, const MDB_val *key, struct lp_str value, bool *stop, s
     if (!lp_key_get_str(p, key->mv_size, &at, log, &n, &cut) || key->mv_size != at + 4 || value.n < 16) {
         return bad_value(LP_DB_POSITIONS, err);
     }
-    *stop = !w->fn(w->arg, lp_str_of(log, n), lp_get_be32(p + at), lp_get_u64(value.p), lp_get_u64(value.p + 8));
+    *stop =
+        !w->fn(w->arg, lp_str_of(log, n), lp_get_be32(p + at), lp_get_u64(value.p), lp_get_u64(value.p + 8));
     return LP_OK;
 }
 

@@ -24,13 +24,16 @@ static lp_rc
 end_section(struct enc *e, const char id[4], struct lp_err *err)
 {
     if (e->raw.failed) {
-        return lp_err_set(err, LP_ERR_LIMIT, "footer section %.4s is over %u bytes", id, LP_SECTION_BYTES_MAX);
+        return lp_err_set(err, LP_ERR_LIMIT, "footer section %.4s is over %u bytes", id,
+                          LP_SECTION_BYTES_MAX);
     }
     size_t at = e->out->n;
     uint8_t codec = LP_CODEC_STORED;
     lp_rc rc = LP_OK;
     if (e->raw.n < STORED_BELOW_BYTES) {
-        rc = lp_buf_str(e->out, lp_buf_view(&e->raw)) ? LP_OK : lp_err_set(err, LP_ERR_LIMIT, "footer over its limit");
+        rc = lp_buf_str(e->out, lp_buf_view(&e->raw))
+                 ? LP_OK
+                 : lp_err_set(err, LP_ERR_LIMIT, "footer over its limit");
     } else {
         rc = lp_codec_encode(e->codec, FOOTER_ZSTD_LEVEL, lp_buf_view(&e->raw), e->out, &codec, err);
     }
@@ -144,7 +147,8 @@ put_ids(struct enc *e)
 static lp_rc
 put_sections(struct enc *e, struct lp_err *err)
 {
-    static const char ids[][5] = {"IDNT", "TICK", "POSN", "STRM", "SKEY", "RUNS", "GRPS", "BLKS", "BIDS", "DICT"};
+    static const char ids[][5] = {"IDNT", "TICK", "POSN", "STRM", "SKEY",
+                                  "RUNS", "GRPS", "BLKS", "BIDS", "DICT"};
     lp_rc rc = LP_OK;
     for (size_t i = 0; i < LP_ARRAY_LEN(ids) && rc == LP_OK; i++) {
         switch (i) {

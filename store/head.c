@@ -2,12 +2,15 @@
  * head.c - generations, room and tickets in memory. See head.h for the way through.
  *
  * Invariants, all under h->mu:
- *   1. gens are in a list by rising id; only the newest can be open; generations are given to the seal oldest first.
+ *   1. gens are in a list by rising id; only the newest can be open; generations are given to the seal oldest
+ * first.
  *   2. reserved = room without a ticket + the room of every generation in the list; reserved <= budget.
- *   3. the tickets of a source, taken in order, lie in generations of rising id: a ticket is bound to the open
- *      generation while the log's lock keeps the order.
- *   4. a batch in a generation's list is immutable but for `dropped`; the list only grows at its end, so a view is (first, count).
- *   5. a generation is handed to the seal only when it is closed and pending == 0; from then on nothing in it changes.
+ *   3. the tickets of a source, taken in order, lie in generations of rising id: a ticket is bound to the
+ * open generation while the log's lock keeps the order.
+ *   4. a batch in a generation's list is immutable but for `dropped`; the list only grows at its end, so a
+ * view is (first, count).
+ *   5. a generation is handed to the seal only when it is closed and pending == 0; from then on nothing in it
+ * changes.
  */
 #include "store/head.h"
 
@@ -149,8 +152,9 @@ give_back(struct lp_head *h, size_t bytes)
 }
 
 /*
- * Waits for this caller's turn and for room. A caller whose deadline passes while others stand before it must still let
- * its turn go by, so it stays in line until then only if it is first; otherwise its turn is taken back from the end.
+ * Waits for this caller's turn and for room. A caller whose deadline passes while others stand before it must
+ * still let its turn go by, so it stays in line until then only if it is first; otherwise its turn is taken
+ * back from the end.
  */
 static lp_rc
 wait_for_room(struct lp_head *h, size_t bytes, int64_t deadline_ns)
@@ -176,8 +180,9 @@ lp_rc
 lp_head_room(struct lp_head *h, size_t bytes, int64_t deadline_ns, struct lp_err *err)
 {
     if (bytes > h->budget) {
-        return lp_err_set(err, LP_ERR_LIMIT, "the request needs %zu bytes of memory once decoded, the head has %zu",
-                          bytes, h->budget);
+        return lp_err_set(err, LP_ERR_LIMIT,
+                          "the request needs %zu bytes of memory once decoded, the head has %zu", bytes,
+                          h->budget);
     }
     lp_lock(&h->mu);
     lp_rc rc = h->stopped ? LP_ERR_SHUTDOWN : wait_for_room(h, bytes, deadline_ns);
@@ -234,7 +239,8 @@ gen_for(struct lp_head *h, size_t room)
 }
 
 struct lp_ticket *
-lp_head_ticket(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next, uint64_t epoch, size_t room)
+lp_head_ticket(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next, uint64_t epoch,
+               size_t room)
 {
     LP_ASSERT(first <= next);
     struct lp_ticket *t = lp_calloc(1, sizeof(*t));

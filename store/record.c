@@ -1,9 +1,9 @@
 /*
  * record.c - building batches: canonical stream keys, rows, metadata blobs, the content hash.
  *
- * Invariants: (1) a stream key is written exactly as FORMAT.md section 5 says, so equal streams have equal bytes and
- * equal hashes everywhere; (2) metadata of a row is sorted by name without repeats; (3) everything a row points to
- * lives in the batch's arena. One thread builds a batch; afterwards it is only read.
+ * Invariants: (1) a stream key is written exactly as FORMAT.md section 5 says, so equal streams have equal
+ * bytes and equal hashes everywhere; (2) metadata of a row is sorted by name without repeats; (3) everything
+ * a row points to lives in the batch's arena. One thread builds a batch; afterwards it is only read.
  */
 #include "store/record.h"
 
@@ -12,7 +12,8 @@
 #include "base/bytes.h"
 #include "base/metrics.h"
 
-/* What the head adds for a stream and a ticket beside the batch's own memory; head.c asserts that it suffices. */
+/* What the head adds for a stream and a ticket beside the batch's own memory; head.c asserts that it
+ * suffices. */
 #define STREAM_OVERHEAD_BYTES 160
 #define BATCH_OVERHEAD_BYTES 512
 
@@ -103,9 +104,11 @@ put_lpstr(char *p, struct lp_str s)
     return p + s.n;
 }
 
-/* Writes the canonical key of sorted labels into arena scratch that the caller may give back by not keeping it. */
+/* Writes the canonical key of sorted labels into arena scratch that the caller may give back by not keeping
+ * it. */
 static struct lp_str
-write_key(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst, char *out)
+write_key(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+          char *out)
 {
     char *p = put_lpstr(out, b->tenant);
     p += lp_put_varint(p, n);
@@ -144,7 +147,8 @@ copy_pairs(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
 {
     struct lp_pair *out = lp_arena_array(ar, n, sizeof(*out));
     for (size_t i = 0; out != NULL && i < n; i++) {
-        if (!lp_arena_str(ar, pairs[i].name, &out[i].name) || !lp_arena_str(ar, pairs[i].value, &out[i].value)) {
+        if (!lp_arena_str(ar, pairs[i].name, &out[i].name) ||
+            !lp_arena_str(ar, pairs[i].value, &out[i].value)) {
             return NULL;
         }
     }
@@ -154,12 +158,13 @@ copy_pairs(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
 static lp_rc
 spent(struct lp_err *err)
 {
-    return lp_err_set(err, LP_ERR_LIMIT, "the request decodes to more than the memory set aside for one request");
+    return lp_err_set(err, LP_ERR_LIMIT,
+                      "the request decodes to more than the memory set aside for one request");
 }
 
 static lp_rc
-add_stream(struct lp_batch *b, struct lp_str key, struct lp_hash128 hash, const struct lp_pair *extra, size_t nextra,
-           uint32_t *ret, struct lp_err *err)
+add_stream(struct lp_batch *b, struct lp_str key, struct lp_hash128 hash, const struct lp_pair *extra,
+           size_t nextra, uint32_t *ret, struct lp_err *err)
 {
     if ((b->nstreams + 1) * 4 > b->nbuckets * 3 && !rehash_streams(b)) {
         return spent(err);
@@ -222,7 +227,8 @@ demote(struct lp_batch *b, struct lp_pair *labels, size_t n, struct lp_pair *ext
 }
 
 static size_t
-key_bytes_max(const struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst)
+key_bytes_max(const struct lp_batch *b, const struct lp_pair *labels, size_t n,
+              const struct lp_instance *inst)
 {
     size_t bytes = b->tenant.n + (inst ? inst->uid.n + inst->incarnation.n : 0) + (4 + 2 * n) * LP_VARINT_MAX;
     for (size_t i = 0; i < n; i++) {
@@ -292,7 +298,8 @@ row_meta(struct lp_batch *b, const struct lp_batch_stream *s, const struct lp_pa
         return LP_OK;
     }
     if (n > LP_META_PAIRS_MAX) {
-        return lp_err_set(err, LP_ERR_LIMIT, "a record has %zu metadata pairs, more than %d", n, LP_META_PAIRS_MAX);
+        return lp_err_set(err, LP_ERR_LIMIT, "a record has %zu metadata pairs, more than %d", n,
+                          LP_META_PAIRS_MAX);
     }
     struct lp_pair pairs[LP_META_PAIRS_MAX], scratch[LP_META_PAIRS_MAX];
     if (s->nextra > 0) {
@@ -389,8 +396,8 @@ lp_batch_content_hash(const struct lp_batch *b)
     struct lp_hasher *h = lp_hasher_new();
     for (size_t i = 0; i < b->nrows; i++) {
         const struct lp_row *r = &b->rows[i];
-        uint64_t head[4] = {b->streams[r->stream].hash.lo, b->streams[r->stream].hash.hi, (uint64_t)r->time_ns,
-                            r->line_bytes};
+        uint64_t head[4] = {b->streams[r->stream].hash.lo, b->streams[r->stream].hash.hi,
+                            (uint64_t)r->time_ns, r->line_bytes};
         lp_hasher_add(h, head, sizeof(head));
         lp_hasher_add(h, r->line, r->line_bytes);
         if (r->meta != NULL) {
@@ -413,7 +420,8 @@ size_t
 lp_batch_room_bound(size_t input_bytes, size_t records)
 {
     /* per record: a row (with the growth of its array), a stream of its own at worst, metadata framing */
-    size_t per_record = 3 * sizeof(struct lp_row) + STREAM_OVERHEAD_BYTES + 2 * sizeof(struct lp_batch_stream) + 256;
+    size_t per_record =
+        3 * sizeof(struct lp_row) + STREAM_OVERHEAD_BYTES + 2 * sizeof(struct lp_batch_stream) + 256;
     return 3 * input_bytes + records * per_record + LP_ARENA_CHUNK_MAX + BATCH_OVERHEAD_BYTES;
 }
 

@@ -1,8 +1,10 @@
 /*
- * recover.c - what start-up does with the names that a crash may have left. Its cost does not grow with what is stored.
+ * recover.c - what start-up does with the names that a crash may have left. Its cost does not grow with what
+ * is stored.
  *
- * It touches only ids that the catalog has in `reserved` (handed out, but no segment row: the crash came before the
- * commit) and `removed` (decided, not yet unlinked). A .seg.tmp of a reserved id goes; a .seg moves to lost+found/.
+ * It touches only ids that the catalog has in `reserved` (handed out, but no segment row: the crash came
+ * before the commit) and `removed` (decided, not yet unlinked). A .seg.tmp of a reserved id goes; a .seg
+ * moves to lost+found/.
  */
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +35,8 @@ unlink_if_there(struct lp_store *st, const char *path, struct lp_err *err)
     return rc == LP_ERR_NOT_FOUND ? LP_OK : rc;
 }
 
-/* A whole segment without a row: its records are still in the log and will be stored again. Kept aside, not deleted. */
+/* A whole segment without a row: its records are still in the log and will be stored again. Kept aside, not
+ * deleted. */
 static lp_rc
 move_aside(struct lp_store *st, uint64_t id, struct lp_err *err)
 {
@@ -46,7 +49,9 @@ move_aside(struct lp_store *st, uint64_t id, struct lp_err *err)
         return LP_OK;
     }
     if (rc == LP_OK) {
-        lp_store_say(st, LP_EVENT_WARN, "segment %016llx was written but not committed before the last stop: moved to lost+found, its records come from the log again",
+        lp_store_say(st, LP_EVENT_WARN,
+                     "segment %016llx was written but not committed before the last stop: moved to "
+                     "lost+found, its records come from the log again",
                      (unsigned long long)id);
         rc = lp_io_sync_dir(st->cfg.io, folder, err);
     }
@@ -95,7 +100,8 @@ add_segment(void *arg, const struct lp_cat_segment *s)
     return true;
 }
 
-/* The last transaction is the one that a lying disk can have lost a part of: its segment must be what it says. */
+/* The last transaction is the one that a lying disk can have lost a part of: its segment must be what it
+ * says. */
 static lp_rc
 check_newest(struct lp_store *st, const struct lp_cat_segment *row, struct lp_err *err)
 {
@@ -113,15 +119,19 @@ check_newest(struct lp_store *st, const struct lp_cat_segment *row, struct lp_er
         return LP_OK;
     }
     if (rc != LP_OK) {
-        return lp_err_prefix(err, rc, "the catalog names a segment that cannot be opened; run `logpond verify --rebuild`");
+        return lp_err_prefix(
+            err, rc, "the catalog names a segment that cannot be opened; run `logpond verify --rebuild`");
     }
-    bool same = seg->id == row->id && seg->generation == row->generation && seg->file_bytes == row->file_bytes &&
+    bool same = seg->id == row->id && seg->generation == row->generation &&
+                seg->file_bytes == row->file_bytes &&
                 memcmp(seg->uuid.b, lp_catalog_uuid(st->cat)->b, sizeof(seg->uuid.b)) == 0;
     lp_seg_unref(seg);
     return same ? LP_OK
-                : lp_corrupt(err, "segment %016llx belongs to another store than the catalog, or to another generation; "
-                                  "run `logpond verify --rebuild`",
-                             (unsigned long long)row->id);
+                : lp_corrupt(
+                      err,
+                      "segment %016llx belongs to another store than the catalog, or to another generation; "
+                      "run `logpond verify --rebuild`",
+                      (unsigned long long)row->id);
 }
 
 lp_rc

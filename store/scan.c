@@ -1,8 +1,8 @@
 /*
  * scan.c - the wanted rows of one part, run by run. One thread an object.
  *
- * A block: each run's range is found by halving in its times. Head batches: each batch is a run whose rows are in
- * arrival order, so every row's time is looked at.
+ * A block: each run's range is found by halving in its times. Head batches: each batch is a run whose rows
+ * are in arrival order, so every row's time is looked at.
  */
 #include <string.h>
 
@@ -19,15 +19,15 @@ struct lp_scan {
     struct lp_block *block;
     bool borrowed; /* the block is the caller's */
     const int64_t *times;
-    uint32_t run;      /* next run to begin */
-    uint32_t at, end;  /* rows left of the open run: [at, end) */
-    uint32_t row;      /* the row given last */
+    uint32_t run;     /* next run to begin */
+    uint32_t at, end; /* rows left of the open run: [at, end) */
+    uint32_t row;     /* the row given last */
     uint32_t stream;
     /* head */
     const uint32_t *map;
-    struct lp_batch *batch;  /* open batch */
-    size_t batch_index;      /* its number in the part */
-    size_t batch_row;        /* next row */
+    struct lp_batch *batch; /* open batch */
+    size_t batch_index;     /* its number in the part */
+    size_t batch_row;       /* next row */
     const struct lp_row *head_row;
     struct lp_pair *meta;
     size_t meta_cap;
@@ -169,8 +169,7 @@ next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
             continue;
         }
         s->row = row;
-        *ret = (struct lp_scan_row){t, s->stream, s->part->generation,
-                                    (uint64_t)s->part->block << 32 | row};
+        *ret = (struct lp_scan_row){t, s->stream, s->part->generation, (uint64_t)s->part->block << 32 | row};
         return true;
     }
 }
@@ -188,7 +187,8 @@ next_in_head(struct lp_scan *s, struct lp_scan_row *ret)
             }
             s->head_row = r;
             *ret = (struct lp_scan_row){r->time_ns, stream, s->part->generation,
-                                        (uint64_t)(s->part->first_batch + s->batch_index) << 32 | (s->batch_row - 1)};
+                                        (uint64_t)(s->part->first_batch + s->batch_index) << 32 |
+                                            (s->batch_row - 1)};
             return true;
         }
         s->batch_row = 0;
@@ -210,7 +210,8 @@ lp_scan_line(struct lp_scan *s, struct lp_str *ret, struct lp_err *err)
 {
     if (s->block != NULL) {
         lp_rc rc = lp_block_line(s->block, s->codec, s->row, ret, err);
-        return rc == LP_OK ? rc : lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->part->seg->id);
+        return rc == LP_OK ? rc
+                           : lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->part->seg->id);
     }
     *ret = lp_str_of(s->head_row->line, s->head_row->line_bytes);
     return LP_OK;

@@ -1,10 +1,11 @@
 /*
  * seal.c - the seal: generation after generation into segments and the catalog (design: order of effects).
  *
- * Order: plan; encode and write blocks; footer; sync; rename; folder sync; ONE catalog transaction; drop the head; tell the log. Nothing
- * here is undone halfway: a failure before the commit leaves a file that no row names, the head stays, and the next try
- * writes a new file under a new id. A failure of the commit for want of space is tried again; any other failure of it
- * ends the process (the catalog's pages may not be what LMDB believes).
+ * Order: plan; encode and write blocks; footer; sync; rename; folder sync; ONE catalog transaction; drop the
+ * head; tell the log. Nothing here is undone halfway: a failure before the commit leaves a file that no row
+ * names, the head stays, and the next try writes a new file under a new id. A failure of the commit for want
+ * of space is tried again; any other failure of it ends the process (the catalog's pages may not be what LMDB
+ * believes).
  *
  * Threads: lp_seal_main runs on the seal thread; encoders run on the seal pool and write in block order.
  */
@@ -28,8 +29,8 @@ struct encode {
     struct lp_seg_writer *writer;
     struct lp_mutex mu;
     struct lp_cond turn_changed, all_done;
-    size_t next;    /* block to encode next */
-    size_t turn;    /* block to write next */
+    size_t next; /* block to encode next */
+    size_t turn; /* block to write next */
     unsigned working;
     bool plain;
     lp_rc rc;
@@ -103,7 +104,8 @@ encode_worker(void *arg)
 }
 
 static lp_rc
-encode_blocks(struct lp_store *st, struct lp_seal_plan *plan, struct lp_seg_writer *w, bool plain, struct lp_err *err)
+encode_blocks(struct lp_store *st, struct lp_seal_plan *plan, struct lp_seg_writer *w, bool plain,
+              struct lp_err *err)
 {
     struct encode e = {.plan = plan, .writer = w, .plain = plain, .rc = LP_OK};
     unsigned n = (unsigned)LP_MIN((size_t)lp_pool_threads(st->pool), plan->foot.nblocks);
@@ -176,7 +178,8 @@ write_segment(struct lp_store *st, struct lp_seal_plan *plan, bool plain, struct
 }
 
 static lp_rc
-commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat_segment *row, struct lp_err *err)
+commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat_segment *row,
+       struct lp_err *err)
 {
     int64_t oldest_ns = LP_TIME_MIN + IDS_KEPT_NS;
     for (size_t i = 0; i < plan->foot.nids; i++) {
@@ -293,8 +296,8 @@ seal_until_stored(struct lp_store *st, struct lp_gen *g)
         if (full && lp_store_give_reserve(st)) {
             continue;
         }
-        lp_store_say(st, LP_EVENT_ERROR, "seal of generation %llu failed (try %u): %s", (unsigned long long)g->id,
-                     tries, err.text);
+        lp_store_say(st, LP_EVENT_ERROR, "seal of generation %llu failed (try %u): %s",
+                     (unsigned long long)g->id, tries, err.text);
         atomic_store(&st->seal_failing, !full && tries >= 2);
         if (tries > 1 || full) {
             wait_retry(st);

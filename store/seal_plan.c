@@ -1,8 +1,9 @@
 /*
- * seal_plan.c - orders a generation's rows: groups, streams inside groups, times inside streams; cuts them into blocks.
+ * seal_plan.c - orders a generation's rows: groups, streams inside groups, times inside streams; cuts them
+ * into blocks.
  *
- * Arrival order among equal times is the order of batches in the generation and of rows in a batch: the sort is stable.
- * Nothing is copied but pointers: 16 bytes a row.
+ * Arrival order among equal times is the order of batches in the generation and of rows in a batch: the sort
+ * is stable. Nothing is copied but pointers: 16 bytes a row.
  */
 #include "store/seal_plan.h"
 
@@ -13,9 +14,9 @@
 
 struct stream {
     uint64_t id, group_id;
-    uint32_t gen_index;   /* in the generation */
-    uint32_t group;       /* in foot.groups */
-    uint32_t foot_index;  /* in foot.streams */
+    uint32_t gen_index;  /* in the generation */
+    uint32_t group;      /* in foot.groups */
+    uint32_t foot_index; /* in foot.streams */
     bool is_new;
     struct lp_str key;
     struct lp_hash128 hash;
@@ -208,8 +209,8 @@ plan_tickets(struct planner *p, struct lp_err *err)
         const struct lp_gen_ticket *t = &g->tickets[i];
         if (used[i]) {
             p->foot_ticket[i] = (uint32_t)f->ntickets;
-            f->tickets[f->ntickets++] =
-                (struct lp_foot_ticket){t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch};
+            f->tickets[f->ntickets++] = (struct lp_foot_ticket){
+                t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch};
         }
     }
     lp_free(used);
@@ -226,7 +227,8 @@ plan_positions(struct planner *p, struct lp_err *err)
     for (size_t i = 0; i < g->ntickets; i++) {
         const struct lp_gen_ticket *t = &g->tickets[i];
         size_t k = 0;
-        while (k < f->npositions && (f->positions[k].log != t->source->log || f->positions[k].partition != t->source->partition)) {
+        while (k < f->npositions &&
+               (f->positions[k].log != t->source->log || f->positions[k].partition != t->source->partition)) {
             k++;
         }
         if (t->dropped) {
@@ -238,8 +240,8 @@ plan_positions(struct planner *p, struct lp_err *err)
             if (f->positions == NULL) {
                 return no_memory(err);
             }
-            f->positions[f->npositions++] =
-                (struct lp_foot_ticket){t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch};
+            f->positions[f->npositions++] = (struct lp_foot_ticket){
+                t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch};
         }
         f->positions[k].first = LP_MIN(f->positions[k].first, t->first);
         f->positions[k].next = LP_MAX(f->positions[k].next, t->next);
@@ -271,7 +273,8 @@ foot_stream_cmp(const void *va, const void *vb)
     return (a->id > b->id) - (a->id < b->id);
 }
 
-/* Footer streams by id; and, of new ones, the catalog's rows. Streams without rows (dropped) are left out of both. */
+/* Footer streams by id; and, of new ones, the catalog's rows. Streams without rows (dropped) are left out of
+ * both. */
 static lp_rc
 plan_streams(struct planner *p, struct lp_err *err)
 {
@@ -295,7 +298,8 @@ plan_streams(struct planner *p, struct lp_err *err)
     for (size_t i = 0; i < p->nstreams; i++) {
         struct stream *s = byid[i];
         if (s->is_new) {
-            plan->new_streams[plan->nnew_streams++] = (struct lp_cat_new_stream){s->id, s->group_id, s->hash, s->key};
+            plan->new_streams[plan->nnew_streams++] =
+                (struct lp_cat_new_stream){s->id, s->group_id, s->hash, s->key};
         }
         s->foot_index = (uint32_t)f->nstreams;
         f->streams[f->nstreams++] = (struct lp_foot_stream){
@@ -357,7 +361,8 @@ open_block(struct planner *p, struct cutter *c, uint32_t group, const struct lp_
     c->blk = &p->plan->blocks[f->nblocks];
     c->bytes = 0;
     *c->blk = (struct lp_block_src){.number = (uint32_t)f->nblocks, .group = group, .rows = rows};
-    f->blocks[f->nblocks++] = (struct lp_foot_block){.group = group, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
+    f->blocks[f->nblocks++] =
+        (struct lp_foot_block){.group = group, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
     return f->nblocks <= UINT32_MAX;
 }
 
@@ -415,7 +420,8 @@ cut_stream(struct planner *p, struct cutter *c, struct stream *s)
     }
 }
 
-/* Runs were made in block order, so each stream's are together, by rising time; STRM and RUNS go by stream id. */
+/* Runs were made in block order, so each stream's are together, by rising time; STRM and RUNS go by stream
+ * id. */
 static lp_rc
 order_runs(struct planner *p, struct lp_err *err)
 {
@@ -505,7 +511,8 @@ plan_all(struct planner *p, struct lp_err *err)
 }
 
 lp_rc
-lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_plan **ret, struct lp_err *err)
+lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_plan **ret,
+                 struct lp_err *err)
 {
     struct lp_seal_plan *plan = lp_calloc(1, sizeof(*plan));
     lp_arena_init(&plan->ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);

@@ -1,5 +1,6 @@
 /*
- * seg_reader.c - opening segments and reading their sections, believing nothing that is not under a checked CRC.
+ * seg_reader.c - opening segments and reading their sections, believing nothing that is not under a checked
+ * CRC.
  *
  * Even under a good CRC every count, offset and index is bounded before use: a file may have been made up.
  */
@@ -64,8 +65,9 @@ read_trailer(struct lp_seg *s, uint64_t *ret_off, uint32_t *ret_bytes, uint32_t 
     *ret_crc = lp_get_u32(t + 36);
     s->rows = lp_get_u64(t + 40);
     s->generation = lp_get_u64(t + 56);
-    if (lp_get_u64(t + 16) != s->id || lp_get_u64(t + 48) != s->file_bytes || *ret_off < LP_SEG_HEADER_BYTES ||
-        *ret_off > s->file_bytes - sizeof(t) || *ret_bytes != s->file_bytes - sizeof(t) - *ret_off) {
+    if (lp_get_u64(t + 16) != s->id || lp_get_u64(t + 48) != s->file_bytes ||
+        *ret_off < LP_SEG_HEADER_BYTES || *ret_off > s->file_bytes - sizeof(t) ||
+        *ret_bytes != s->file_bytes - sizeof(t) - *ret_off) {
         return seg_corrupt(s, "trailer does not fit the file", err);
     }
     return LP_OK;
@@ -76,7 +78,8 @@ parse_directory(struct lp_seg *s, struct lp_str bytes, uint64_t dir_off, struct 
 {
     struct lp_rd rd = lp_rd_of(bytes);
     s->nsections = lp_rd_u32(&rd);
-    if (rd.bad || s->nsections > SECTIONS_MAX || lp_rd_left(&rd) != (size_t)s->nsections * LP_SEG_DIR_ROW_BYTES) {
+    if (rd.bad || s->nsections > SECTIONS_MAX ||
+        lp_rd_left(&rd) != (size_t)s->nsections * LP_SEG_DIR_ROW_BYTES) {
         s->nsections = 0;
         return seg_corrupt(s, "footer directory has a wrong size", err);
     }
@@ -136,7 +139,8 @@ load_section(const struct lp_seg *s, const char id[4], char **ret, size_t *ret_n
     }
     if (rc == LP_OK) {
         raw = lp_malloc(sec->raw_bytes);
-        rc = lp_codec_decode(codec, (uint8_t)sec->codec, lp_str_of(stored, sec->bytes), raw, sec->raw_bytes, err);
+        rc = lp_codec_decode(codec, (uint8_t)sec->codec, lp_str_of(stored, sec->bytes), raw, sec->raw_bytes,
+                             err);
     }
     lp_codec_free(codec);
     lp_free(stored);
@@ -173,8 +177,8 @@ read_blocks(struct lp_seg *s, struct lp_err *err)
         b->max_ns = (int64_t)lp_rd_u64(&rd);
         b->runs = lp_rd_u32(&rd);
         (void)lp_rd_u32(&rd);
-        bad = bad || b->off < LP_SEG_HEADER_BYTES || b->off > s->file_bytes || b->bytes > s->file_bytes - b->off ||
-              b->rows < 1 || b->rows > LP_BLOCK_ROWS_MAX;
+        bad = bad || b->off < LP_SEG_HEADER_BYTES || b->off > s->file_bytes ||
+              b->bytes > s->file_bytes - b->off || b->rows < 1 || b->rows > LP_BLOCK_ROWS_MAX;
     }
     lp_free(raw);
     return bad ? seg_corrupt(s, "block list out of range", err) : LP_OK;
@@ -218,7 +222,8 @@ read_streams(struct lp_seg *s, struct lp_err *err)
     }
     struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
     uint64_t count = lp_rd_varint(&rd);
-    bool bad = rd.bad || count > lp_rd_left(&rd) / LP_STRM_ROW_BYTES || lp_rd_left(&rd) != count * LP_STRM_ROW_BYTES;
+    bool bad =
+        rd.bad || count > lp_rd_left(&rd) / LP_STRM_ROW_BYTES || lp_rd_left(&rd) != count * LP_STRM_ROW_BYTES;
     s->nstreams = bad ? 0 : (size_t)count;
     s->streams = lp_calloc(s->nstreams, sizeof(*s->streams));
     for (size_t i = 0; i < s->nstreams; i++) {
@@ -252,8 +257,8 @@ lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struc
     if (rc == LP_OK && s->file_bytes < LP_SEG_HEADER_BYTES + LP_SEG_TRAILER_BYTES) {
         rc = seg_corrupt(s, "too short to be a segment", err);
     }
-    lp_rc (*const steps[])(struct lp_seg *, struct lp_err *) = {read_header, read_directory, read_blocks, read_runs,
-                                                               read_streams};
+    lp_rc (*const steps[])(struct lp_seg *, struct lp_err *) = {read_header, read_directory, read_blocks,
+                                                                read_runs, read_streams};
     for (size_t i = 0; i < LP_ARRAY_LEN(steps) && rc == LP_OK; i++) {
         rc = steps[i](s, err);
     }
@@ -335,11 +340,36 @@ lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_
     const struct lp_block_head *h = lp_block_head(b);
     if (h->number != block || h->rows != fb->rows || h->min_ns != fb->min_ns || h->max_ns != fb->max_ns) {
         lp_block_free(b);
-        return lp_corrupt(err, "segment %016llx: block %u is not what the footer says", (unsigned long long)s->id,
-                          block);
+        return lp_corrupt(err, "segment %016llx: block %u is not what the footer says",
+                          (unsigned long long)s->id, block);
     }
     *ret = b;
     return LP_OK;
+}
+
+lp_rc
+lp_seg_prove(struct lp_seg *s, struct lp_err *err)
+{
+    struct lp_codec *c = lp_codec_new();
+    lp_rc rc = LP_OK;
+    for (uint32_t i = 0; i < s->nsections && rc == LP_OK; i++) {
+        char *raw;
+        size_t n;
+        rc = load_section(s, s->sections[i].id, &raw, &n, err);
+        if (rc == LP_OK) {
+            lp_free(raw);
+        }
+    }
+    for (uint32_t i = 0; i < s->nblocks && rc == LP_OK; i++) {
+        struct lp_block *b;
+        rc = lp_seg_block(s, i, &b, err);
+        if (rc == LP_OK) {
+            rc = lp_block_prove(b, c, err);
+            lp_block_free(b);
+        }
+    }
+    lp_codec_free(c);
+    return rc;
 }
 
 /* --- sections on request --- */
@@ -397,8 +427,8 @@ lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct l
 }
 
 lp_rc
-lp_seg_tickets(struct lp_seg *s, bool positions, struct lp_arena *ar, struct lp_foot_ticket **ret, size_t *ret_n,
-               struct lp_err *err)
+lp_seg_tickets(struct lp_seg *s, bool positions, struct lp_arena *ar, struct lp_foot_ticket **ret,
+               size_t *ret_n, struct lp_err *err)
 {
     struct lp_rd rd;
     size_t n = 0;
@@ -428,7 +458,8 @@ lp_seg_tickets(struct lp_seg *s, bool positions, struct lp_arena *ar, struct lp_
 }
 
 lp_rc
-lp_seg_groups(struct lp_seg *s, struct lp_arena *ar, struct lp_foot_group **ret, size_t *ret_n, struct lp_err *err)
+lp_seg_groups(struct lp_seg *s, struct lp_arena *ar, struct lp_foot_group **ret, size_t *ret_n,
+              struct lp_err *err)
 {
     struct lp_rd rd;
     size_t n = 0;

@@ -1,10 +1,10 @@
 /*
  * seg_writer.c - writing a segment file.
  *
- * Crash argument: until the rename the file is ID.seg.tmp of a reserved id, which start-up removes; between the rename
- * and the catalog's commit it is ID.seg without a row, which start-up moves to lost+found. The rename is only done after
- * a successful sync, the commit only after the folder's sync. A failed sync is never repeated: the writer gives up and
- * the seal begins a new file under a new id.
+ * Crash argument: until the rename the file is ID.seg.tmp of a reserved id, which start-up removes; between
+ * the rename and the catalog's commit it is ID.seg without a row, which start-up moves to lost+found. The
+ * rename is only done after a successful sync, the commit only after the folder's sync. A failed sync is
+ * never repeated: the writer gives up and the seal begins a new file under a new id.
  */
 #include <stdio.h>
 #include <string.h>
@@ -95,8 +95,8 @@ publish(struct lp_seg_writer *w, struct lp_err *err)
 }
 
 lp_rc
-lp_seg_writer_finish(struct lp_seg_writer *w, const struct lp_footer *f, struct lp_codec *c, uint64_t *ret_bytes,
-                     uint32_t *ret_dir_crc, struct lp_err *err)
+lp_seg_writer_finish(struct lp_seg_writer *w, const struct lp_footer *f, struct lp_codec *c,
+                     uint64_t *ret_bytes, uint32_t *ret_dir_crc, struct lp_err *err)
 {
     struct lp_buf out;
     lp_buf_init(&out, SIZE_MAX);

@@ -59,6 +59,9 @@ const struct lp_foot_stream *lp_seg_stream(const struct lp_seg *s, uint64_t id);
 /* Opens a block; the segment must outlive it. */
 lp_rc lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_err *err) LP_MUST_USE;
 
+/* Reads and checks everything: every section and every block down to the hash of its rows. The first damage in err. */
+lp_rc lp_seg_prove(struct lp_seg *s, struct lp_err *err) LP_MUST_USE;
+
 /* Sections read when asked for; memory from ar. */
 lp_rc lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_seg_tickets(struct lp_seg *s, bool positions, struct lp_arena *ar, struct lp_foot_ticket **ret, size_t *ret_n,

@@ -1,8 +1,9 @@
 /*
- * space.c - disk space: intake stops before the disk is full, and a reserve is given up so that what is in memory can be sealed.
+ * space.c - disk space: intake stops before the disk is full, and a reserve is given up so that what is in
+ * memory can be sealed.
  *
- * The reserve is a preallocated file, DATA/reserve. It goes when a seal finds no space, and comes back once there is
- * room for it and the free space that intake needs. Runs on the seal thread only.
+ * The reserve is a preallocated file, DATA/reserve. It goes when a seal finds no space, and comes back once
+ * there is room for it and the free space that intake needs. Runs on the seal thread only.
  */
 #include <stdio.h>
 

@@ -1,8 +1,9 @@
 /*
- * store.c - the store object: opening, closing, segment handles, figures. See store.h; recovery is recover.c, the seal seal.c.
+ * store.c - the store object: opening, closing, segment handles, figures. See store.h; recovery is recover.c,
+ * the seal seal.c.
  *
- * Handles of segments are kept in a table by id modulo its size; a query's reference outlives the table's. The lock
- * st->mu is never held during I/O on segments.
+ * Handles of segments are kept in a table by id modulo its size; a query's reference outlives the table's.
+ * The lock st->mu is never held during I/O on segments.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,13 +52,16 @@ open_catalog(struct lp_store *st, struct lp_err *err)
         rc = lp_catalog_open(st->cfg.io, st->dir, !has_segments, &st->cat, err);
     }
     if (rc == LP_ERR_NOT_FOUND && has_segments) {
-        return lp_corrupt(err, "%s holds segments but no catalog; nothing was changed. Run `logpond verify --rebuild` to make a new one out of them",
+        return lp_corrupt(err,
+                          "%s holds segments but no catalog; nothing was changed. Run `logpond verify "
+                          "--rebuild` to make a new one out of them",
                           st->dir);
     }
     return rc;
 }
 
-/* Folders come after the catalog: segments without one are refused, so a crash in between must not leave that. */
+/* Folders come after the catalog: segments without one are refused, so a crash in between must not leave
+ * that. */
 static lp_rc
 open_folders(struct lp_store *st, struct lp_err *err)
 {
@@ -119,8 +123,8 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
 }
 
 void
-lp_store_set_callbacks(struct lp_store *st, void (*on_stored)(void *, uint64_t, const struct lp_foot_ticket *, size_t),
-                       void *ctx)
+lp_store_set_callbacks(struct lp_store *st,
+                       void (*on_stored)(void *, uint64_t, const struct lp_foot_ticket *, size_t), void *ctx)
 {
     st->cfg.on_stored = on_stored;
     st->stored_ctx = ctx;
@@ -136,7 +140,9 @@ wait_sealed(struct lp_store *st, uint64_t generation, int64_t deadline_ns, struc
     }
     bool done = st->sealed >= generation;
     lp_unlock(&st->mu);
-    return done ? LP_OK : lp_err_set(err, LP_ERR_TIMEOUT, "what is in memory could not be sealed in time; it is safe in the log");
+    return done ? LP_OK
+                : lp_err_set(err, LP_ERR_TIMEOUT,
+                             "what is in memory could not be sealed in time; it is safe in the log");
 }
 
 lp_rc
@@ -152,8 +158,12 @@ lp_store_stop(struct lp_store *st, int64_t deadline_ns, struct lp_err *err)
     if (st->head == NULL || st->stopping) {
         return LP_OK;
     }
-    uint64_t newest = lp_head_close(st->head);
-    lp_rc rc = wait_sealed(st, newest, deadline_ns, err);
+    lp_rc rc = LP_OK;
+    if (deadline_ns > lp_mono_ns()) {
+        rc = wait_sealed(st, lp_head_close(st->head), deadline_ns, err);
+    } else { /* no time to seal: what is in memory stays in the log */
+        rc = lp_err_set(err, LP_ERR_TIMEOUT, "stopped without sealing");
+    }
     lp_head_stop(st->head);
     lp_lock(&st->mu);
     st->stopping = true;
@@ -221,10 +231,12 @@ lp_rc
 lp_store_intake(const struct lp_store *st, struct lp_err *err)
 {
     if (atomic_load_explicit(&st->disk_full, memory_order_relaxed)) {
-        return lp_err_set(err, LP_ERR_DISK_FULL, "the disk is almost full: no records are taken until there is space");
+        return lp_err_set(err, LP_ERR_DISK_FULL,
+                          "the disk is almost full: no records are taken until there is space");
     }
     if (atomic_load_explicit(&st->seal_failing, memory_order_relaxed)) {
-        return lp_err_set(err, LP_ERR_IO, "the store cannot write segments: no records are taken until it can");
+        return lp_err_set(err, LP_ERR_IO,
+                          "the store cannot write segments: no records are taken until it can");
     }
     return LP_OK;
 }

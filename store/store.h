@@ -39,7 +39,7 @@ struct lp_store_config {
 lp_rc lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct lp_err *err) LP_MUST_USE;
 /* Sets the callbacks' context once the rest of the server exists; before anything is stored. */
 void lp_store_set_callbacks(struct lp_store *st, void (*on_stored)(void *, uint64_t, const struct lp_foot_ticket *, size_t), void *ctx);
-/* Seals what is in memory, waiting until deadline_ns (lp_mono_ns clock); stops the threads. LP_ERR_TIMEOUT: some of it is in the log only. */
+/* Seals what is in memory, waiting until deadline_ns (lp_mono_ns clock; 0: does not begin to); stops the threads. LP_ERR_TIMEOUT: some of it is in the log only. */
 lp_rc lp_store_stop(struct lp_store *st, int64_t deadline_ns, struct lp_err *err);
 void lp_store_free(struct lp_store *st);
 

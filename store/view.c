@@ -1,9 +1,10 @@
 /*
- * view.c - choosing streams and parts for a query. See view.h for the consistency argument; scanning is scan.c.
+ * view.c - choosing streams and parts for a query. See view.h for the consistency argument; scanning is
+ * scan.c.
  *
- * Memory of streams, runs and parts is the view's arena. The read transaction lives from lp_view_open to the end of
- * lp_view_parts; opening segments happens inside it, so that the remover (which checks transactions first, pins second)
- * cannot take a file between the look-up and the pin.
+ * Memory of streams, runs and parts is the view's arena. The read transaction lives from lp_view_open to the
+ * end of lp_view_parts; opening segments happens inside it, so that the remover (which checks transactions
+ * first, pins second) cannot take a file between the look-up and the pin.
  */
 #include "store/view_int.h"
 
@@ -133,8 +134,8 @@ find_stream(const struct lp_view *v, struct lp_hash128 hash)
 
 /* Adds a stream if the selector wants it; *ret UINT32_MAX if not. The key is copied. */
 static lp_rc
-consider(struct lp_view *v, const struct lp_selector *sel, struct lp_str key, struct lp_hash128 hash, uint64_t id,
-         uint64_t group, uint32_t *ret, struct lp_err *err)
+consider(struct lp_view *v, const struct lp_selector *sel, struct lp_str key, struct lp_hash128 hash,
+         uint64_t id, uint64_t group, uint32_t *ret, struct lp_err *err)
 {
     struct lp_stream_key k;
     struct lp_str kept;
@@ -170,7 +171,8 @@ consider(struct lp_view *v, const struct lp_selector *sel, struct lp_str key, st
 
 /* The streams that one hint allows: the union of its values' postings. */
 static lp_rc
-hint_ids(struct lp_view *v, uint32_t tenant, const struct lp_select_hint *h, struct lp_ids *ids, struct lp_err *err)
+hint_ids(struct lp_view *v, uint32_t tenant, const struct lp_select_hint *h, struct lp_ids *ids,
+         struct lp_err *err)
 {
     uint32_t label;
     lp_rc rc = lp_cat_label(v->txn, tenant, h->name, &label, err);
@@ -330,14 +332,15 @@ add_runs(struct lp_view_runs *out, const struct lp_seg *seg, const struct lp_foo
             out->cap = out->cap ? out->cap * 2 : 64;
             out->v = lp_realloc(out->v, out->cap * sizeof(*out->v));
         }
-        out->v[out->n++] =
-            (struct lp_view_run){r->block, {stream, r->first, r->rows, r->min_ns, r->max_ns}};
+        out->v[out->n++] = (struct lp_view_run){r->block, {stream, r->first, r->rows, r->min_ns, r->max_ns}};
     }
 }
 
-/* The selected streams' runs in a segment: few streams are looked up, many are merged with the stream table. */
+/* The selected streams' runs in a segment: few streams are looked up, many are merged with the stream table.
+ */
 static void
-find_runs(const struct lp_view *v, const struct lp_seg *seg, int64_t from_ns, int64_t to_ns, struct lp_view_runs *out)
+find_runs(const struct lp_view *v, const struct lp_seg *seg, int64_t from_ns, int64_t to_ns,
+          struct lp_view_runs *out)
 {
     if (v->nby_id < seg->nstreams / 8) {
         for (size_t i = 0; i < v->nby_id; i++) {
@@ -448,7 +451,8 @@ batch_counts(const struct lp_batch *b, const uint32_t *map, int64_t from_ns, int
     bool any = false;
     for (size_t i = 0; i < b->nstreams; i++) {
         const struct lp_batch_stream *s = &b->streams[i];
-        if (s->rows == 0 || map[b->gen_streams[i]] == UINT32_MAX || s->max_ns < from_ns || s->min_ns >= to_ns) {
+        if (s->rows == 0 || map[b->gen_streams[i]] == UINT32_MAX || s->max_ns < from_ns ||
+            s->min_ns >= to_ns) {
             continue;
         }
         any = true;

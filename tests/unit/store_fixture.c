@@ -35,7 +35,8 @@ lp_make_batch(const char *tag, size_t n, int64_t base_ns, uint64_t seed)
         uint32_t stream;
         lp_rc rc = lp_batch_stream(b, labels, LP_ARRAY_LEN(labels), NULL, &stream, NULL);
         LP_ASSERT(rc == LP_OK);
-        rc = lp_batch_add(b, stream, base_ns + (int64_t)(r % 1000) * 1000, lp_str_c(line), false, meta, i % 3 ? 0 : 2, NULL);
+        rc = lp_batch_add(b, stream, base_ns + (int64_t)(r % 1000) * 1000, lp_str_c(line), false, meta,
+                          i % 3 ? 0 : 2, NULL);
         LP_ASSERT(rc == LP_OK);
     }
     lp_batch_finish(b);
@@ -43,7 +44,8 @@ lp_make_batch(const char *tag, size_t n, int64_t base_ns, uint64_t seed)
 }
 
 lp_rc
-lp_open_store(const char *dir, const struct lp_io *io, size_t seal_bytes, struct lp_store **ret, struct lp_err *err)
+lp_open_store(const char *dir, const struct lp_io *io, size_t seal_bytes, struct lp_store **ret,
+              struct lp_err *err)
 {
     struct lp_store_config cfg = {.io = io,
                                   .dir = dir,

@@ -1,5 +1,6 @@
 /*
- * test_block.c - oracle: a block gives back exactly the rows it was made from, for any bytes; any changed bit is found.
+ * test_block.c - oracle: a block gives back exactly the rows it was made from, for any bytes; any changed bit
+ * is found.
  */
 #include "store/block.h"
 
@@ -189,4 +190,5 @@ cut_blocks_are_refused(void)
 }
 
 LP_SUITE(block, {"gives back what went in", gives_back_what_went_in},
-         {"every flipped bit is found", every_flipped_bit_is_found}, {"cut blocks are refused", cut_blocks_are_refused});
+         {"every flipped bit is found", every_flipped_bit_is_found},
+         {"cut blocks are refused", cut_blocks_are_refused});

@@ -1,5 +1,6 @@
 /*
- * test_head.c - oracle: head.h. Tickets enter in order per source, generations are whole, room is bounded and first come first served.
+ * test_head.c - oracle: head.h. Tickets enter in order per source, generations are whole, room is bounded and
+ * first come first served.
  */
 #include "store/head.h"
 
@@ -126,7 +127,8 @@ static void
 room_that_comes_back_wakes_those_who_wait(void)
 {
     struct lp_head *h = fresh(1 << 20);
-    struct waiter w[3] = {{h, 3 << 20, LP_ERR_MISUSE}, {h, 1 << 19, LP_ERR_MISUSE}, {h, 1 << 19, LP_ERR_MISUSE}};
+    struct waiter w[3] = {
+        {h, 3 << 20, LP_ERR_MISUSE}, {h, 1 << 19, LP_ERR_MISUSE}, {h, 1 << 19, LP_ERR_MISUSE}};
     pthread_t t[3];
     CU_ASSERT_EQUAL_FATAL(lp_head_room(h, 4 << 20, 0, NULL), LP_OK);
     for (int i = 0; i < 3; i++) {

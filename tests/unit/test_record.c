@@ -20,12 +20,18 @@ label_order_does_not_matter(void)
 {
     struct lp_batch *b = fresh();
     struct lp_pair one[] = {{LP_STR("b"), LP_STR("2")}, {LP_STR("a"), LP_STR("1")}};
-    struct lp_pair two[] = {{LP_STR("a"), LP_STR("0")}, {LP_STR("b"), LP_STR("2")}, {LP_STR("a"), LP_STR("1")}, {LP_STR("c"), LP_STR("")}};
+    struct lp_pair two[] = {{LP_STR("a"), LP_STR("0")},
+                            {LP_STR("b"), LP_STR("2")},
+                            {LP_STR("a"), LP_STR("1")},
+                            {LP_STR("c"), LP_STR("")}};
     uint32_t x, y;
     CU_ASSERT_EQUAL_FATAL(lp_batch_stream(b, one, 2, NULL, &x, NULL), LP_OK);
-    CU_ASSERT_EQUAL_FATAL(lp_batch_stream(b, two, 4, NULL, &y, NULL), LP_OK); /* last of equal names, no empty values */
+    CU_ASSERT_EQUAL_FATAL(lp_batch_stream(b, two, 4, NULL, &y, NULL),
+                          LP_OK); /* last of equal names, no empty values */
     CU_ASSERT_EQUAL(x, y);
-    static const char key[] = "\0\2\1a\1" "1\1b\1" "2\0\0";
+    static const char key[] = "\0\2\1a\1"
+                              "1\1b\1"
+                              "2\0\0";
     CU_ASSERT(lp_str_eq(b->streams[x].key, lp_str_of(key, sizeof(key) - 1)));
     lp_batch_free(b);
 }
@@ -129,7 +135,8 @@ static void
 group_keys(void)
 {
     struct lp_batch *b = fresh();
-    struct lp_pair l[] = {{LP_STR("filename"), LP_STR("/var/log/nginx/a.log")}, {LP_STR("namespace"), LP_STR("n")}};
+    struct lp_pair l[] = {{LP_STR("filename"), LP_STR("/var/log/nginx/a.log")},
+                          {LP_STR("namespace"), LP_STR("n")}};
     struct lp_arena ar;
     struct lp_stream_key k;
     struct lp_buf out;
@@ -142,7 +149,8 @@ group_keys(void)
     static const char want[] = "\0\1n\10filename\16/var/log/nginx";
     CU_ASSERT(lp_str_eq(lp_buf_view(&out), lp_str_of(want, sizeof(want) - 1)));
     for (size_t n = 0; n < b->streams[s].key.n; n++) { /* every cut key is refused, never read past its end */
-        CU_ASSERT_EQUAL(lp_stream_key_parse(lp_str_sub(b->streams[s].key, 0, n), &ar, &k, NULL), LP_ERR_CORRUPT);
+        CU_ASSERT_EQUAL(lp_stream_key_parse(lp_str_sub(b->streams[s].key, 0, n), &ar, &k, NULL),
+                        LP_ERR_CORRUPT);
     }
     lp_buf_clear(&out);
     lp_arena_clear(&ar);
@@ -153,5 +161,5 @@ LP_SUITE(record, {"label order does not matter", label_order_does_not_matter},
          {"instances are streams of their own", instances_are_streams_of_their_own},
          {"labels over a limit become metadata", labels_over_a_limit_become_metadata},
          {"no label is refused as Loki does", no_label_is_refused_as_loki_does},
-         {"metadata is sorted and unique", metadata_is_sorted_and_unique}, {"memory is bounded", memory_is_bounded},
-         {"group keys", group_keys});
+         {"metadata is sorted and unique", metadata_is_sorted_and_unique},
+         {"memory is bounded", memory_is_bounded}, {"group keys", group_keys});

@@ -1,0 +1,8 @@
+/*
+ * suites_ingest.c - the suites of unit-ingest.
+ */
+#include "tests/unit/unit.h"
+
+extern const struct lp_suite lp_suite_ids, lp_suite_journal, lp_suite_decode, lp_suite_content;
+
+const struct lp_suite *const lp_suites[] = {&lp_suite_ids, &lp_suite_journal, &lp_suite_decode, &lp_suite_content, NULL};
