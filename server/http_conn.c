@@ -110,8 +110,8 @@ on_close(struct evhttp_connection *evcon, void *arg)
         req->ev = NULL;
         req->conn = NULL;
         if (ev != NULL && evhttp_request_get_connection(ev) == NULL) {
-            evhttp_request_free(
-                ev); /* a streamed answer failed: evhttp has let go of it without freeing it */
+            /* a streamed answer failed: evhttp has let go of it without freeing it */
+            evhttp_request_free(ev);
         }
         if (req->answered || !req->handed) {
             lp_http_req_done(req, 499);

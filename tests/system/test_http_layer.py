@@ -443,7 +443,7 @@ def test_slow_body(start):
         chunky.send(CHUNKED)
         steady.send(head)
         sent = {slow: 0, chunky: 0, steady: 0}
-        pieces = {slow: b"x", chunky: b"1\r\nx\r\n", steady: b"x" * 250}
+        pieces = {slow: b"x", chunky: b"1\r\nx\r\n", steady: b"x" * 500}
         pending = {slow, chunky, steady}
         begin = time.monotonic()
         while pending:
