@@ -1,7 +1,186 @@
 /*
- * handlers_query.c - searches over HTTP. Each runs on a query worker.
+ * handlers_query.c - searches over HTTP, in Loki's API: query_range, query, format_query, and the table of
+ * all query routes. Each request runs on a query worker.
  */
-#include "server/server.h"
+#include "query/parse.h"
+#include "query/print.h"
+#include "query/result.h"
+#include "server/handlers_query.h"
 
-const struct lp_work_route lp_query_routes[] = {{0, NULL, NULL, false}};
-const size_t lp_query_nroutes = 0;
+#define LIMIT_DEFAULT 100
+
+/* Whether the comma list of this header has the flag. */
+static bool
+wants_categories(const struct lp_http_req *req)
+{
+    struct lp_str rest = lp_http_header(req, "X-Loki-Response-Encoding-Flags");
+    while (rest.n > 0) {
+        if (lp_str_eqc(lp_str_cut(&rest, ','), "categorize-labels")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static lp_rc
+search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns, int64_t end_ns,
+       struct lp_buf *out)
+{
+    struct lp_server *s = c->s;
+    struct lp_search q = {
+        .store = s->store,
+        .tenant = c->tenant,
+        .log = log,
+        .from_ns = start_ns,
+        .to_ns = end_ns,
+        .pool = s->queries,
+        .deadline_ns = c->deadline_ns,
+        .cancel = lp_http_gone_flag(c->req),
+        .budget_bytes = (size_t)s->set.query_bytes,
+    };
+    struct lp_found found;
+    lp_rc rc = lp_query_limit(c, LIMIT_DEFAULT, (size_t)LP_SETTING(&s->set, max_entries), &q.limit);
+    if (rc == LP_OK) {
+        rc = lp_query_direction(c, true, &q.backward);
+    }
+    if (rc == LP_OK) {
+        rc = lp_query_duration(c, "interval", 0, &q.interval_ns);
+    }
+    if (rc == LP_OK && q.interval_ns < 0) {
+        rc = lp_err_set(&c->err, LP_ERR_PARSE, "interval must be >= 0");
+    }
+    if (rc == LP_OK) {
+        rc = lp_search(&q, &found, &c->err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_result_streams(&found, wants_categories(c->req), out, &c->err);
+        lp_found_clear(&found);
+    }
+    return rc;
+}
+
+/* Loki floors the start and raises the end to multiples of the step. */
+static lp_rc
+constant_range(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64_t end_ns,
+               int64_t step_ns, struct lp_buf *out)
+{
+    double v;
+    bool empty, scalar;
+    lp_rc rc = lp_const_eval(e, &v, &empty, &scalar, &c->err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    int64_t past = start_ns % step_ns, short_of = end_ns % step_ns;
+    start_ns -= past < 0 ? past + step_ns : past;
+    if (short_of != 0 && __builtin_add_overflow(end_ns, step_ns - short_of, &end_ns)) {
+        end_ns = LP_TIME_MAX;
+    }
+    return lp_result_matrix(v, empty, start_ns, end_ns, step_ns, lp_mono_ns() - c->begin_ns, out, &c->err);
+}
+
+static void
+work_query_range(struct lp_http_req *req, struct lp_server *s)
+{
+    struct lp_query_call c;
+    struct lp_buf out;
+    const struct lp_expr *e;
+    int64_t start_ns, end_ns, step_ns;
+    if (!lp_query_begin(&c, req, s)) {
+        return;
+    }
+    lp_buf_init(&out, (size_t)s->set.query_bytes);
+    lp_rc rc = lp_query_range(&c, &start_ns, &end_ns);
+    if (rc == LP_OK) {
+        rc = lp_query_step(&c, start_ns, end_ns, &step_ns);
+    }
+    if (rc == LP_OK) {
+        rc = lp_logql_parse(lp_query_param(&c, "query"), NULL, &c.ar, &e, &c.err);
+    }
+    if (rc == LP_OK) {
+        rc = e->kind == LP_EXPR_LOG ? search(&c, &e->log, start_ns, end_ns, &out)
+                                    : constant_range(&c, e, start_ns, end_ns, step_ns, &out);
+    }
+    lp_query_answer(&c, rc, &out);
+    lp_query_end(&c);
+}
+
+static lp_rc
+instant(struct lp_query_call *c, struct lp_buf *out)
+{
+    const struct lp_expr *e;
+    int64_t ns;
+    double v;
+    bool empty, scalar;
+    lp_rc rc = lp_query_time(c, "time", c->now_ns, &ns);
+    if (rc == LP_OK) {
+        rc = lp_logql_parse(lp_query_param(c, "query"), NULL, &c->ar, &e, &c->err);
+    }
+    if (rc == LP_OK && e->kind == LP_EXPR_LOG) {
+        return lp_err_set(
+            &c->err, LP_ERR_PARSE,
+            "log queries are not supported as an instant query type, please change your query to a "
+            "range query type");
+    }
+    if (rc == LP_OK) {
+        rc = lp_const_eval(e, &v, &empty, &scalar, &c->err);
+    }
+    if (rc != LP_OK) {
+        return rc;
+    }
+    int64_t took_ns = lp_mono_ns() - c->begin_ns;
+    return scalar ? lp_result_scalar(v, ns, took_ns, out, &c->err)
+                  : lp_result_vector(v, empty, ns, took_ns, out, &c->err);
+}
+
+static void
+work_query(struct lp_http_req *req, struct lp_server *s)
+{
+    struct lp_query_call c;
+    struct lp_buf out;
+    if (!lp_query_begin(&c, req, s)) {
+        return;
+    }
+    lp_buf_init(&out, (size_t)s->set.query_bytes);
+    lp_query_answer(&c, instant(&c, &out), &out);
+    lp_query_end(&c);
+}
+
+static void
+work_format_query(struct lp_http_req *req, struct lp_server *s)
+{
+    struct lp_query_call c;
+    struct lp_buf text, out;
+    const struct lp_expr *e;
+    if (!lp_query_begin(&c, req, s)) {
+        return;
+    }
+    lp_buf_init(&text, 4 << 20);
+    lp_buf_init(&out, 16 << 20);
+    lp_rc rc = lp_logql_parse(lp_query_param(&c, "query"), NULL, &c.ar, &e, &c.err);
+    if (rc == LP_OK && !lp_logql_pretty(e, &text)) {
+        rc = lp_err_set(&c.err, LP_ERR_LIMIT, "the formatted query is too long");
+    }
+    lp_buf_printf(&out, "{\"status\":\"%s\",\"%s\":", rc == LP_OK ? "success" : "invalid-query",
+                  rc == LP_OK ? "data" : "error");
+    lp_buf_json(&out, rc == LP_OK ? lp_buf_view(&text) : lp_str_c(c.err.text));
+    lp_buf_c(&out, "}\n");
+    lp_http_reply_buf(req, rc == LP_OK ? 200 : 400, "application/json; charset=UTF-8", &out);
+    lp_buf_clear(&text);
+    lp_buf_clear(&out);
+    lp_query_end(&c);
+}
+
+#define READ (LP_GET | LP_POST)
+
+const struct lp_work_route lp_query_routes[] = {
+    {READ, "/loki/api/v1/query_range", work_query_range, false},
+    {READ, "/loki/api/v1/query", work_query, false},
+    {READ, "/loki/api/v1/labels", lp_query_work_labels, false},
+    {READ, "/loki/api/v1/label", lp_query_work_labels, false},
+    {READ, "/loki/api/v1/label/*/values", lp_query_work_values, false},
+    {READ, "/loki/api/v1/series", lp_query_work_series, false},
+    {READ, "/loki/api/v1/index/stats", lp_query_work_stats, false},
+    {READ, "/loki/api/v1/format_query", work_format_query, false},
+    {READ, "/api/v1/export", lp_query_work_export, false},
+};
+const size_t lp_query_nroutes = LP_ARRAY_LEN(lp_query_routes);

@@ -1,0 +1,322 @@
+/*
+ * exec.c - a search from its query to the rows found: view and parts, rounds of scanning, the lines of the
+ * rows, the place of the last. One thread, but for the helpers inside lp_exec_scan.
+ *
+ * With an interval the answer is not the n best rows but each time the first row at least so far behind the
+ * one before: small rounds over the same view, each beginning where the next row may be.
+ */
+#include "query/exec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/metrics.h"
+#include "query/exec_int.h"
+
+#define CACHE_BYTES (32u << 20)
+#define INTERVAL_ROUND 64 /* rows looked for in one round: many are thrown away where rows are dense */
+
+/* ------------------------------------------------------------------ what can be evaluated */
+
+static const char *
+stage_name(enum lp_stage_kind kind)
+{
+    switch (kind) {
+    case LP_STAGE_LOGFMT:
+        return "| logfmt";
+    case LP_STAGE_JSON:
+        return "| json";
+    case LP_STAGE_REGEXP:
+        return "| regexp";
+    case LP_STAGE_PATTERN:
+        return "| pattern";
+    case LP_STAGE_UNPACK:
+        return "| unpack";
+    case LP_STAGE_LABEL_FILTER:
+        return "a label filter";
+    case LP_STAGE_LINE_FORMAT:
+        return "| line_format";
+    case LP_STAGE_LABEL_FORMAT:
+        return "| label_format";
+    case LP_STAGE_DECOLORIZE:
+        return "| decolorize";
+    case LP_STAGE_DROP:
+        return "| drop";
+    case LP_STAGE_KEEP:
+        return "| keep";
+    case LP_STAGE_LINE_FILTER:
+        break;
+    }
+    return "a line filter";
+}
+
+lp_rc
+lp_search_supported(const struct lp_log_query *log, struct lp_err *err)
+{
+    size_t filters = lp_linefilter_run(log->stages, log->nstages);
+    if (filters == log->nstages) {
+        return LP_OK;
+    }
+    const struct lp_stage *s = &log->stages[filters];
+    return lp_err_set(err, LP_ERR_UNSUPPORTED, "%s (line %u, col %u) is parsed but cannot be evaluated yet",
+                      stage_name(s->kind), s->pos.line, s->pos.col);
+}
+
+/* ------------------------------------------------------------------ shared tools */
+
+lp_rc
+lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *err)
+{
+    if (cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed)) {
+        return lp_err_set(err, LP_ERR_CANCELED, "the client has gone");
+    }
+    if (lp_mono_ns() >= deadline_ns) {
+        return lp_err_set(
+            err, LP_ERR_TIMEOUT,
+            "request timed out, decrease the duration of the request or add more label matchers "
+            "(prefer exact match over regex match) to reduce the amount of data processed");
+    }
+    return LP_OK;
+}
+
+bool
+lp_exec_is_damage(lp_rc rc)
+{
+    return rc == LP_ERR_CORRUPT || rc == LP_ERR_UNSUPPORTED || rc == LP_ERR_IO;
+}
+
+void
+lp_exec_note_damage(struct lp_exec *x, const struct lp_err *err)
+{
+    x->stats.damaged++;
+    if (x->damage[0] == 0 && err != NULL) {
+        memcpy(x->damage, err->text, sizeof(x->damage));
+    }
+}
+
+lp_rc
+lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec, int64_t from_ns,
+             int64_t to_ns, struct lp_scan **ret, struct lp_block **ret_block, struct lp_err *err)
+{
+    struct lp_block *block = NULL;
+    lp_rc rc;
+    if (p->seg == NULL) {
+        rc = lp_scan_open(x->view, p, codec, from_ns, to_ns, x->q->backward, ret, err);
+    } else {
+        rc = lp_block_cache_take(x->cache, p->seg, p->block, &block, err);
+        if (rc == LP_OK) {
+            rc = lp_scan_open_on(x->view, p, block, codec, from_ns, to_ns, x->q->backward, ret, err);
+            if (rc != LP_OK) {
+                lp_block_cache_give(x->cache, p->seg, p->block, block);
+            }
+        }
+    }
+    *ret_block = block;
+    return rc;
+}
+
+void
+lp_exec_close(struct lp_exec *x, const struct lp_part *p, struct lp_scan *s, struct lp_block *block)
+{
+    lp_scan_close(s);
+    if (block != NULL) {
+        lp_block_cache_give(x->cache, p->seg, p->block, block);
+    }
+}
+
+/* ------------------------------------------------------------------ a search */
+
+static int
+newest_first(const void *va, const void *vb, void *arg)
+{
+    const struct lp_part *parts = arg;
+    const struct lp_part *a = &parts[*(const uint32_t *)va], *b = &parts[*(const uint32_t *)vb];
+    return (a->max_ns < b->max_ns) - (a->max_ns > b->max_ns);
+}
+
+static int
+oldest_first(const void *va, const void *vb, void *arg)
+{
+    const struct lp_part *parts = arg;
+    const struct lp_part *a = &parts[*(const uint32_t *)va], *b = &parts[*(const uint32_t *)vb];
+    return (a->min_ns > b->min_ns) - (a->min_ns < b->min_ns);
+}
+
+static lp_rc
+prepare(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
+{
+    const struct lp_search *q = x->q;
+    size_t damaged = 0;
+    lp_rc rc = lp_linefilter_new(q->log->stages, q->log->nstages, &x->filter, err);
+    if (rc == LP_OK) {
+        x->unfiltered = lp_linefilter_passes_all(x->filter);
+        rc = lp_exec_view(q->store, q->tenant, &q->log, 1, q->budget_bytes, &x->view, err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_exec_check(q->deadline_ns, q->cancel, err);
+    }
+    if (rc == LP_OK) {
+        struct lp_err damage;
+        lp_err_clear(&damage);
+        rc = lp_view_parts(x->view, from_ns, to_ns, &x->parts, &x->nparts, &damaged, &damage);
+        for (size_t i = 0; i < damaged; i++) {
+            lp_exec_note_damage(x, &damage);
+        }
+        if (rc != LP_OK && err != NULL) {
+            *err = damage;
+        }
+    }
+    if (rc != LP_OK) {
+        return rc;
+    }
+    x->stats.streams = lp_view_streams(x->view, &x->streams);
+    x->order = lp_malloc(x->nparts * sizeof(*x->order));
+    for (size_t i = 0; i < x->nparts; i++) {
+        x->order[i] = (uint32_t)i;
+        x->stats.all_blocks += x->parts[i].seg != NULL;
+    }
+    if (x->nparts > 1) {
+        qsort_r(x->order, x->nparts, sizeof(*x->order), q->backward ? newest_first : oldest_first,
+                (void *)(uintptr_t)x->parts);
+    }
+    return LP_OK;
+}
+
+/* Adds to `out` the rows of one round that keep the interval; returns false when the round was the last. */
+static bool
+thin(const struct lp_search *q, const struct lp_best *round, struct lp_best *out, int64_t *from_ns,
+     int64_t *to_ns)
+{
+    for (size_t i = 0; i < round->n && out->n < q->limit; i++) {
+        int64_t t = round->v[i].key.time_ns;
+        if (t >= *from_ns && t < *to_ns) {
+            lp_best_add(out, &round->v[i], 1);
+            bool end = q->backward ? __builtin_sub_overflow(t, q->interval_ns - 1, to_ns)
+                                   : __builtin_add_overflow(t, q->interval_ns, from_ns);
+            if (end) {
+                return false;
+            }
+        }
+    }
+    return round->n == round->limit && out->n < q->limit;
+}
+
+static lp_rc
+scan_by_interval(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_best *out, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    bool more = true;
+    while (rc == LP_OK && more && from_ns < to_ns) {
+        struct lp_best round;
+        lp_best_init(&round, INTERVAL_ROUND, x->q->backward);
+        rc = lp_exec_scan(x, from_ns, to_ns, NULL, &round, err);
+        more = rc == LP_OK && thin(x->q, &round, out, &from_ns, &to_ns);
+        lp_best_clear(&round);
+    }
+    lp_best_finish(out);
+    return rc;
+}
+
+static lp_rc
+find_hits(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_best *best, struct lp_err *err)
+{
+    const struct lp_search *q = x->q;
+    struct lp_key after;
+    if (lp_linefilter_passes_none(x->filter)) {
+        return LP_OK;
+    }
+    if (q->after != NULL) {
+        lp_rc rc = lp_exec_place_key(x, q->after, &after, err);
+        return rc == LP_OK ? lp_exec_scan(x, from_ns, to_ns, &after, best, err) : rc;
+    }
+    if (q->interval_ns > 0) {
+        return scan_by_interval(x, from_ns, to_ns, best, err);
+    }
+    return lp_exec_scan(x, from_ns, to_ns, NULL, best, err);
+}
+
+/* The range behind the place. */
+static void
+range_of(const struct lp_search *q, int64_t *ret_from_ns, int64_t *ret_to_ns)
+{
+    *ret_from_ns = q->from_ns;
+    *ret_to_ns = q->to_ns;
+    if (q->after != NULL && !q->backward) {
+        *ret_from_ns = LP_MAX(q->from_ns, q->after->time_ns);
+    } else if (q->after != NULL && q->after->time_ns < LP_TIME_MAX) {
+        *ret_to_ns = LP_MIN(q->to_ns, q->after->time_ns + 1);
+    }
+}
+
+static lp_rc
+run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
+{
+    const struct lp_search *q = x->q;
+    struct lp_best best;
+    int64_t from_ns, to_ns;
+    range_of(q, &from_ns, &to_ns);
+    lp_best_init(&best, q->limit, q->backward);
+    lp_rc rc = prepare(x, from_ns, to_ns, err);
+    if (rc == LP_OK) {
+        rc = find_hits(x, from_ns, to_ns, &best, err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_exec_fetch(x, best.v, best.n, ret, err);
+    }
+    if (rc == LP_OK) {
+        ret->more = best.n == q->limit || ret->used < best.n;
+        if (ret->used > 0 && (q->after != NULL || q->page_bytes > 0)) {
+            rc = lp_exec_key_place(x, &best.v[ret->used - 1].key, &ret->last, err);
+        }
+    }
+    lp_best_clear(&best);
+    return rc;
+}
+
+lp_rc
+lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
+{
+    LP_ASSERT(q->limit > 0 && (q->interval_ns == 0 || q->after == NULL));
+    struct lp_exec x = {.q = q, .cache = q->cache};
+    int64_t begin_ns = lp_mono_ns();
+    lp_rc rc = lp_search_supported(q->log, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (x.cache == NULL) {
+        x.cache = lp_block_cache_new(CACHE_BYTES);
+    }
+    memset(ret, 0, sizeof(*ret));
+    lp_arena_init(&ret->ar, q->budget_bytes, 1 << 16);
+    rc = run(&x, ret, err);
+    ret->view = x.view;
+    ret->streams = x.streams;
+    ret->nstreams = x.stats.streams;
+    ret->stats = x.stats;
+    memcpy(ret->damage, x.damage, sizeof(ret->damage));
+    lp_linefilter_free(x.filter);
+    lp_free(x.order);
+    if (q->cache == NULL) {
+        lp_block_cache_free(x.cache);
+    } else {
+        lp_block_cache_turn(x.cache);
+    }
+    ret->stats.duration_ns = lp_mono_ns() - begin_ns;
+    lp_metric_add(LP_M_QUERIES, 1);
+    lp_metric_add(LP_M_QUERY_BLOCKS, (int64_t)x.stats.blocks);
+    lp_metric_add(LP_M_QUERY_LINES, (int64_t)(x.stats.head_lines + x.stats.stored_lines));
+    lp_metric_add(LP_M_QUERY_CANCELED, rc == LP_ERR_CANCELED || rc == LP_ERR_TIMEOUT);
+    lp_metric_observe(LP_M_QUERY_DURATION, ret->stats.duration_ns);
+    if (rc != LP_OK) {
+        lp_found_clear(ret);
+    }
+    return rc;
+}
+
+void
+lp_found_clear(struct lp_found *f)
+{
+    lp_view_free(f->view);
+    lp_arena_clear(&f->ar);
+    memset(f, 0, sizeof(*f));
+}

@@ -1,0 +1,150 @@
+/*
+ * exec.h - evaluates log queries: the wanted rows of the store in their total order, newest or oldest first.
+ *
+ * Order. Rows are ordered by (time, stream hash, generation, arrival); backward is the exact reverse. The order is total,
+ * and the same whether a row is in the head or in a segment, so an answer does not depend on seals or threads.
+ *
+ * Evaluated here: the stream selector and a chain of line filters. What else the language knows is LP_ERR_UNSUPPORTED,
+ * with a text that says which part of the query it is.
+ *
+ * Threads: a search runs on the calling thread and on those workers of its pool that are free; it never waits for a
+ * worker that has not begun, so searches that run on the pool themselves cannot block each other. A result belongs to one
+ * thread at a time.
+ */
+#ifndef LP_QUERY_EXEC_H
+#define LP_QUERY_EXEC_H
+
+#include "base/thread.h"
+#include "query/ast.h"
+#include "store/view.h"
+
+struct lp_matchers;
+
+/* Decoded blocks that are kept from search to search: for pages of one export. At most one search at a time uses it. */
+struct lp_block_cache;
+struct lp_block_cache *lp_block_cache_new(size_t budget_bytes);
+/* NULL is fine. */
+void lp_block_cache_free(struct lp_block_cache *c);
+
+/*
+ * A row's place, which stays the same when the row goes from the head into a segment: its time, its stream, and how many
+ * rows of that stream and time came before it.
+ */
+struct lp_place {
+    int64_t time_ns;
+    struct lp_hash128 stream;
+    uint64_t ordinal;
+};
+#define LP_PLACE_TEXT 96
+/* The place as text that can stand in a URL; returns its length. */
+size_t lp_place_text(const struct lp_place *p, char out[LP_PLACE_TEXT]);
+bool lp_place_parse(struct lp_str text, struct lp_place *ret);
+
+struct lp_search {
+    struct lp_store *store;
+    struct lp_str tenant;
+    const struct lp_log_query *log;
+    int64_t from_ns, to_ns; /* [from, to); LP_TIME_MAX: no end */
+    size_t limit;           /* most rows, > 0 */
+    bool backward;
+    int64_t interval_ns;         /* > 0: after a row, the next one is at least this far away; not with `after` */
+    const struct lp_place *after; /* only rows behind this place, in query direction; NULL: all */
+    struct lp_block_cache *cache; /* NULL: one for this search */
+    struct lp_pool *pool;         /* free workers help; may be NULL */
+    int64_t deadline_ns;          /* lp_mono_ns clock */
+    const _Atomic bool *cancel;   /* may be NULL */
+    size_t budget_bytes;          /* memory for streams, and for the rows found: over it LP_ERR_LIMIT */
+    size_t page_bytes;            /* > 0: the result ends early once its lines hold so many bytes (but has a row) */
+};
+
+struct lp_found_row {
+    int64_t time_ns;
+    uint32_t stream; /* index into the result's streams */
+    uint32_t nmeta;
+    struct lp_str line;
+    const struct lp_pair *meta; /* by rising name */
+};
+
+/* What the search looked at. Lines without a filter count when their time was looked at, their bytes when they were fetched. */
+struct lp_search_stats {
+    uint64_t head_lines, head_bytes;     /* in memory */
+    uint64_t stored_lines, stored_bytes; /* in segments, decoded */
+    uint64_t passed_lines;               /* lines that passed the filters */
+    uint64_t meta_bytes;
+    uint64_t blocks, head_parts; /* scanned */
+    uint64_t all_blocks;         /* in question by selector and range */
+    uint64_t streams;
+    uint64_t damaged; /* parts that could not be read, and were left out */
+    int64_t duration_ns;
+};
+
+struct lp_found {
+    struct lp_found_row *rows; /* in query direction */
+    size_t n;
+    size_t used;          /* rows it took: n, and those whose lines could not be read */
+    bool more;            /* the result was cut by limit or page_bytes: there may be more rows behind the last */
+    struct lp_place last; /* of the last row used; set if used > 0 and the search had `after` or page_bytes */
+    const struct lp_vstream *streams;
+    size_t nstreams;
+    struct lp_search_stats stats;
+    char damage[LP_ERR_TEXT_BYTES]; /* the first damaged place; empty: none */
+    /* owned */
+    struct lp_view *view;
+    struct lp_arena ar;
+};
+
+/*
+ * Runs a search. On success *ret holds the rows and pins what their streams live in until lp_found_clear.
+ * LP_ERR_UNSUPPORTED, LP_ERR_LIMIT (budget), LP_ERR_TIMEOUT, LP_ERR_CANCELED, LP_ERR_IO, LP_ERR_PARSE. Damage is not an error:
+ * it is counted, and the rest is answered.
+ */
+lp_rc lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err) LP_MUST_USE;
+void lp_found_clear(struct lp_found *f);
+
+/* LP_OK if lp_search can evaluate the stages of this query. */
+lp_rc lp_search_supported(const struct lp_log_query *log, struct lp_err *err) LP_MUST_USE;
+
+/* --- the streams of a range --- */
+
+struct lp_streams_query {
+    struct lp_store *store;
+    struct lp_str tenant;
+    const struct lp_log_query *const *selectors; /* streams that any of them selects; none: all but the quarantine */
+    size_t nselectors;
+    int64_t from_ns, to_ns;
+    size_t budget_bytes;
+    int64_t deadline_ns;
+    const _Atomic bool *cancel; /* may be NULL */
+};
+
+/* A set of labels that streams in the range have (instances merged), by rising label text. */
+struct lp_label_set {
+    const struct lp_pair *labels;
+    size_t n;
+};
+struct lp_label_sets {
+    struct lp_label_set *v;
+    size_t n;
+    uint64_t damaged;
+    struct lp_arena ar; /* owned */
+};
+lp_rc lp_streams_find(const struct lp_streams_query *q, struct lp_label_sets *ret, struct lp_err *err) LP_MUST_USE;
+void lp_label_sets_clear(struct lp_label_sets *s);
+
+/* Exact counts of the rows in the range; `chunks` are blocks, and pieces of the head. Decodes only times and lengths, and only of blocks that are partly wanted. */
+struct lp_stream_counts {
+    uint64_t streams, chunks, bytes, entries;
+    uint64_t damaged;
+};
+lp_rc lp_streams_count(const struct lp_streams_query *q, struct lp_stream_counts *ret, struct lp_err *err) LP_MUST_USE;
+
+/* --- constants --- */
+
+/*
+ * The value of a metric query that looks at no logs: literals, vector(), and arithmetic and comparisons between them.
+ * *ret_empty: a comparison of vectors left nothing. *ret_scalar: the query is a bare number, not a vector.
+ * LP_ERR_UNSUPPORTED where it needs logs, or more than this.
+ */
+lp_rc lp_const_eval(const struct lp_expr *e, double *ret, bool *ret_empty, bool *ret_scalar, struct lp_err *err) LP_MUST_USE;
+
+#endif

@@ -1,0 +1,231 @@
+/*
+ * exec_fetch.c - the lines and metadata of the rows that a scan chose.
+ *
+ * Two passes over the hits, each part by part and row by row, so that every frame is decoded once: first the
+ * lengths, from which the memory needed is known before a line is decoded, then the lines.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "query/exec_int.h"
+
+#define CHECK_ROWS 1024
+
+struct want {
+    uint32_t part, at; /* at: index of the hit, and of its row */
+    uint64_t arrival;
+};
+
+struct fetch {
+    struct lp_exec *x;
+    const struct lp_hit *hits;
+    struct want *wants; /* by part and arrival */
+    size_t n;
+    struct lp_found *out;
+    bool *lost; /* rows in damaged places */
+    uint64_t meta_bytes;
+};
+
+typedef lp_rc (*row_fn)(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err);
+
+static int
+by_part(const void *va, const void *vb)
+{
+    const struct want *a = va, *b = vb;
+    if (a->part != b->part) {
+        return a->part < b->part ? -1 : 1;
+    }
+    return (a->arrival > b->arrival) - (a->arrival < b->arrival);
+}
+
+static lp_rc
+over_budget(const struct fetch *f, struct lp_err *err)
+{
+    return lp_err_set(err, LP_ERR_LIMIT,
+                      "the answer needs more than the %zu MiB of memory that a query may have; ask for fewer "
+                      "lines (limit), or a shorter range",
+                      f->x->q->budget_bytes >> 20);
+}
+
+static lp_rc
+row_length(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err)
+{
+    uint32_t bytes;
+    lp_rc rc = lp_scan_line_bytes(s, &bytes, err);
+    if (rc == LP_OK) {
+        f->out->rows[at].line.n = bytes;
+    }
+    return rc;
+}
+
+static lp_rc
+copy_meta(struct fetch *f, const struct lp_pair *meta, size_t n, struct lp_found_row *row, struct lp_err *err)
+{
+    struct lp_pair *kept = lp_arena_array(&f->out->ar, n, sizeof(*kept));
+    for (size_t i = 0; i < n; i++) {
+        if (kept == NULL || !lp_arena_str(&f->out->ar, meta[i].name, &kept[i].name) ||
+            !lp_arena_str(&f->out->ar, meta[i].value, &kept[i].value)) {
+            return over_budget(f, err);
+        }
+        f->meta_bytes += meta[i].name.n + meta[i].value.n;
+    }
+    row->meta = kept;
+    row->nmeta = (uint32_t)n;
+    return LP_OK;
+}
+
+static lp_rc
+row_content(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err)
+{
+    struct lp_found_row *row = &f->out->rows[at];
+    struct lp_str line;
+    const struct lp_pair *meta;
+    size_t n;
+    lp_rc rc = lp_scan_line(s, &line, err);
+    if (rc == LP_OK) {
+        rc = lp_scan_meta(s, &meta, &n, err);
+    }
+    if (rc != LP_OK) {
+        return rc;
+    }
+    char *kept = lp_arena_bytes(&f->out->ar, line.n);
+    if (kept == NULL) {
+        return over_budget(f, err);
+    }
+    if (line.n > 0) {
+        memcpy(kept, line.p, line.n);
+    }
+    row->line = lp_str_of(kept, line.n);
+    return n > 0 ? copy_meta(f, meta, n, row, err) : LP_OK;
+}
+
+/* fn for the wants [from, to), all of one part, that come before hit `end`. */
+static lp_rc
+each_of_part(struct fetch *f, size_t from, size_t to, size_t end, struct lp_codec *codec, row_fn fn,
+             struct lp_err *err)
+{
+    struct lp_exec *x = f->x;
+    const struct lp_part *p = &x->parts[f->wants[from].part];
+    struct lp_scan *s;
+    struct lp_block *block;
+    lp_rc rc = lp_exec_open(x, p, codec, LP_TIME_MIN, LP_TIME_MAX, &s, &block, err);
+    size_t i = from;
+    if (rc == LP_OK) {
+        for (; i < to && rc == LP_OK; i++) {
+            if (i % CHECK_ROWS == 0) {
+                rc = lp_exec_check(x->q->deadline_ns, x->q->cancel, err);
+            }
+            if (rc == LP_OK && f->wants[i].at < end && !f->lost[f->wants[i].at]) {
+                lp_scan_seek(s, f->wants[i].arrival);
+                rc = fn(f, s, f->wants[i].at, err);
+                i -= rc != LP_OK; /* this row is the first that is lost */
+            }
+        }
+        lp_exec_close(x, p, s, block);
+    }
+    if (lp_exec_is_damage(rc)) {
+        lp_exec_note_damage(x, err);
+        for (; i < to; i++) {
+            f->lost[f->wants[i].at] = true;
+        }
+        rc = LP_OK;
+    }
+    return rc;
+}
+
+static lp_rc
+each(struct fetch *f, size_t end, struct lp_codec *codec, row_fn fn, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (size_t i = 0, k; i < f->n && rc == LP_OK; i = k) {
+        for (k = i + 1; k < f->n && f->wants[k].part == f->wants[i].part; k++) {
+        }
+        rc = lp_exec_check(f->x->q->deadline_ns, f->x->q->cancel, err);
+        if (rc == LP_OK) {
+            rc = each_of_part(f, i, k, end, codec, fn, err);
+        }
+    }
+    return rc;
+}
+
+/* How many rows fit: up to page_bytes, at least one; all where there is no such limit, or LP_ERR_LIMIT. */
+static lp_rc
+cut_page(const struct fetch *f, size_t *ret_end, struct lp_err *err)
+{
+    const struct lp_search *q = f->x->q;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        bytes += f->out->rows[i].line.n;
+        if (q->page_bytes > 0 && bytes >= q->page_bytes) {
+            *ret_end = i + 1;
+            return LP_OK;
+        }
+    }
+    if (bytes > q->budget_bytes) {
+        return over_budget(f, err);
+    }
+    *ret_end = f->n;
+    return LP_OK;
+}
+
+/* Takes out the rows that were lost. */
+static void
+finish(struct fetch *f, size_t end)
+{
+    size_t kept = 0;
+    uint64_t stored = 0, head = 0;
+    for (size_t i = 0; i < end; i++) {
+        if (f->lost[i]) {
+            continue;
+        }
+        uint64_t n = f->out->rows[i].line.n;
+        *(f->x->parts[f->hits[i].part].seg != NULL ? &stored : &head) += n;
+        f->out->rows[kept++] = f->out->rows[i];
+    }
+    f->out->n = kept;
+    f->x->stats.meta_bytes += f->meta_bytes;
+    if (f->x->unfiltered) { /* with filters the scan has counted them */
+        f->x->stats.stored_bytes += stored;
+        f->x->stats.head_bytes += head;
+    }
+}
+
+lp_rc
+lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_found *ret,
+              struct lp_err *err)
+{
+    struct fetch f = {.x = x, .hits = hits, .n = n, .out = ret};
+    struct lp_codec *codec = lp_codec_new();
+    size_t end = n;
+    lp_rc rc = LP_OK;
+    ret->rows = lp_arena_array(&ret->ar, n, sizeof(*ret->rows));
+    f.wants = lp_malloc(n * sizeof(*f.wants));
+    f.lost = lp_calloc(n, sizeof(*f.lost));
+    if (ret->rows == NULL) {
+        rc = over_budget(&f, err);
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++) {
+        f.wants[i] = (struct want){hits[i].part, (uint32_t)i, hits[i].key.arrival};
+        ret->rows[i] = (struct lp_found_row){.time_ns = hits[i].key.time_ns, .stream = hits[i].vstream};
+    }
+    if (n > 1) {
+        qsort(f.wants, n, sizeof(*f.wants), by_part);
+    }
+    rc = each(&f, n, codec, row_length, err);
+    if (rc == LP_OK) {
+        rc = cut_page(&f, &end, err);
+    }
+    if (rc == LP_OK) {
+        rc = each(&f, end, codec, row_content, err);
+    }
+    if (rc == LP_OK) {
+        finish(&f, end);
+        ret->used = end;
+    }
+out:
+    lp_free(f.wants);
+    lp_free(f.lost);
+    lp_codec_free(codec);
+    return rc;
+}

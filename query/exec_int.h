@@ -1,0 +1,144 @@
+/*
+ * exec_int.h - inside the evaluation of log queries: shared by exec*.c.
+ *
+ * The way of a search: exec_select.c chooses streams and parts of a view; exec_scan.c finds the keys of the n best rows, on
+ * several threads; exec_fetch.c reads the lines of those rows alone; exec_place.c turns keys into lasting places
+ * and back; exec.c puts it together.
+ */
+#ifndef LP_QUERY_EXEC_INT_H
+#define LP_QUERY_EXEC_INT_H
+
+#include <stdatomic.h>
+
+#include "base/lock.h"
+#include "query/exec.h"
+#include "query/linefilter.h"
+#include "query/matcher.h"
+
+/* A row's position in the total order, valid inside one view. */
+struct lp_key {
+    int64_t time_ns;
+    struct lp_hash128 stream;
+    uint64_t generation, arrival;
+};
+
+/* A row that may be part of the answer. */
+struct lp_hit {
+    struct lp_key key;
+    uint32_t part;    /* index into the view's parts */
+    uint32_t vstream; /* index into the view's streams */
+};
+
+static inline int
+lp_hash128_cmp(struct lp_hash128 a, struct lp_hash128 b)
+{
+    if (a.hi != b.hi) {
+        return a.hi < b.hi ? -1 : 1;
+    }
+    return (a.lo > b.lo) - (a.lo < b.lo);
+}
+
+static inline int
+lp_key_cmp(const struct lp_key *a, const struct lp_key *b)
+{
+    if (a->time_ns != b->time_ns) {
+        return a->time_ns < b->time_ns ? -1 : 1;
+    }
+    int stream = lp_hash128_cmp(a->stream, b->stream);
+    if (stream != 0) {
+        return stream;
+    }
+    if (a->generation != b->generation) {
+        return a->generation < b->generation ? -1 : 1;
+    }
+    return (a->arrival > b->arrival) - (a->arrival < b->arrival);
+}
+
+/* Is a before b in query direction? */
+static inline bool
+lp_key_before(const struct lp_key *a, const struct lp_key *b, bool backward)
+{
+    int order = lp_key_cmp(a, b);
+    return backward ? order > 0 : order < 0;
+}
+
+/* --- exec_best.c: the n best of many hits, in memory for about 1.5 n. One thread at a time. --- */
+
+struct lp_best {
+    struct lp_hit *v;
+    size_t n, cap, limit;
+    bool backward;
+    bool full;           /* there were at least `limit` hits: only those before `worst` still count */
+    struct lp_key worst; /* with full: a bound on the worst of the best; never too strict */
+    uint64_t random;
+};
+
+void lp_best_init(struct lp_best *b, size_t limit, bool backward);
+void lp_best_clear(struct lp_best *b);
+void lp_best_add(struct lp_best *b, const struct lp_hit *hits, size_t n);
+/* Leaves exactly the best, in query direction. */
+void lp_best_finish(struct lp_best *b);
+
+/* --- exec_cache.c --- */
+
+/* Takes the block out of the cache, or opens it. Give it back with lp_block_cache_give, whatever became of it. */
+lp_rc lp_block_cache_take(struct lp_block_cache *c, struct lp_seg *seg, uint32_t block, struct lp_block **ret,
+                          struct lp_err *err) LP_MUST_USE;
+void lp_block_cache_give(struct lp_block_cache *c, struct lp_seg *seg, uint32_t block, struct lp_block *b);
+/* A page is over: lines that it did not need are not likely to be needed any more. */
+void lp_block_cache_turn(struct lp_block_cache *c);
+
+/* --- exec_select.c --- */
+
+/* A view with the streams that any of the selectors wants; no selectors: all but the quarantine. The caller frees the view. */
+lp_rc lp_exec_view(struct lp_store *st, struct lp_str tenant, const struct lp_log_query *const *selectors,
+                   size_t n, size_t budget_bytes, struct lp_view **ret, struct lp_err *err) LP_MUST_USE;
+
+/* --- the search as a whole --- */
+
+struct lp_exec {
+    const struct lp_search *q;
+    struct lp_view *view;
+    const struct lp_vstream *streams;
+    const struct lp_part *parts;
+    size_t nparts;
+    uint32_t *order; /* parts in query direction: by largest time falling, or smallest rising */
+    struct lp_linefilter *filter;
+    bool unfiltered;
+    struct lp_block_cache *cache;
+    struct lp_search_stats stats; /* workers add to it under the lock of their round */
+    char damage[LP_ERR_TEXT_BYTES];
+};
+
+/* LP_ERR_CANCELED or LP_ERR_TIMEOUT when the search should end. */
+lp_rc lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *err) LP_MUST_USE;
+/* True for errors that mean that a piece of the store cannot be read; it is left out then. */
+bool lp_exec_is_damage(lp_rc rc);
+/* Counts it and keeps the first text. Not thread-safe. */
+void lp_exec_note_damage(struct lp_exec *x, const struct lp_err *err);
+/* Opens a scan of a part, over the cache's block where it has one; *ret_block NULL for the head. */
+lp_rc lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec, int64_t from_ns,
+                   int64_t to_ns, struct lp_scan **ret, struct lp_block **ret_block, struct lp_err *err) LP_MUST_USE;
+void lp_exec_close(struct lp_exec *x, const struct lp_part *p, struct lp_scan *s, struct lp_block *block);
+
+/* --- exec_streams.c: {a="b", c="d"}, the text that label sets are sorted and compared by --- */
+void lp_labels_text(const struct lp_pair *labels, size_t n, struct lp_buf *out);
+
+/* --- exec_scan.c --- */
+
+/* The best hits with from <= time < to behind `after` (may be NULL). `best` is initialised; on success it is finished. */
+lp_rc lp_exec_scan(struct lp_exec *x, int64_t from_ns, int64_t to_ns, const struct lp_key *after, struct lp_best *best,
+                   struct lp_err *err) LP_MUST_USE;
+
+/* --- exec_fetch.c --- */
+
+/* Fills ret->rows with the lines and metadata of the hits, in their order, up to page_bytes; ret->used: how many hits that took. */
+lp_rc lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_found *ret, struct lp_err *err) LP_MUST_USE;
+
+/* --- exec_place.c --- */
+
+/* A key such that exactly the rows behind the place, in query direction, are behind the key in this view. */
+lp_rc lp_exec_place_key(struct lp_exec *x, const struct lp_place *place, struct lp_key *ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_exec_key_place(struct lp_exec *x, const struct lp_key *key, struct lp_place *ret, struct lp_err *err) LP_MUST_USE;
+
+#endif

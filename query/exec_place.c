@@ -1,0 +1,229 @@
+/*
+ * exec_place.c - lasting places of rows.
+ *
+ * Inside a view a row has a key; its generation stays, but its arrival number is another one once the
+ * generation is sealed. What stays too is the order. So a place counts the rows of the same stream and time
+ * before the row, which only looks at times. New rows of a stream and time get higher ordinals, never lower
+ * ones: a place keeps its meaning while rows arrive. (A lost Kafka partition takes rows out again; they then
+ * come back by another way, and may move.)
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "query/exec_int.h"
+
+size_t
+lp_place_text(const struct lp_place *p, char out[LP_PLACE_TEXT])
+{
+    return (size_t)snprintf(out, LP_PLACE_TEXT, "%lld-%016llx%016llx-%llu", (long long)p->time_ns,
+                            (unsigned long long)p->stream.hi, (unsigned long long)p->stream.lo,
+                            (unsigned long long)p->ordinal);
+}
+
+static bool
+parse_hex(struct lp_str s, uint64_t *ret)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (digit < 0) {
+            return false;
+        }
+        v = v << 4 | (unsigned)digit;
+    }
+    *ret = v;
+    return s.n == 16;
+}
+
+bool
+lp_place_parse(struct lp_str text, struct lp_place *ret)
+{
+    struct lp_place p;
+    size_t last = lp_str_rfind_byte(text, '-');
+    if (last == SIZE_MAX || last < 34) {
+        return false;
+    }
+    struct lp_str time = lp_str_sub(text, 0, last - 33), hash = lp_str_sub(text, last - 32, last);
+    if (text.p[last - 33] != '-' || !lp_str_i64(time, &p.time_ns) ||
+        !parse_hex(lp_str_sub(hash, 0, 16), &p.stream.hi) ||
+        !parse_hex(lp_str_sub(hash, 16, 32), &p.stream.lo) ||
+        !lp_str_u64(lp_str_sub(text, last + 1, text.n), &p.ordinal)) {
+        return false;
+    }
+    *ret = p;
+    return true;
+}
+
+/* The stream's index in the view, UINT32_MAX if it is not selected. */
+static uint32_t
+find_stream(const struct lp_exec *x, struct lp_hash128 hash)
+{
+    size_t n = lp_view_streams(x->view, &(const struct lp_vstream *){NULL});
+    for (size_t i = 0; i < n; i++) {
+        if (lp_hash128_eq(x->streams[i].hash, hash)) {
+            return (uint32_t)i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+/* Walks the rows of one stream and time in a part, in arrival order; fn returns false to stop. */
+struct walk {
+    struct lp_exec *x;
+    struct lp_codec *codec;
+    uint32_t stream;
+    int64_t time_ns;
+    bool (*fn)(void *arg, const struct lp_scan_row *row);
+    void *arg;
+    bool stopped;
+};
+
+static lp_rc
+walk_rows(struct walk *w, const struct lp_part *p, struct lp_err *err)
+{
+    struct lp_scan *s;
+    struct lp_block *block;
+    struct lp_scan_row row;
+    int64_t end = w->time_ns == LP_TIME_MAX ? LP_TIME_MAX : w->time_ns + 1;
+    lp_rc rc = lp_exec_open(w->x, p, w->codec, w->time_ns, end, &s, &block, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    while (!w->stopped && lp_scan_next(s, &row)) {
+        w->stopped = row.stream == w->stream && !w->fn(w->arg, &row);
+    }
+    lp_exec_close(w->x, p, s, block);
+    return LP_OK;
+}
+
+/* The part cut down to the runs of the stream: others need not be looked at. False when there are none. */
+static bool
+only_stream(const struct walk *w, const struct lp_part *p, struct lp_part *ret)
+{
+    *ret = *p;
+    if (p->seg == NULL) {
+        return true;
+    }
+    uint32_t i = 0;
+    while (i < p->nruns && p->runs[i].stream != w->stream) {
+        i++;
+    }
+    ret->runs += i;
+    for (ret->nruns = 0; i < p->nruns && p->runs[i].stream == w->stream; i++) {
+        ret->nruns++;
+    }
+    return ret->nruns > 0;
+}
+
+struct arrival_order {
+    uint64_t generation;
+    uint32_t number, part;
+};
+
+static int
+by_arrival(const void *va, const void *vb)
+{
+    const struct arrival_order *a = va, *b = vb;
+    if (a->generation != b->generation) {
+        return a->generation < b->generation ? -1 : 1;
+    }
+    return (a->number > b->number) - (a->number < b->number);
+}
+
+/* All rows of the stream and time, in order. Damaged parts are passed over, as everywhere. */
+static lp_rc
+walk_all(struct walk *w, struct lp_err *err)
+{
+    const struct lp_exec *x = w->x;
+    struct arrival_order *v = lp_malloc(x->nparts * sizeof(*v));
+    size_t n = 0;
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < x->nparts; i++) {
+        const struct lp_part *p = &x->parts[i];
+        if (p->min_ns <= w->time_ns && p->max_ns >= w->time_ns) {
+            v[n++] = (struct arrival_order){p->generation, p->number, (uint32_t)i};
+        }
+    }
+    if (n > 1) {
+        qsort(v, n, sizeof(*v), by_arrival);
+    }
+    w->codec = lp_codec_new();
+    for (size_t i = 0; i < n && rc == LP_OK && !w->stopped; i++) {
+        struct lp_part part;
+        if (only_stream(w, &x->parts[v[i].part], &part)) {
+            rc = walk_rows(w, &part, err);
+            rc = lp_exec_is_damage(rc) ? LP_OK : rc;
+        }
+    }
+    lp_codec_free(w->codec);
+    lp_free(v);
+    return rc;
+}
+
+struct counter {
+    uint64_t left; /* rows to pass */
+    struct lp_key key;
+    bool found;
+};
+
+static bool
+count_down(void *arg, const struct lp_scan_row *row)
+{
+    struct counter *c = arg;
+    if (c->left-- > 0) {
+        return true;
+    }
+    c->key.generation = row->generation;
+    c->key.arrival = row->arrival;
+    c->found = true;
+    return false;
+}
+
+lp_rc
+lp_exec_place_key(struct lp_exec *x, const struct lp_place *place, struct lp_key *ret, struct lp_err *err)
+{
+    struct counter c = {place->ordinal, {.time_ns = place->time_ns, .stream = place->stream}, false};
+    struct walk w = {.x = x,
+                     .stream = find_stream(x, place->stream),
+                     .time_ns = place->time_ns,
+                     .fn = count_down,
+                     .arg = &c};
+    lp_rc rc = w.stream != UINT32_MAX ? walk_all(&w, err) : LP_OK;
+    if (rc == LP_OK &&
+        !c.found) { /* fewer rows than were counted before: those that are left are all before it */
+        c.key.generation = c.key.arrival = UINT64_MAX;
+    }
+    *ret = c.key;
+    return rc;
+}
+
+struct before {
+    const struct lp_key *key;
+    uint64_t rows;
+};
+
+static bool
+count_before(void *arg, const struct lp_scan_row *row)
+{
+    struct before *b = arg;
+    if (row->generation == b->key->generation && row->arrival == b->key->arrival) {
+        return false;
+    }
+    b->rows++;
+    return true;
+}
+
+lp_rc
+lp_exec_key_place(struct lp_exec *x, const struct lp_key *key, struct lp_place *ret, struct lp_err *err)
+{
+    struct before b = {key, 0};
+    struct walk w = {.x = x,
+                     .stream = find_stream(x, key->stream),
+                     .time_ns = key->time_ns,
+                     .fn = count_before,
+                     .arg = &b};
+    lp_rc rc = walk_all(&w, err);
+    *ret = (struct lp_place){key->time_ns, key->stream, b.rows};
+    return rc;
+}

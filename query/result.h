@@ -1,0 +1,34 @@
+/*
+ * result.h - answers as text: Loki's JSON for streams, vectors and label sets; raw and JSON lines for exports.
+ *
+ * Everything appends to a buffer whose limit is the caller's; what does not fit is LP_ERR_LIMIT. Strings that are not UTF-8 come out
+ * with U+FFFD for each bad byte, as JSON demands.
+ */
+#ifndef LP_QUERY_RESULT_H
+#define LP_QUERY_RESULT_H
+
+#include "base/buf.h"
+#include "query/exec.h"
+
+/* {"status":"success",...,"data":{"resultType":"streams",...}}: streams by rising label text, entries as they were found. */
+lp_rc lp_result_streams(const struct lp_found *f, bool categorize, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+
+/* A value of one instant. ns: its time. Vectors take seconds, scalars milliseconds, as Loki does. */
+lp_rc lp_result_scalar(double v, int64_t ns, int64_t duration_ns, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+/* empty: a vector without elements. */
+lp_rc lp_result_vector(double v, bool empty, int64_t ns, int64_t duration_ns, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+/* The value at each step in [from, to]. */
+lp_rc lp_result_matrix(double v, bool empty, int64_t from_ns, int64_t to_ns, int64_t step_ns, int64_t duration_ns,
+                       struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+
+/* {"status":"success","data":[{"a":"b"},...]}; without data when there is none. */
+lp_rc lp_result_series(const struct lp_label_sets *sets, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+/* {"status":"success","data":["a",...]}: the label names of the sets, or with a name its values; sorted, each once. */
+lp_rc lp_result_labels(const struct lp_label_sets *sets, const struct lp_str *name, struct lp_buf *out,
+                       struct lp_err *err) LP_MUST_USE;
+
+/* One row of an export: the line and a newline; or a JSON object and a newline. */
+bool lp_export_raw(const struct lp_found *f, size_t row, struct lp_buf *out);
+bool lp_export_jsonl(const struct lp_found *f, size_t row, struct lp_buf *out);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * result_values.c - values of metric queries that look at no logs, label names and values, series.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "query/matcher.h"
+#include "query/result_int.h"
+#include "query/text.h"
+
+static lp_rc
+finished(const struct lp_buf *out, struct lp_err *err)
+{
+    return !out->failed ? LP_OK
+                        : lp_err_set(err, LP_ERR_LIMIT, "the answer needs more memory than a query may have");
+}
+
+/* Seconds with as many of three decimals as are needed. */
+static void
+put_seconds(struct lp_buf *out, int64_t ns)
+{
+    int64_t ms = ns / LP_NS_PER_MS;
+    lp_buf_printf(out, "%lld", (long long)(ms / 1000));
+    if (ms % 1000 != 0) {
+        char text[8];
+        int n = snprintf(text, sizeof(text), ".%03lld", (long long)llabs(ms % 1000));
+        while (text[n - 1] == '0') {
+            n--;
+        }
+        lp_buf_add(out, text, (size_t)n);
+    }
+}
+
+static void
+put_sample(struct lp_buf *out, int64_t ns, double v)
+{
+    lp_buf_byte(out, '[');
+    put_seconds(out, ns);
+    lp_buf_c(out, ",\"");
+    lp_text_plain(out, v);
+    lp_buf_c(out, "\"]");
+}
+
+lp_rc
+lp_result_scalar(double v, int64_t ns, int64_t duration_ns, struct lp_buf *out, struct lp_err *err)
+{
+    struct lp_search_stats st = {.duration_ns = duration_ns};
+    lp_result_begin("scalar", NULL, 0, false, out);
+    lp_buf_printf(out, "%lld,\"", (long long)(ns / LP_NS_PER_MS));
+    lp_text_plain(out, v);
+    lp_buf_byte(out, '"');
+    lp_result_end(&st, 1, out);
+    return finished(out, err);
+}
+
+lp_rc
+lp_result_vector(double v, bool empty, int64_t ns, int64_t duration_ns, struct lp_buf *out,
+                 struct lp_err *err)
+{
+    struct lp_search_stats st = {.duration_ns = duration_ns};
+    lp_result_begin("vector", NULL, 0, false, out);
+    if (!empty) {
+        lp_buf_c(out, "{\"metric\":{},\"value\":");
+        put_sample(out, ns, v);
+        lp_buf_byte(out, '}');
+    }
+    lp_result_end(&st, !empty, out);
+    return finished(out, err);
+}
+
+lp_rc
+lp_result_matrix(double v, bool empty, int64_t from_ns, int64_t to_ns, int64_t step_ns, int64_t duration_ns,
+                 struct lp_buf *out, struct lp_err *err)
+{
+    struct lp_search_stats st = {.duration_ns = duration_ns};
+    size_t n = 0;
+    lp_result_begin("matrix", NULL, 0, false, out);
+    if (!empty) {
+        lp_buf_c(out, "{\"metric\":{},\"values\":[");
+        for (int64_t t = from_ns; t <= to_ns; n++) {
+            lp_buf_c(out, n > 0 ? "," : "");
+            put_sample(out, t, v);
+            if (__builtin_add_overflow(t, step_ns, &t)) {
+                break;
+            }
+        }
+        lp_buf_c(out, "]}");
+    }
+    lp_result_end(&st, n, out);
+    return finished(out, err);
+}
+
+lp_rc
+lp_result_series(const struct lp_label_sets *sets, struct lp_buf *out, struct lp_err *err)
+{
+    lp_buf_c(out, "{\"status\":\"success\",\"data\":[");
+    for (size_t i = 0; i < sets->n; i++) {
+        lp_buf_c(out, i > 0 ? "," : "");
+        lp_result_pairs(sets->v[i].labels, sets->v[i].n, out);
+    }
+    lp_buf_c(out, "]}\n");
+    return finished(out, err);
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+    return lp_str_cmp(*(const struct lp_str *)a, *(const struct lp_str *)b);
+}
+
+static size_t
+gather(const struct lp_label_sets *sets, const struct lp_str *name, struct lp_str *v)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < sets->n; i++) {
+        const struct lp_label_set *s = &sets->v[i];
+        for (size_t k = 0; k < s->n; k++) {
+            if (name == NULL) {
+                v[n++] = s->labels[k].name;
+            } else if (lp_str_eq(s->labels[k].name, *name)) {
+                v[n++] = s->labels[k].value;
+            }
+        }
+    }
+    return n;
+}
+
+lp_rc
+lp_result_labels(const struct lp_label_sets *sets, const struct lp_str *name, struct lp_buf *out,
+                 struct lp_err *err)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < sets->n; i++) {
+        most += name == NULL ? sets->v[i].n : 1;
+    }
+    struct lp_str *v = lp_malloc(most * sizeof(*v));
+    size_t n = gather(sets, name, v);
+    if (n > 1) {
+        qsort(v, n, sizeof(*v), by_text);
+    }
+    lp_buf_c(out, "{\"status\":\"success\"");
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || !lp_str_eq(v[i], v[i - 1])) {
+            lp_buf_c(out, i == 0 ? ",\"data\":[" : ",");
+            lp_buf_json(out, v[i]);
+        }
+    }
+    lp_buf_c(out, n > 0 ? "]}\n" : "}\n");
+    lp_free(v);
+    return finished(out, err);
+}

@@ -1,0 +1,53 @@
+/*
+ * handlers_query.h - shared by the query handlers: parameters as Loki reads them, errors as Loki answers them.
+ *
+ * Everything runs on query workers. Functions that return false, or an error, have not answered unless that is said.
+ */
+#ifndef LP_SERVER_HANDLERS_QUERY_H
+#define LP_SERVER_HANDLERS_QUERY_H
+
+#include "query/exec.h"
+#include "server/server.h"
+
+/* What every query handler needs first. */
+struct lp_query_call {
+    struct lp_http_req *req;
+    struct lp_server *s;
+    struct lp_str tenant;
+    const struct lp_pair *params;
+    size_t nparams;
+    struct lp_arena ar; /* syntax trees */
+    struct lp_err err;
+    int64_t now_ns;
+    int64_t begin_ns, deadline_ns; /* lp_mono_ns clock */
+};
+
+/* False and answered when the request has no tenant or unreadable parameters. Then nothing is to be freed. */
+bool lp_query_begin(struct lp_query_call *c, struct lp_http_req *req, struct lp_server *s);
+void lp_query_end(struct lp_query_call *c);
+/* Answers with c->err: 400 for what the client asked, 499, 504, 5xx. */
+void lp_query_fail(struct lp_query_call *c, lp_rc rc);
+/* Answers 200 application/json with out, or the error. Clears out. */
+void lp_query_answer(struct lp_query_call *c, lp_rc rc, struct lp_buf *out);
+
+/* The first parameter of this name; {NULL,0} when it is missing. */
+struct lp_str lp_query_param(const struct lp_query_call *c, const char *name);
+/* Parameters; what is empty counts as missing. */
+lp_rc lp_query_time(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret) LP_MUST_USE;
+/* start, end, since. end < start is LP_ERR_PARSE. */
+lp_rc lp_query_range(struct lp_query_call *c, int64_t *ret_start_ns, int64_t *ret_end_ns) LP_MUST_USE;
+lp_rc lp_query_limit(struct lp_query_call *c, size_t otherwise, size_t most, size_t *ret) LP_MUST_USE;
+lp_rc lp_query_direction(struct lp_query_call *c, bool otherwise_backward, bool *ret_backward) LP_MUST_USE;
+/* Seconds with a fraction, or a Prometheus duration. */
+lp_rc lp_query_duration(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret) LP_MUST_USE;
+/* step, with its default for the range; too many points are LP_ERR_PARSE. */
+lp_rc lp_query_step(struct lp_query_call *c, int64_t start_ns, int64_t end_ns, int64_t *ret) LP_MUST_USE;
+
+/* handlers_query_meta.c, handlers_query_export.c */
+void lp_query_work_labels(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_values(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_series(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_stats(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_export(struct lp_http_req *req, struct lp_server *s);
+
+#endif

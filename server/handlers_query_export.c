@@ -1,0 +1,232 @@
+/*
+ * handlers_query_export.c - /api/v1/export: every row of a query, streamed, to be resumed at any row.
+ *
+ * The rows go out in pages. Each page is a search of its own behind the place of the last row sent (lp_place:
+ * time, stream, ordinal among equal rows), over a fresh view, so that neither heads nor read transactions are
+ * held while a client reads slowly; what was decoded is kept from page to page.
+ *
+ * Why no row is repeated or left out while others arrive: a place keeps its meaning for ever (exec_place.c),
+ * and rows are sent in the strict order of their places. A row that arrives late either lies behind the place
+ * reached, and is sent when its turn comes, or before it, and is not sent by this export; it shifts nothing,
+ * because nothing is counted from the beginning of the range. The same holds for a client that comes back
+ * with a cursor, whatever happened between.
+ */
+#include <stdio.h>
+
+#include "query/parse.h"
+#include "query/result.h"
+#include "server/handlers_query.h"
+
+#define PAGE_ROWS 65536
+#define PAGE_BYTES (16u << 20)
+#define CACHE_BYTES (96u << 20)
+#define PAGE_TEXT_MAX (1u << 30) /* a page and one more line, every byte of them escaped */
+#define WRITE_BYTES (256u << 10)
+
+struct export
+{
+    struct lp_query_call c;
+    struct lp_search q;
+    bool jsonl;
+    size_t left; /* rows that may still be sent */
+    struct lp_place place;
+    bool has_place;
+    uint64_t damaged;
+    char damage[LP_ERR_TEXT_BYTES];
+    struct lp_buf text; /* one page */
+};
+
+static lp_rc
+parse_format(struct export *e)
+{
+    struct lp_str v = lp_query_param(&e->c, "format");
+    e->jsonl = lp_str_eqc(v, "jsonl");
+    if (v.n == 0 || e->jsonl || lp_str_eqc(v, "raw")) {
+        return LP_OK;
+    }
+    return lp_err_set(&e->c.err, LP_ERR_PARSE, "format must be raw or jsonl");
+}
+
+static lp_rc
+parse_query(struct export *e)
+{
+    static const struct lp_logql_opts any = {.allow_empty_selector = true};
+    struct lp_str text = lp_query_param(&e->c, "query");
+    const struct lp_expr *expr;
+    lp_rc rc = lp_logql_parse(text.n > 0 ? text : LP_STR("{}"), &any, &e->c.ar, &expr, &e->c.err);
+    if (rc == LP_OK && expr->kind != LP_EXPR_LOG) {
+        rc = lp_err_set(&e->c.err, LP_ERR_PARSE, "only log queries can be exported");
+    }
+    if (rc == LP_OK) {
+        e->q.log = &expr->log;
+    }
+    return rc;
+}
+
+static lp_rc
+parse_cursor(struct export *e)
+{
+    struct lp_str v = lp_query_param(&e->c, "cursor");
+    e->has_place = v.n > 0;
+    if (v.n == 0 || lp_place_parse(v, &e->place)) {
+        return LP_OK;
+    }
+    return lp_err_set(&e->c.err, LP_ERR_PARSE, "the cursor is not one that an export gave");
+}
+
+static lp_rc
+parse(struct export *e)
+{
+    struct lp_query_call *c = &e->c;
+    lp_rc rc = parse_query(e);
+    if (rc == LP_OK) {
+        rc = parse_format(e);
+    }
+    if (rc == LP_OK) {
+        rc = parse_cursor(e);
+    }
+    if (rc == LP_OK) {
+        rc = lp_query_time(c, "start", LP_TIME_MIN, &e->q.from_ns);
+    }
+    if (rc == LP_OK) {
+        rc = lp_query_time(c, "end", LP_TIME_MAX, &e->q.to_ns);
+    }
+    if (rc == LP_OK && e->q.to_ns < e->q.from_ns) {
+        rc = lp_err_set(&c->err, LP_ERR_PARSE, "end timestamp must not be before or equal to start time");
+    }
+    if (rc == LP_OK) {
+        rc = lp_query_limit(c, SIZE_MAX / 2, SIZE_MAX / 2, &e->left);
+    }
+    return rc == LP_OK ? lp_query_direction(c, false, &e->q.backward) : rc;
+}
+
+static void
+note_damage(struct export *e, const struct lp_found *f)
+{
+    e->damaged = LP_MAX(e->damaged, f->stats.damaged);
+    if (e->damage[0] == 0) {
+        memcpy(e->damage, f->damage, sizeof(e->damage));
+    }
+}
+
+/* Finds the next page and writes it into e->text. *ret_more: there may be another. */
+static lp_rc
+next_page(struct export *e, bool *ret_more)
+{
+    struct lp_found f;
+    e->q.after = e->has_place ? &e->place : NULL;
+    e->q.limit = LP_MIN(e->left, (size_t)PAGE_ROWS);
+    e->q.deadline_ns = lp_mono_ns() + LP_SETTING(&e->c.s->set, query_timeout);
+    lp_rc rc = lp_search(&e->q, &f, &e->c.err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    lp_buf_reset(&e->text);
+    for (size_t i = 0; i < f.n; i++) {
+        (void)(e->jsonl ? lp_export_jsonl(&f, i, &e->text) : lp_export_raw(&f, i, &e->text));
+    }
+    if (e->text.failed) {
+        rc = lp_err_set(&e->c.err, LP_ERR_LIMIT, "a page of the export is over 1 GiB");
+    }
+    if (f.used > 0) {
+        e->place = f.last;
+        e->has_place = true;
+    }
+    e->left -= f.used;
+    *ret_more = f.more && e->left > 0;
+    note_damage(e, &f);
+    lp_found_clear(&f);
+    return rc;
+}
+
+static lp_rc
+send(struct export *e)
+{
+    struct lp_str rest = lp_buf_view(&e->text);
+    lp_rc rc = LP_OK;
+    while (rc == LP_OK && rest.n > 0) {
+        rc = lp_http_stream_write(e->c.req, lp_str_sub(rest, 0, WRITE_BYTES));
+        rest = lp_str_sub(rest, WRITE_BYTES, rest.n);
+    }
+    return rc;
+}
+
+/* The trailers, and in jsonl a last object that says the same. */
+static void
+finish(struct export *e)
+{
+    char cursor[LP_PLACE_TEXT] = "", warning[LP_ERR_TEXT_BYTES + 64] = "";
+    if (e->has_place) {
+        lp_place_text(&e->place, cursor);
+    }
+    if (e->damage[0] != 0) {
+        snprintf(warning, sizeof(warning), "%llu damaged parts of the store were left out; the first: %s",
+                 (unsigned long long)e->damaged, e->damage);
+    }
+    if (e->jsonl) {
+        lp_buf_reset(&e->text);
+        lp_buf_printf(&e->text, "{\"cursor\":\"%s\"", cursor);
+        if (warning[0] != 0) {
+            lp_buf_c(&e->text, ",\"warnings\":[");
+            lp_buf_json(&e->text, lp_str_c(warning));
+            lp_buf_byte(&e->text, ']');
+        }
+        lp_buf_c(&e->text, "}\n");
+        (void)send(e); /* a client that has gone has no use for it */
+    }
+    struct lp_pair trailers[] = {{LP_STR("X-Logpond-Cursor"), lp_str_c(cursor)},
+                                 {LP_STR("X-Logpond-Warning"), lp_str_c(warning)}};
+    lp_http_stream_end(e->c.req, trailers, warning[0] != 0 ? 2 : 1);
+}
+
+/* The first page is found before anything is sent: what is wrong with the query is a plain answer then. */
+static void
+run(struct export *e)
+{
+    bool more;
+    lp_rc rc = parse(e);
+    if (rc == LP_OK) {
+        rc = next_page(e, &more);
+    }
+    if (rc != LP_OK) {
+        lp_query_fail(&e->c, rc);
+        return;
+    }
+    rc = lp_http_stream_begin(e->c.req, 200, e->jsonl ? "application/x-ndjson" : "text/plain",
+                              "X-Logpond-Cursor, X-Logpond-Warning");
+    if (rc == LP_OK) {
+        rc = send(e);
+    }
+    while (rc == LP_OK && more) {
+        rc = next_page(e, &more);
+        if (rc == LP_OK) {
+            rc = send(e);
+        }
+    }
+    if (rc == LP_OK) {
+        finish(e);
+    } else {
+        lp_http_stream_abort(e->c.req);
+    }
+}
+
+void
+lp_query_work_export(struct lp_http_req *req, struct lp_server *s)
+{
+    struct export *e = lp_calloc(1, sizeof(*e));
+    if (lp_query_begin(&e->c, req, s)) {
+        e->q.store = s->store;
+        e->q.tenant = e->c.tenant;
+        e->q.pool = s->queries;
+        e->q.cancel = lp_http_gone_flag(req);
+        e->q.budget_bytes = (size_t)s->set.query_bytes;
+        e->q.page_bytes = PAGE_BYTES;
+        e->q.cache = lp_block_cache_new(CACHE_BYTES);
+        lp_buf_init(&e->text, PAGE_TEXT_MAX);
+        run(e);
+        lp_buf_clear(&e->text);
+        lp_block_cache_free(e->q.cache);
+        lp_query_end(&e->c);
+    }
+    lp_free(e);
+}

@@ -1,0 +1,144 @@
+/*
+ * handlers_query_meta.c - what there is to search: label names and values, series, index/stats.
+ */
+#include "query/parse.h"
+#include "query/result.h"
+#include "server/handlers_query.h"
+
+#define SELECTORS_MAX 100
+
+static const struct lp_logql_opts ANY = {.allow_empty_selector = true};
+
+static struct lp_streams_query
+streams_query(const struct lp_query_call *c)
+{
+    return (struct lp_streams_query){
+        .store = c->s->store,
+        .tenant = c->tenant,
+        .budget_bytes = (size_t)c->s->set.query_bytes,
+        .deadline_ns = c->deadline_ns,
+        .cancel = lp_http_gone_flag(c->req),
+    };
+}
+
+/* Label names, or values of one label: of all streams, or those of ?query=. */
+static void
+labels(struct lp_http_req *req, struct lp_server *s, const struct lp_str *name)
+{
+    struct lp_query_call c;
+    struct lp_buf out;
+    struct lp_label_sets sets;
+    const struct lp_log_query *selector;
+    if (!lp_query_begin(&c, req, s)) {
+        return;
+    }
+    lp_buf_init(&out, (size_t)s->set.query_bytes);
+    struct lp_streams_query q = streams_query(&c);
+    struct lp_str text = lp_query_param(&c, "query");
+    lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
+    if (rc == LP_OK && text.n > 0) {
+        rc = lp_logql_parse_selector(text, &ANY, &c.ar, &selector, &c.err);
+        q.selectors = &selector;
+        q.nselectors = 1;
+    }
+    if (rc == LP_OK) {
+        rc = lp_streams_find(&q, &sets, &c.err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_result_labels(&sets, name, &out, &c.err);
+        lp_label_sets_clear(&sets);
+    }
+    lp_query_answer(&c, rc, &out);
+    lp_query_end(&c);
+}
+
+void
+lp_query_work_labels(struct lp_http_req *req, struct lp_server *s)
+{
+    labels(req, s, NULL);
+}
+
+void
+lp_query_work_values(struct lp_http_req *req, struct lp_server *s)
+{
+    struct lp_str name = lp_http_wild(req, 0);
+    labels(req, s, &name);
+}
+
+/* The selectors of match and match[], both repeatable. */
+static lp_rc
+parse_matches(struct lp_query_call *c, const struct lp_log_query **ret, size_t *ret_n)
+{
+    lp_rc rc = LP_OK;
+    *ret_n = 0;
+    for (size_t i = 0; i < c->nparams && rc == LP_OK; i++) {
+        struct lp_str name = c->params[i].name;
+        if (!lp_str_eqc(name, "match") && !lp_str_eqc(name, "match[]")) {
+            continue;
+        }
+        if (*ret_n == SELECTORS_MAX) {
+            return lp_err_set(&c->err, LP_ERR_LIMIT, "more than %d matchers in one request", SELECTORS_MAX);
+        }
+        rc = lp_logql_parse_selector(c->params[i].value, &ANY, &c->ar, &ret[*ret_n], &c->err);
+        *ret_n += rc == LP_OK;
+    }
+    return rc;
+}
+
+void
+lp_query_work_series(struct lp_http_req *req, struct lp_server *s)
+{
+    struct lp_query_call c;
+    struct lp_buf out;
+    struct lp_label_sets sets;
+    const struct lp_log_query *selectors[SELECTORS_MAX];
+    if (!lp_query_begin(&c, req, s)) {
+        return;
+    }
+    lp_buf_init(&out, (size_t)s->set.query_bytes);
+    struct lp_streams_query q = streams_query(&c);
+    q.selectors = selectors;
+    lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
+    if (rc == LP_OK) {
+        rc = parse_matches(&c, selectors, &q.nselectors);
+    }
+    if (rc == LP_OK) {
+        rc = lp_streams_find(&q, &sets, &c.err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_result_series(&sets, &out, &c.err);
+        lp_label_sets_clear(&sets);
+    }
+    lp_query_answer(&c, rc, &out);
+    lp_query_end(&c);
+}
+
+void
+lp_query_work_stats(struct lp_http_req *req, struct lp_server *s)
+{
+    struct lp_query_call c;
+    struct lp_buf out;
+    struct lp_stream_counts n;
+    const struct lp_log_query *selector;
+    if (!lp_query_begin(&c, req, s)) {
+        return;
+    }
+    lp_buf_init(&out, 1 << 12);
+    struct lp_streams_query q = streams_query(&c);
+    q.selectors = &selector;
+    q.nselectors = 1;
+    lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
+    if (rc == LP_OK) {
+        rc = lp_logql_parse_selector(lp_query_param(&c, "query"), NULL, &c.ar, &selector, &c.err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_streams_count(&q, &n, &c.err);
+    }
+    if (rc == LP_OK) {
+        lp_buf_printf(&out, "{\"streams\":%llu,\"chunks\":%llu,\"bytes\":%llu,\"entries\":%llu}\n",
+                      (unsigned long long)n.streams, (unsigned long long)n.chunks,
+                      (unsigned long long)n.bytes, (unsigned long long)n.entries);
+    }
+    lp_query_answer(&c, rc, &out);
+    lp_query_end(&c);
+}

@@ -1,0 +1,206 @@
+/*
+ * handlers_query_params.c - parameters of queries in Loki's forms, and errors in its statuses.
+ */
+#include <math.h>
+
+#include "query/parse.h"
+#include "query/text.h"
+#include "server/handlers_query.h"
+
+#define SINCE_NS (3600 * LP_NS_PER_S)
+#define POINTS_MAX 11000
+
+bool
+lp_query_begin(struct lp_query_call *c, struct lp_http_req *req, struct lp_server *s)
+{
+    *c = (struct lp_query_call){.req = req, .s = s, .now_ns = lp_now_ns(), .begin_ns = lp_mono_ns()};
+    c->deadline_ns = c->begin_ns + LP_SETTING(&s->set, query_timeout);
+    lp_err_clear(&c->err);
+    if (!lp_server_tenant(s, req, &c->tenant)) {
+        return false;
+    }
+    lp_rc rc = lp_http_params(req, &c->params, &c->nparams, &c->err);
+    if (rc != LP_OK) {
+        lp_query_fail(c, rc);
+        return false;
+    }
+    lp_arena_init(&c->ar, LP_LOGQL_ARENA_BYTES, 0);
+    return true;
+}
+
+void
+lp_query_end(struct lp_query_call *c)
+{
+    lp_arena_clear(&c->ar);
+}
+
+void
+lp_query_fail(struct lp_query_call *c, lp_rc rc)
+{
+    const char *text = c->err.text[0] ? c->err.text : lp_rc_name(rc);
+    switch ((int)rc) {
+    case LP_ERR_PARSE:
+    case LP_ERR_LIMIT:
+    case LP_ERR_UNSUPPORTED:
+        lp_http_error(c->req, 400, "%s", text);
+        return;
+    case LP_ERR_TIMEOUT:
+        lp_http_error(c->req, 504, "%s", text);
+        return;
+    default:
+        lp_server_error(c->req, rc, &c->err);
+    }
+}
+
+void
+lp_query_answer(struct lp_query_call *c, lp_rc rc, struct lp_buf *out)
+{
+    if (rc == LP_OK) {
+        lp_http_reply_buf(c->req, 200, "application/json; charset=UTF-8", out);
+    } else {
+        lp_query_fail(c, rc);
+    }
+    lp_buf_clear(out);
+}
+
+struct lp_str
+lp_query_param(const struct lp_query_call *c, const char *name)
+{
+    for (size_t i = 0; i < c->nparams; i++) {
+        if (lp_str_eqc(c->params[i].name, name)) {
+            return c->params[i].value;
+        }
+    }
+    return LP_STR_NULL;
+}
+
+static lp_rc
+bad_param(struct lp_query_call *c, const char *name, struct lp_str v, const char *what)
+{
+    return lp_err_set(&c->err, LP_ERR_PARSE, "could not parse '%s' parameter: \"%.*s\" is not %s", name,
+                      (int)LP_MIN(v.n, (size_t)80), v.p, what);
+}
+
+static bool
+parse_time(struct lp_str v, int64_t *ret)
+{
+    int64_t n;
+    if (lp_str_find_byte(v, '.') != SIZE_MAX && lp_time_decimal(v, LP_NS_PER_S, ret)) {
+        return true;
+    }
+    if (lp_str_i64(v, &n)) {
+        if (v.n <= 10 && __builtin_mul_overflow(n, LP_NS_PER_S, &n)) {
+            n = LP_TIME_MAX; /* the year 2262 and later */
+        }
+        *ret = LP_MAX(n, LP_TIME_MIN);
+        return true;
+    }
+    return v.n > 10 && lp_time_rfc3339(v, ret);
+}
+
+lp_rc
+lp_query_time(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret)
+{
+    struct lp_str v = lp_query_param(c, name);
+    *ret = otherwise_ns;
+    if (v.n == 0 || parse_time(v, ret)) {
+        return LP_OK;
+    }
+    return bad_param(c, name, v, "a time (seconds, nanoseconds or RFC 3339)");
+}
+
+lp_rc
+lp_query_range(struct lp_query_call *c, int64_t *ret_start_ns, int64_t *ret_end_ns)
+{
+    int64_t since = SINCE_NS, otherwise;
+    struct lp_str v = lp_query_param(c, "since");
+    if (v.n > 0 && !lp_text_parse_range(v, &since)) {
+        return bad_param(c, "since", v, "a duration such as 1h30m");
+    }
+    lp_rc rc = lp_query_time(c, "end", c->now_ns, ret_end_ns);
+    if (rc == LP_OK) {
+        if (__builtin_sub_overflow(LP_MIN(*ret_end_ns, c->now_ns), since, &otherwise)) {
+            otherwise = LP_TIME_MIN;
+        }
+        rc = lp_query_time(c, "start", otherwise, ret_start_ns);
+    }
+    if (rc == LP_OK && *ret_end_ns < *ret_start_ns) {
+        return lp_err_set(&c->err, LP_ERR_PARSE, "end timestamp must not be before or equal to start time");
+    }
+    return rc;
+}
+
+lp_rc
+lp_query_limit(struct lp_query_call *c, size_t otherwise, size_t most, size_t *ret)
+{
+    struct lp_str v = lp_query_param(c, "limit");
+    int64_t n = (int64_t)otherwise;
+    if (v.n > 0 && !lp_str_i64(v, &n)) {
+        return bad_param(c, "limit", v, "a whole number");
+    }
+    if (n <= 0) {
+        return lp_err_set(&c->err, LP_ERR_PARSE, "limit must be a positive value");
+    }
+    if ((uint64_t)n > most) {
+        return lp_err_set(
+            &c->err, LP_ERR_PARSE,
+            "max entries limit per query exceeded, limit > max_entries_limit_per_query (%lld > %zu)",
+            (long long)n, most);
+    }
+    *ret = (size_t)n;
+    return LP_OK;
+}
+
+lp_rc
+lp_query_direction(struct lp_query_call *c, bool otherwise_backward, bool *ret_backward)
+{
+    struct lp_str v = lp_query_param(c, "direction");
+    *ret_backward = otherwise_backward;
+    if (v.n == 0) {
+        return LP_OK;
+    }
+    *ret_backward = lp_str_ieq(v, LP_STR("backward"));
+    if (*ret_backward || lp_str_ieq(v, LP_STR("forward"))) {
+        return LP_OK;
+    }
+    return bad_param(c, "direction", v, "forward or backward");
+}
+
+lp_rc
+lp_query_duration(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret)
+{
+    struct lp_str v = lp_query_param(c, name);
+    double seconds;
+    *ret = otherwise_ns;
+    if (v.n == 0 || lp_text_parse_range(v, ret)) {
+        return LP_OK;
+    }
+    if (lp_str_f64(v, &seconds) && isfinite(seconds) && fabs(seconds) < 9e9) {
+        *ret = (int64_t)llround(seconds * 1e9);
+        return LP_OK;
+    }
+    return bad_param(c, name, v, "a duration (seconds, or such as 1h30m)");
+}
+
+lp_rc
+lp_query_step(struct lp_query_call *c, int64_t start_ns, int64_t end_ns, int64_t *ret)
+{
+    uint64_t range = (uint64_t)end_ns - (uint64_t)start_ns;
+    int64_t otherwise = LP_MAX((int64_t)(range / (250 * (uint64_t)LP_NS_PER_S)), INT64_C(1)) * LP_NS_PER_S;
+    lp_rc rc = lp_query_duration(c, "step", otherwise, ret);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (*ret <= 0) {
+        return lp_err_set(
+            &c->err, LP_ERR_PARSE,
+            "zero or negative query resolution step widths are not accepted. Try a positive integer");
+    }
+    if (range / (uint64_t)*ret > POINTS_MAX) {
+        return lp_err_set(
+            &c->err, LP_ERR_PARSE,
+            "exceeded maximum resolution of 11,000 points per time series. Try increasing the value "
+            "of the step parameter");
+    }
+    return LP_OK;
+}
