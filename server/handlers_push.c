@@ -43,6 +43,9 @@ work_push(struct lp_http_req *req, struct lp_server *s)
     lp_rc rc = lp_intake_push(&s->intake, d, &push, &duplicate, &err);
     lp_server_decoder_back(s, d);
     if (rc == LP_OK) {
+        if (duplicate) { /* for `logpond push`, which tells its user */
+            lp_http_add_header(req, "X-Logpond-Duplicate", LP_STR("1"));
+        }
         lp_http_reply(req, 204, NULL, LP_STR_NULL);
         return;
     }

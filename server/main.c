@@ -13,6 +13,7 @@ static const struct command {
     const char *text;
 } commands[] = {
     {"serve", lp_cmd_serve, "run the server: take logs in, keep them, answer searches"},
+    {"push", lp_cmd_push, "send log files, folders of container logs or standard input to a server"},
     {"version", lp_cmd_version, "print the version"},
 };
 

@@ -1,0 +1,36 @@
+/*
+ * cli.h - the command line of the client commands: options from a table, and what they all have in common.
+ */
+#ifndef LP_SERVER_CLI_H
+#define LP_SERVER_CLI_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct lp_cli_option {
+    const char *name; /* without the dashes */
+    char id;          /* what lp_cli_next returns */
+    bool value;       /* takes one: --name VALUE or --name=VALUE */
+};
+
+/* A walk over argv, from argv[1] on. Zero but for argc and argv. */
+struct lp_cli {
+    int argc;
+    char **argv;
+    int at;
+    bool rest; /* behind "--": all are arguments */
+};
+
+#define LP_CLI_END 0
+#define LP_CLI_ARGUMENT 1 /* no option: *ret_value is the argument */
+#define LP_CLI_WRONG 2    /* err says why */
+#define LP_CLI_HELP 'h'   /* --help or -h, known everywhere */
+
+/* The next option's id, or one of the above. *ret_value borrows from argv. */
+int lp_cli_next(struct lp_cli *cli, const struct lp_cli_option *options, size_t n, const char **ret_value,
+                struct lp_err *err);
+
+/* Prints "logpond COMMAND: TEXT" to standard error, and where no server answered, how to start one. */
+void lp_cli_complain(const char *command, const struct lp_err *err);
+
+#endif
