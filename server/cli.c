@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* text: "--name" or "-n". */
 static const struct lp_cli_option *
-find(const struct lp_cli_option *options, size_t n, struct lp_str name)
+find(const struct lp_cli_option *options, size_t n, struct lp_str text)
 {
     for (size_t i = 0; i < n; i++) {
-        if (lp_str_eqc(name, options[i].name)) {
+        bool by_letter = text.n == 2 && text.p[1] != '-' && text.p[1] == options[i].letter;
+        if (by_letter || (text.p[1] == '-' && lp_str_eqc(lp_str_sub(text, 2, text.n), options[i].name))) {
             return &options[i];
         }
     }
@@ -40,7 +42,7 @@ lp_cli_next(struct lp_cli *cli, const struct lp_cli_option *options, size_t n, c
     struct lp_str name = lp_str_c(arg);
     const char *equals = strchr(arg, '=');
     name.n = equals != NULL ? (size_t)(equals - arg) : name.n;
-    const struct lp_cli_option *o = arg[1] == '-' ? find(options, n, lp_str_sub(name, 2, name.n)) : NULL;
+    const struct lp_cli_option *o = find(options, n, name);
     if (o == NULL) {
         (void)lp_err_set(err, LP_ERR_PARSE,
                          "unknown option " LP_STR_FMT " (see --help; behind -- all is taken as it stands)",

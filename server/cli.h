@@ -11,6 +11,7 @@ struct lp_cli_option {
     const char *name; /* without the dashes */
     char id;          /* what lp_cli_next returns */
     bool value;       /* takes one: --name VALUE or --name=VALUE */
+    char letter;      /* -n VALUE in place of --name VALUE; 0: none */
 };
 
 /* A walk over argv, from argv[1] on. Zero but for argc and argv. */

@@ -38,15 +38,15 @@ static const char help[] =
     "repeated\n"
     "  --tenant NAME        for servers that keep tenants apart\n"
     "  --retry-for TIME     how long a busy or missing server is waited for (default 2m)\n"
-    "  --quiet              no progress and no summary\n"
+    "  -q, --quiet          no progress and no summary\n"
     "\n"
     "Exit status: 0 all is stored, 1 something is not, 2 wrong usage, 130 interrupted.\n";
 
 enum { OPT_SERVER = 'S', OPT_LABEL = 'L', OPT_TENANT = 'T', OPT_RETRY = 'R', OPT_QUIET = 'Q' };
 
 static const struct lp_cli_option options[] = {
-    {"server", OPT_SERVER, true},   {"label", OPT_LABEL, true},  {"tenant", OPT_TENANT, true},
-    {"retry-for", OPT_RETRY, true}, {"quiet", OPT_QUIET, false},
+    {"server", OPT_SERVER, true, 0},   {"label", OPT_LABEL, true, 0},    {"tenant", OPT_TENANT, true, 0},
+    {"retry-for", OPT_RETRY, true, 0}, {"quiet", OPT_QUIET, false, 'q'},
 };
 
 struct push {

@@ -14,6 +14,8 @@ static const struct command {
 } commands[] = {
     {"serve", lp_cmd_serve, "run the server: take logs in, keep them, answer searches"},
     {"push", lp_cmd_push, "send log files, folders of container logs or standard input to a server"},
+    {"query", lp_cmd_query, "search: plain words over everything, or LogQL"},
+    {"status", lp_cmd_status, "say how a server is doing"},
     {"version", lp_cmd_version, "print the version"},
 };
 
