@@ -104,6 +104,11 @@ void lp_found_clear(struct lp_found *f);
 /* LP_OK if lp_search can evaluate the stages of this query. */
 lp_rc lp_search_supported(const struct lp_log_query *log, struct lp_err *err) LP_MUST_USE;
 
+#define LP_SERVICE_LABEL "service_name"
+#define LP_STREAM_LABELS_MAX (LP_LABELS_MAX + 1)
+/* A stream's labels as LogQL sees them: with service_name, derived where the stream has none. Sorted; returns how many. */
+size_t lp_stream_labels(const struct lp_pair *labels, size_t n, struct lp_pair ret[LP_STREAM_LABELS_MAX]);
+
 /* --- the streams of a range --- */
 
 struct lp_streams_query {
@@ -117,7 +122,7 @@ struct lp_streams_query {
     const _Atomic bool *cancel; /* may be NULL */
 };
 
-/* A set of labels that streams in the range have (instances merged), by rising label text. */
+/* A set of labels (lp_stream_labels) that streams in the range have, instances merged; by rising label text. */
 struct lp_label_set {
     const struct lp_pair *labels;
     size_t n;

@@ -15,22 +15,26 @@ static bool
 match_any(void *arg, const struct lp_pair *labels, size_t nlabels)
 {
     const struct selection *sel = arg;
+    struct lp_pair seen[LP_STREAM_LABELS_MAX];
+    size_t nseen = lp_stream_labels(labels, nlabels, seen);
     for (size_t i = 0; i < sel->n; i++) {
-        if (lp_matchers_match(sel->any[i], labels, nlabels)) {
+        if (lp_matchers_match(sel->any[i], seen, nseen)) {
             return true;
         }
     }
     return sel->n == 0;
 }
 
-/* Sets that leave out streams without the label: only these can be looked up. */
+/* Sets that leave out streams without the label: only these can be looked up. A derived label is not in the
+ * catalog. */
 static size_t
 hints_of(const struct lp_matchers *m, struct lp_select_hint *ret)
 {
     size_t n = 0;
     for (size_t i = 0; i < lp_matchers_count(m); i++) {
         const struct lp_matcher *one = lp_matchers_at(m, i);
-        if (one->kind == LP_MATCHER_SET && !one->negative && !one->passes_empty) {
+        bool derived = lp_str_eqc(one->name, LP_SERVICE_LABEL);
+        if (one->kind == LP_MATCHER_SET && !one->negative && !one->passes_empty && !derived) {
             ret[n++] = (struct lp_select_hint){one->name, one->values, one->nvalues};
         }
     }

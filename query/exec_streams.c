@@ -40,8 +40,7 @@ open_parts(const struct lp_streams_query *q, struct lp_view **ret, const struct 
 
 struct named_set {
     struct lp_str text;
-    const struct lp_pair *labels;
-    size_t n;
+    const struct lp_stream_key *key;
 };
 
 static int
@@ -82,10 +81,10 @@ name_sets(const struct lp_vstream *streams, size_t n, const bool *seen, struct l
     for (size_t i = 0; i < n && rc == LP_OK; i++) {
         if (seen[i]) {
             struct named_set *s = &v[(*ret_n)++];
-            s->labels = streams[i].key.labels;
-            s->n = streams[i].key.nlabels;
+            struct lp_pair labels[LP_STREAM_LABELS_MAX];
+            s->key = &streams[i].key;
             lp_buf_reset(&text);
-            lp_labels_text(s->labels, s->n, &text);
+            lp_labels_text(labels, lp_stream_labels(s->key->labels, s->key->nlabels, labels), &text);
             rc = !text.failed && lp_arena_str(ar, lp_buf_view(&text), &s->text) ? LP_OK : over_budget(err);
         }
     }
@@ -94,17 +93,19 @@ name_sets(const struct lp_vstream *streams, size_t n, const bool *seen, struct l
 }
 
 static bool
-copy_labels(struct lp_arena *ar, const struct named_set *from, struct lp_label_set *to)
+copy_labels(struct lp_arena *ar, const struct lp_stream_key *key, struct lp_label_set *to)
 {
-    struct lp_pair *labels = lp_arena_array(ar, from->n, sizeof(*labels));
-    for (size_t i = 0; i < from->n; i++) {
-        if (labels == NULL || !lp_arena_str(ar, from->labels[i].name, &labels[i].name) ||
-            !lp_arena_str(ar, from->labels[i].value, &labels[i].value)) {
+    struct lp_pair labels[LP_STREAM_LABELS_MAX];
+    size_t n = lp_stream_labels(key->labels, key->nlabels, labels);
+    struct lp_pair *kept = lp_arena_array(ar, n, sizeof(*kept));
+    for (size_t i = 0; i < n; i++) {
+        if (kept == NULL || !lp_arena_str(ar, labels[i].name, &kept[i].name) ||
+            !lp_arena_str(ar, labels[i].value, &kept[i].value)) {
             return false;
         }
     }
-    *to = (struct lp_label_set){labels, from->n};
-    return labels != NULL;
+    *to = (struct lp_label_set){kept, n};
+    return true;
 }
 
 static lp_rc
@@ -127,7 +128,7 @@ collect_sets(struct lp_view *v, const bool *seen, struct lp_label_sets *ret, str
         if (i > 0 && lp_str_eq(sets[i].text, sets[i - 1].text)) {
             continue;
         }
-        rc = copy_labels(&ret->ar, &sets[i], &ret->v[ret->n++]) ? LP_OK : over_budget(err);
+        rc = copy_labels(&ret->ar, sets[i].key, &ret->v[ret->n++]) ? LP_OK : over_budget(err);
     }
     lp_arena_clear(&texts);
     lp_free(sets);

@@ -76,10 +76,19 @@ lp_result_meta_name(struct lp_arena *ar, const struct lp_pair *labels, size_t nl
     return true;
 }
 
+static size_t
+labels_of(const struct grouping *g, const struct lp_found_row *row, struct lp_pair ret[LP_STREAM_LABELS_MAX])
+{
+    const struct lp_stream_key *k = &g->f->streams[row->stream].key;
+    return lp_stream_labels(k->labels, k->nlabels, ret);
+}
+
 static int
 by_name(const void *a, const void *b)
 {
-    return lp_str_cmp(((const struct lp_pair *)a)->name, ((const struct lp_pair *)b)->name);
+    const struct lp_pair *x = a, *y = b;
+    int order = lp_str_cmp(x->name, y->name);
+    return order != 0 ? order : lp_str_cmp(x->value, y->value);
 }
 
 /* Labels and metadata as one sorted set in the scratch arena; of equal names the label, else the first,
@@ -87,20 +96,20 @@ by_name(const void *a, const void *b)
 static bool
 merge_labels(struct grouping *g, const struct lp_found_row *row, const struct lp_pair **ret, size_t *ret_n)
 {
-    const struct lp_stream_key *k = &g->f->streams[row->stream].key;
-    struct lp_pair *v = lp_arena_array(&g->scratch, k->nlabels + row->nmeta, sizeof(*v));
+    struct lp_pair labels[LP_STREAM_LABELS_MAX];
+    size_t nlabels = labels_of(g, row, labels), n = row->nmeta, kept = 0;
+    struct lp_pair *v = lp_arena_array(&g->scratch, nlabels + n, sizeof(*v));
     if (v == NULL) {
         return false;
     }
-    size_t n = row->nmeta, kept = 0;
     for (size_t i = 0; i < n; i++) {
         v[i].value = row->meta[i].value;
-        if (!lp_result_meta_name(&g->scratch, k->labels, k->nlabels, row->meta[i].name, &v[i].name)) {
+        if (!lp_result_meta_name(&g->scratch, labels, nlabels, row->meta[i].name, &v[i].name)) {
             return false;
         }
     }
-    memcpy(v + n, k->labels, k->nlabels * sizeof(*v));
-    n += k->nlabels;
+    memcpy(v + n, labels, nlabels * sizeof(*v));
+    n += nlabels;
     qsort(v, n, sizeof(*v), by_name);
     for (size_t i = 0; i < n; i++) {
         if (kept == 0 || !lp_str_eq(v[kept - 1].name, v[i].name)) {
@@ -179,10 +188,12 @@ group_of(struct grouping *g, const struct lp_pair *labels, size_t n)
 static uint32_t
 group_of_row(struct grouping *g, const struct lp_found_row *row)
 {
-    const struct lp_stream_key *k = &g->f->streams[row->stream].key;
     if (row->nmeta == 0 || g->categorize) {
         uint32_t *known = &g->of_stream[row->stream];
-        *known = *known != NONE ? *known : group_of(g, k->labels, k->nlabels);
+        if (*known == NONE) {
+            struct lp_pair labels[LP_STREAM_LABELS_MAX];
+            *known = group_of(g, labels, labels_of(g, row, labels));
+        }
         return *known;
     }
     const struct lp_pair *labels;
@@ -233,7 +244,8 @@ lp_result_pairs(const struct lp_pair *pairs, size_t n, struct lp_buf *out)
 static bool
 write_categories(struct grouping *g, const struct lp_found_row *row, struct lp_buf *out)
 {
-    const struct lp_stream_key *k = &g->f->streams[row->stream].key;
+    struct lp_pair labels[LP_STREAM_LABELS_MAX];
+    size_t nlabels = labels_of(g, row, labels);
     if (row->nmeta == 0) {
         return lp_buf_c(out, ",{}");
     }
@@ -241,7 +253,7 @@ write_categories(struct grouping *g, const struct lp_found_row *row, struct lp_b
     lp_arena_clear(&g->scratch);
     for (size_t i = 0; i < row->nmeta; i++) {
         struct lp_str name;
-        if (!lp_result_meta_name(&g->scratch, k->labels, k->nlabels, row->meta[i].name, &name)) {
+        if (!lp_result_meta_name(&g->scratch, labels, nlabels, row->meta[i].name, &name)) {
             return false;
         }
         lp_buf_c(out, i > 0 ? "," : "");

@@ -20,6 +20,8 @@
 #define INFLIGHT_BYTES (256u << 20)
 #define INGEST_QUEUE 1024
 #define QUERY_QUEUE 256
+#define EXPORT_THREADS 4
+#define EXPORT_QUEUE 16
 
 /* --- events of the parts below, as lines of the server's log --- */
 
@@ -138,6 +140,7 @@ build(struct lp_server *s, struct lp_err *err)
     lp_store_set_callbacks(s->store, on_stored, s);
     s->ingest = lp_pool_new("ingest", (unsigned)s->set.ingest_workers, INGEST_QUEUE);
     s->queries = lp_pool_new("query", (unsigned)s->set.query_workers, QUERY_QUEUE);
+    s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);
     return LP_OK;
 }
 
@@ -300,6 +303,7 @@ take_down(struct lp_server *s, struct routes *r)
     }
     lp_pool_stop(s->ingest);
     lp_pool_stop(s->queries);
+    lp_pool_stop(s->exports);
     if (s->log != NULL) {
         s->log->ops->stop(s->log);
     }
@@ -310,6 +314,7 @@ take_down(struct lp_server *s, struct routes *r)
     lp_http_free(s->http);
     lp_pool_free(s->ingest);
     lp_pool_free(s->queries);
+    lp_pool_free(s->exports);
     if (s->log != NULL) {
         s->log->ops->free(s->log);
     }

@@ -178,6 +178,8 @@ const struct lp_work_route lp_query_routes[] = {
     {READ, "/loki/api/v1/labels", lp_query_work_labels, false},
     {READ, "/loki/api/v1/label", lp_query_work_labels, false},
     {READ, "/loki/api/v1/label/*/values", lp_query_work_values, false},
+    {READ, "/api/prom/label", lp_query_work_labels, false},
+    {READ, "/api/prom/label/*/values", lp_query_work_values, false},
     {READ, "/loki/api/v1/series", lp_query_work_series, false},
     {READ, "/loki/api/v1/index/stats", lp_query_work_stats, false},
     {READ, "/loki/api/v1/format_query", work_format_query, false},

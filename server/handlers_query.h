@@ -1,7 +1,7 @@
 /*
  * handlers_query.h - shared by the query handlers: parameters as Loki reads them, errors as Loki answers them.
  *
- * Everything runs on query workers. Functions that return false, or an error, have not answered unless that is said.
+ * Everything runs on query workers (exports on their own). Functions that return false, or an error, have not answered unless that is said.
  */
 #ifndef LP_SERVER_HANDLERS_QUERY_H
 #define LP_SERVER_HANDLERS_QUERY_H

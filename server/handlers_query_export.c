@@ -1,5 +1,6 @@
 /*
- * handlers_query_export.c - /api/v1/export: every row of a query, streamed, to be resumed at any row.
+ * handlers_query_export.c - /api/v1/export: every row of a query, streamed, to be resumed at any row. Runs on
+ * a pool of its own, because it goes at the client's pace.
  *
  * The rows go out in pages. Each page is a search of its own behind the place of the last row sent (lp_place:
  * time, stream, ordinal among equal rows), over a fresh view, so that neither heads nor read transactions are
@@ -210,23 +211,37 @@ run(struct export *e)
     }
 }
 
+static void
+export_main(void *arg)
+{
+    struct export *e = arg;
+    struct lp_server *s = e->c.s;
+    e->q.store = s->store;
+    e->q.tenant = e->c.tenant;
+    e->q.pool = s->queries;
+    e->q.cancel = lp_http_gone_flag(e->c.req);
+    e->q.budget_bytes = (size_t)s->set.query_bytes;
+    e->q.page_bytes = PAGE_BYTES;
+    e->q.cache = lp_block_cache_new(CACHE_BYTES);
+    lp_buf_init(&e->text, PAGE_TEXT_MAX);
+    run(e);
+    lp_buf_clear(&e->text);
+    lp_block_cache_free(e->q.cache);
+    lp_query_end(&e->c);
+    lp_free(e);
+}
+
 void
 lp_query_work_export(struct lp_http_req *req, struct lp_server *s)
 {
     struct export *e = lp_calloc(1, sizeof(*e));
-    if (lp_query_begin(&e->c, req, s)) {
-        e->q.store = s->store;
-        e->q.tenant = e->c.tenant;
-        e->q.pool = s->queries;
-        e->q.cancel = lp_http_gone_flag(req);
-        e->q.budget_bytes = (size_t)s->set.query_bytes;
-        e->q.page_bytes = PAGE_BYTES;
-        e->q.cache = lp_block_cache_new(CACHE_BYTES);
-        lp_buf_init(&e->text, PAGE_TEXT_MAX);
-        run(e);
-        lp_buf_clear(&e->text);
-        lp_block_cache_free(e->q.cache);
-        lp_query_end(&e->c);
+    if (!lp_query_begin(&e->c, req, s)) {
+        lp_free(e);
+        return;
     }
-    lp_free(e);
+    if (lp_pool_try(s->exports, export_main, e) != LP_OK) {
+        lp_query_end(&e->c);
+        lp_free(e);
+        lp_http_error(req, 429, "too many exports are running; try again");
+    }
 }

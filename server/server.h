@@ -26,6 +26,7 @@ struct lp_server {
     struct lp_log *log;
     struct lp_intake intake;
     struct lp_pool *ingest, *queries;
+    struct lp_pool *exports; /* exports go at the client's pace, which must not hold up queries */
     struct lp_http *http;
     int64_t started_ns; /* wall clock */
     atomic_bool stopping;
