@@ -200,7 +200,7 @@ def record_journal(folder, so, seals):
 
 def record_kafka(folder, so, seals, broker, topic):
     log, path = os.path.join(folder, 'ops'), os.path.join(folder, 'messages')
-    batches = seals * 16
+    batches = seals * 60
     with open(path, 'w') as f:
         for b in range(batches):
             for line in lines_of(b):

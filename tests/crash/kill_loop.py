@@ -87,24 +87,24 @@ def plan(stages, kills, rng):
     return out
 
 
-def hook(stage, rng):
+def hook(stage, rng, most):
     if stage == 'random':
         return {}
-    nth = rng.randint(1, 3) if stage in RARE else rng.randint(1, 2) if stage == 'replay' else rng.randint(1, 60)
+    nth = rng.randint(1, min(3, most)) if stage in RARE else rng.randint(1, 2) if stage == 'replay' else rng.randint(1, most)
     return {'LP_HOOK': '%s:%d=kill' % (stage, nth)}
 
 
-def live_until_death(server, stage, rng, log, progress):
+def live_until_death(server, stage, rng, most):
     """Runs the server once, to its death: by the armed point, or by us at a random moment. The stage that killed it."""
     try:
-        server.start(ready=False, env=hook(stage, rng))
+        server.start(ready=False, env=hook(stage, rng, most))
     except AssertionError:
         if server.process.poll() == -9:  # died during start-up, at the point
             server.kill()
             return stage
         raise
     limit = time.monotonic() + (rng.uniform(0.05, 1.5) if stage == 'random' else 20)
-    while server.process.poll() is None and time.monotonic() < limit and not progress():
+    while server.process.poll() is None and time.monotonic() < limit:
         time.sleep(0.005)
     by_hook = server.process.poll() is not None
     if by_hook and server.process.returncode != -9:
@@ -122,7 +122,7 @@ def run_http(folder, kills, seed):
     for p in pushers:
         p.start()
     for stage in plan(HTTP_STAGES, kills, rng):
-        counts[live_until_death(server, stage, rng, None, lambda: False)] += 1
+        counts[live_until_death(server, stage, rng, 60)] += 1
     server.start()
     for p in pushers:
         p.stopping = True
@@ -153,14 +153,21 @@ def run_kafka(folder, kills, seed, broker=None, lines=200000, messages=None):
     else:
         path = messages
     broker.topic(topic)
-    broker.produce(topic, path)
     with open(path, 'rb') as f:
-        expected = [json.loads(line)['log'].encode() for line in f]
+        all_lines = f.readlines()
+    expected = [json.loads(line)['log'].encode() for line in all_lines]
     server = Server(folder, *SEAL, '--kafka-brokers', broker.address, '--kafka-topics', topic, '--kafka-group', topic,
                     '--kafka-set', 'session.timeout.ms=1500', '--kafka-set', 'heartbeat.interval.ms=300')
-    counts = collections.Counter()
-    for stage in plan(KAFKA_STAGES, kills, rng):
-        counts[live_until_death(server, stage, rng, None, lambda: False)] += 1
+    counts, given, share = collections.Counter(), 0, len(all_lines) // (kills + 1)
+    for life, stage in enumerate(plan(KAFKA_STAGES, kills, rng) + ['last']):
+        to = len(all_lines) if stage == 'last' else given + share  # each life finds new messages: some seals' worth
+        piece = os.path.join(folder, 'piece')
+        with open(piece, 'wb') as f:
+            f.writelines(all_lines[given:to])
+        broker.produce(topic, piece)
+        given = to
+        if stage != 'last':
+            counts[live_until_death(server, stage, rng, 1)] += 1
     server.start()
 
     def all_there():

@@ -1,0 +1,143 @@
+"""Consuming from a real broker: every message exactly once, positions in the store, back-pressure, revoke, odd messages."""
+import collections, hashlib, json, os, subprocess, sys, time
+
+import pytest
+
+from server import wait_for
+
+T0 = 1795132800
+
+
+def message(i, pod='p', text=None):
+    return json.dumps({'@timestamp': T0 + i * 0.001, 'log': text or 'message %d' % i, 'stream': 'stdout',
+                       'kubernetes': {'namespace_name': 'n', 'pod_name': pod, 'container_name': 'c', 'host': 'h', 'labels': {'app': 'x'}}})
+
+
+def produce(broker, topic, lines, tmp_path):
+    path = tmp_path / ('m-%s' % topic)
+    path.write_text('\n'.join(lines) + '\n')
+    broker.topic(topic)
+    broker.produce(topic, str(path))
+
+
+def flags(broker, topic, group=None):
+    return ['--kafka-brokers', broker.address, '--kafka-topics', topic, '--kafka-group', group or topic,
+            '--kafka-set', 'session.timeout.ms=1500', '--kafka-set', 'heartbeat.interval.ms=300']
+
+
+def rows(s):
+    st = s.status()
+    return st['store']['records'] + st['head']['rows']
+
+
+def exported(s, query='{}'):
+    return collections.Counter(s.export(query).decode().split('\n')[:-1])
+
+
+def test_messages_are_consumed_once_over_restarts(new_server, broker, tmp_path):
+    produce(broker, 'once', [message(i) for i in range(3000)], tmp_path)
+    s = new_server(*flags(broker, 'once')).start()
+    wait_for(lambda: rows(s) >= 3000, what='3000 messages')
+    assert s.stop() == 0
+    s.start()
+    produce(broker, 'once', [message(i) for i in range(3000, 4000)], tmp_path)
+    wait_for(lambda: rows(s) >= 4000, what='4000 messages')
+    got = exported(s)
+    assert len(got) == 4000 and set(got.values()) == {1}
+    entries = s.json('/loki/api/v1/query_range', query='{app="x", pod="p"} |= "message 77"', start=T0, end=T0 + 3600, limit=1)
+    assert entries['data']['result'][0]['stream'] == {'app': 'x', 'container': 'c', 'namespace': 'n', 'node': 'h', 'pod': 'p', 'stream': 'stdout'}
+
+
+def test_the_groups_commit_is_only_a_hint(new_server, broker, tmp_path):
+    """A store that is behind the group's commit of its own (restored from nothing) reads on from its own position."""
+    produce(broker, 'hint', [message(i) for i in range(500)], tmp_path)
+    s = new_server(*flags(broker, 'hint')).start()
+    wait_for(lambda: rows(s) >= 500, what='500 messages')
+    assert s.stop() == 0
+    other = new_server(*flags(broker, 'hint')).start()  # another store, same group: it goes on behind the first
+    produce(broker, 'hint', [message(i) for i in range(500, 700)], tmp_path)
+    wait_for(lambda: rows(other) >= 200, what='the 200 new messages')
+    assert exported(other).keys() == {'message %d' % i for i in range(500, 700)}
+
+
+def test_two_instances_share_the_partitions(new_server, broker, tmp_path):
+    lines = [message(i) for i in range(4000)]
+    produce(broker, 'share', lines, tmp_path)
+    a = new_server(*flags(broker, 'share')).start()
+    wait_for(lambda: rows(a) >= 1000, what='a beginning')
+    b = new_server(*flags(broker, 'share')).start()  # partitions are revoked from a: sealed, committed, released
+    produce(broker, 'share', [message(i) for i in range(4000, 8000)], tmp_path)
+    wait_for(lambda: rows(a) + rows(b) >= 8000, 60, 'all messages in one of the two')
+    wait_for(lambda: b.status()['kafka']['partitions'], 30, 'partitions of b')
+    assert a.stop() == 0
+    produce(broker, 'share', [message(i) for i in range(8000, 9000)], tmp_path)
+    a.start()
+    wait_for(lambda: rows(a) + rows(b) >= 9000, 60, 'the rest')
+    got = exported(a) + exported(b)
+    assert len(got) == 9000 and set(got.values()) == {1}
+
+
+def test_odd_messages(new_server, broker, tmp_path):
+    odd = tmp_path / 'odd'
+    odd.write_bytes(b'plain text\n[1, 2]\n"a string"\nnull\n{"log": "cut\n\xff\xfe\x01binary\n' + message(1).encode() + b'\n')
+    broker.topic('odd')
+    broker.produce('odd', str(odd))
+    s = new_server(*flags(broker, 'odd')).start()
+    wait_for(lambda: rows(s) >= 7, what='7 messages')
+    seen = exported(s)
+    assert {'plain text', '[1, 2]', '"a string"', 'null', 'message 1', '{"log": "cut'} <= set(seen)
+    raw = s.export('{__quarantine__="kafka"}')
+    assert raw == b'\xff\xfe\x01binary\n'
+
+
+def test_push_with_brokers_says_why_not(new_server, broker):
+    broker.topic('nopush')
+    s = new_server(*flags(broker, 'nopush')).start()
+    status, body, headers = s.jsonline(b'{"_msg":"x"}')
+    assert status == 503 and b'Kafka' in body and 'retry-after' in headers
+
+
+def test_lag_is_shown(new_server, broker, tmp_path):
+    produce(broker, 'lag', [message(i) for i in range(100)], tmp_path)
+    s = new_server(*flags(broker, 'lag')).start()
+    wait_for(lambda: rows(s) >= 100, what='100 messages')
+    assert b'logpond_kafka_lag_messages{topic="lag",partition="0"}' in s.get('/metrics')
+    parts = s.status()['kafka']['partitions']
+    assert len(parts) == 4 and sum(p['lag'] for p in parts) == 100  # in the head: not stored yet
+
+
+def test_no_room_pauses_and_goes_on_slow(new_server, broker, tmp_path):
+    """A tiny head and much input: partitions are held back, nothing is lost."""
+    produce(broker, 'press', [message(i, text='m %d %s' % (i, 'y' * 500)) for i in range(60000)], tmp_path)
+    s = new_server('--seal-bytes', '256KiB', '--decoded-bytes', '1MiB', *flags(broker, 'press')).start()
+    wait_for(lambda: rows(s) >= 60000, 120, 'all messages')
+    got = exported(s)
+    assert len(got) == 60000 and set(got.values()) == {1}
+
+
+@pytest.fixture(scope='session')
+def corpus_messages(shared, tmp_path_factory):
+    out = tmp_path_factory.mktemp('corpus')
+    cached = os.environ.get('LP_CORPUS')  # a folder with kafka/fluentbit.ndjson and raw, to save the half minute of making them
+    if cached and os.path.exists(os.path.join(cached, 'kafka', 'fluentbit.ndjson')) and os.path.exists(os.path.join(cached, 'raw')):
+        return cached
+    script = os.path.join(shared, 'corpus', 'records.py')
+    subprocess.run([sys.executable, script, 'payloads', str(out), 'kafka'], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, script, 'raw', str(out / 'raw')], check=True)
+    return str(out)
+
+
+def sorted_sha(path):
+    out = subprocess.run('LC_ALL=C sort "%s" | sha256sum' % path, shell=True, check=True, capture_output=True)
+    return out.stdout.split()[0]
+
+
+def test_the_corpus_is_there_to_the_byte(new_server, broker, corpus_messages, tmp_path):
+    broker.topic('corpus')
+    broker.produce('corpus', os.path.join(corpus_messages, 'kafka', 'fluentbit.ndjson'))
+    s = new_server(*flags(broker, 'corpus')).start()
+    wait_for(lambda: rows(s) >= 1010593, 240, 'the corpus')
+    stats = s.json('/loki/api/v1/index/stats', query='{app=~".+"}', start=0, end=4102444800)
+    assert stats['entries'] == 1010593
+    (tmp_path / 'export').write_bytes(s.export())
+    assert sorted_sha(tmp_path / 'export') == sorted_sha(os.path.join(corpus_messages, 'raw'))
