@@ -151,31 +151,49 @@ replay_entry(struct replay *r, const struct lp_jnl_item *it, struct lp_err *err)
 
 /* --- bad stretches --- */
 
+/* The bytes in r->buf as a file of their own; half a file is not left behind. */
 static lp_rc
-keep_tail(struct replay *r, const struct lp_jnl_item *it, struct lp_err *err)
+write_tail(struct replay *r, const char *path, struct lp_err *err)
 {
-    char path[4200];
     int fd = -1;
-    snprintf(path, sizeof(path), "%s/lost+found/journal-%016llx-at-%llu", lp_store_dir(r->j->log.env.store),
-             (unsigned long long)r->w.files[it->file].first, (unsigned long long)it->off);
-    lp_rc rc = read_bytes(r, it, it->off, it->bytes, err);
-    if (rc == LP_OK) {
-        rc = lp_io_open(r->j->io, path, LP_IO_CREATE, &fd, err);
-        if (rc == LP_ERR_EXISTS) { /* kept by an earlier start */
-            return LP_OK;
-        }
+    lp_rc rc = lp_io_open(r->j->io, path, LP_IO_CREATE, &fd, err);
+    if (rc == LP_ERR_EXISTS) { /* kept by an earlier start */
+        return LP_OK;
     }
-    if (rc == LP_OK) {
-        rc = lp_io_pwrite(r->j->io, fd, r->buf.p, r->buf.n, 0, err);
+    if (rc != LP_OK) {
+        return rc;
     }
+    rc = lp_io_pwrite(r->j->io, fd, r->buf.p, r->buf.n, 0, err);
     if (rc == LP_OK) {
         rc = lp_io_sync(r->j->io, fd, err);
     }
     lp_io_close(r->j->io, fd);
-    lp_journal_say(r->j, LP_EVENT_WARN,
-                   "journal: %llu bytes at the end were never acknowledged (torn by a crash); kept as %s",
-                   (unsigned long long)it->bytes, path);
+    if (rc != LP_OK) {
+        (void)!lp_io_unlink(r->j->io, path, NULL);
+    }
     return rc;
+}
+
+/* Keeps a torn tail for whoever wants to look. Nobody was promised it, so a full disk does not stop the
+ * start. */
+static lp_rc
+keep_tail(struct replay *r, const struct lp_jnl_item *it, struct lp_err *err)
+{
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/lost+found/journal-%016llx-at-%llu", lp_store_dir(r->j->log.env.store),
+             (unsigned long long)r->w.files[it->file].first, (unsigned long long)it->off);
+    lp_rc rc = read_bytes(r, it, it->off, it->bytes, err);
+    if (rc == LP_OK) {
+        rc = write_tail(r, path, err);
+    }
+    bool full = rc == LP_ERR_DISK_FULL;
+    if (rc != LP_OK && !full) {
+        return rc;
+    }
+    lp_journal_say(
+        r->j, LP_EVENT_WARN, "journal: %llu bytes at the end were never acknowledged (torn by a crash); %s%s",
+        (unsigned long long)it->bytes, full ? "dropped, as the disk is full" : "kept as ", full ? "" : path);
+    return LP_OK;
 }
 
 static lp_rc

@@ -35,7 +35,7 @@ static struct lp_kafka_message
 view_of(const rd_kafka_message_t *m)
 {
     rd_kafka_timestamp_type_t type;
-    int64_t ms = rd_kafka_message_timestamp(m, &type), ns;
+    int64_t ms = rd_kafka_message_timestamp(m, &type), ns = 0;
     bool has_time =
         type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && !__builtin_mul_overflow(ms, LP_NS_PER_MS, &ns);
     return (struct lp_kafka_message){

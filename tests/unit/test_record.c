@@ -56,7 +56,7 @@ labels_over_a_limit_become_metadata(void)
 {
     struct lp_batch *b = fresh();
     struct lp_pair l[200];
-    char names[200][8], big[LP_LABEL_VALUE_BYTES_MAX + 1];
+    char names[200][16], big[LP_LABEL_VALUE_BYTES_MAX + 1];
     uint32_t s;
     memset(big, 'x', sizeof(big));
     for (int i = 0; i < 200; i++) {
@@ -95,7 +95,7 @@ metadata_is_sorted_and_unique(void)
 {
     struct lp_batch *b = fresh();
     struct lp_pair l = {LP_STR("a"), LP_STR("1")}, m[300], p;
-    char names[300][8];
+    char names[300][16];
     uint32_t s;
     for (int i = 0; i < 300; i++) {
         snprintf(names[i], sizeof(names[i]), "m%d", (i * 7) % 150);
