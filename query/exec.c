@@ -265,7 +265,7 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     }
     if (rc == LP_OK) {
         ret->more = best.n == q->limit || ret->used < best.n;
-        if (ret->used > 0 && (q->after != NULL || q->page_bytes > 0)) {
+        if (ret->used > 0 && q->want_last) {
             rc = lp_exec_key_place(x, &best.v[ret->used - 1].key, &ret->last, err);
         }
     }
@@ -278,11 +278,14 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
 {
     LP_ASSERT(q->limit > 0 && (q->interval_ns == 0 || q->after == NULL));
     struct lp_exec x = {.q = q, .cache = q->cache};
+    struct lp_err local; /* what is damaged is told in the result, also where nobody wants errors */
     int64_t begin_ns = lp_mono_ns();
     lp_rc rc = lp_search_supported(q->log, err);
     if (rc != LP_OK) {
         return rc;
     }
+    lp_err_clear(&local);
+    err = err != NULL ? err : &local;
     if (x.cache == NULL) {
         x.cache = lp_block_cache_new(CACHE_BYTES);
     }

@@ -55,6 +55,7 @@ struct lp_search {
     const _Atomic bool *cancel;   /* may be NULL */
     size_t budget_bytes;          /* memory for streams, and for the rows found: over it LP_ERR_LIMIT */
     size_t page_bytes;            /* > 0: the result ends early once its lines hold so many bytes (but has a row) */
+    bool want_last;               /* the place of the last row is wanted, to go on behind it */
 };
 
 struct lp_found_row {
@@ -83,7 +84,7 @@ struct lp_found {
     size_t n;
     size_t used;          /* rows it took: n, and those whose lines could not be read */
     bool more;            /* the result was cut by limit or page_bytes: there may be more rows behind the last */
-    struct lp_place last; /* of the last row used; set if used > 0 and the search had `after` or page_bytes */
+    struct lp_place last; /* of the last row used; set if used > 0 and want_last */
     const struct lp_vstream *streams;
     size_t nstreams;
     struct lp_search_stats stats;

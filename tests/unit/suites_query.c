@@ -1,9 +1,9 @@
 /*
- * suites_query.c - the suites of unit-query, which links libquery and libbase.
+ * suites_query.c - the suites of unit-query, which links libquery, libstore and libbase.
  */
 #include "tests/unit/unit.h"
 
-#define LP_SUITES(X) X(logql_text) X(logql_parse) X(logql_print) X(logql_match) X(logql_random)
+#define LP_SUITES(X) X(logql_text) X(logql_parse) X(logql_print) X(logql_match) X(logql_random) X(exec) X(exec_places) X(exec_result)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)
