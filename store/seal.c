@@ -203,9 +203,15 @@ commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat
     return lp_catalog_commit(st->cat, &c, err);
 }
 
+/* The log is told before those who wait for the generation: a revoke that waited must find the new positions. */
 static void
 note_stored(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat_segment *row)
 {
+    lp_hook("release");
+    if (st->cfg.on_stored != NULL) {
+        st->cfg.on_stored(st->stored_ctx, row->generation, plan->foot.positions, plan->foot.npositions);
+    }
+    lp_metric_add(LP_M_SEALS, 1);
     lp_lock(&st->mu);
     st->sealed = row->generation;
     st->stats.segments++;
@@ -219,11 +225,6 @@ note_stored(struct lp_store *st, const struct lp_seal_plan *plan, const struct l
     lp_metric_set(LP_M_STORED_BYTES, (int64_t)st->stats.file_bytes);
     lp_metric_set(LP_M_LAST_SEAL_TIME, st->stats.last_seal_ns / LP_NS_PER_S);
     lp_unlock(&st->mu);
-    lp_metric_add(LP_M_SEALS, 1);
-    lp_hook("release");
-    if (st->cfg.on_stored != NULL) {
-        st->cfg.on_stored(st->stored_ctx, row->generation, plan->foot.positions, plan->foot.npositions);
-    }
 }
 
 lp_rc
