@@ -189,7 +189,7 @@ lp_lines_next(struct lp_lines *l, struct lp_line *ret, bool *ret_more, struct lp
         size_t there = (nl != NULL ? (size_t)(nl - l->buf) : l->end) - l->at;
         l->scanned = l->end;
         *ret_more = true;
-        if (there > LP_PUSH_LINE_MAX || (there == LP_PUSH_LINE_MAX && nl == NULL)) {
+        if (there > LP_PUSH_LINE_MAX) {
             *ret = hand_out(l, LP_PUSH_LINE_MAX, 0, true);
             return LP_OK;
         }

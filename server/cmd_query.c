@@ -70,7 +70,7 @@ static const struct lp_cli_option options[] = {
 
 struct query {
     const char *server, *tenant;
-    char **words;
+    const char **words;
     size_t nwords;
     bool logql, ignore_case, forward;
     uint64_t limit; /* 0: all */
@@ -186,7 +186,8 @@ read_arguments(struct query *q, int argc, char **argv)
     q->logql = lp_query_is_logql(q->words, q->nwords);
     lp_query_build(q->words, q->nwords, q->logql, q->ignore_case, &q->text);
     if (q->logql && lp_str_trim(lp_buf_view(&q->text)).p[0] != '{') {
-        fputs("logpond query: metric queries are not evaluated yet; a query for lines begins with {\n", stderr);
+        fputs("logpond query: metric queries are not evaluated yet; a query for lines begins with {\n",
+              stderr);
         return EXIT_WRONG;
     }
     return -1;
@@ -395,7 +396,7 @@ lp_cmd_query(int argc, char **argv)
 {
     struct query *q = lp_calloc(1, sizeof(*q));
     lp_err_clear(&q->err);
-    q->words = lp_calloc((size_t)argc, sizeof(char *));
+    q->words = lp_calloc((size_t)argc, sizeof(const char *));
     q->limit = LIMIT_DEFAULT;
     q->now_ns = lp_now_ns();
     q->start_ns = q->end_ns = LP_TIME_NONE;

@@ -13,9 +13,9 @@
 /* --- cmd_query_text.c --- */
 
 /* Whether the arguments, joined by blanks, are LogQL: they begin with a selector, or with a metric function. */
-bool lp_query_is_logql(char *const *words, size_t n);
+bool lp_query_is_logql(const char *const *words, size_t n);
 /* LogQL as typed, or a search over everything for lines that hold each word (an argument with blanks counts as one). */
-void lp_query_build(char *const *words, size_t n, bool logql, bool ignore_case, struct lp_buf *out);
+void lp_query_build(const char *const *words, size_t n, bool logql, bool ignore_case, struct lp_buf *out);
 /* A time as typed: RFC 3339, an epoch, "2026-01-02 15:04:05", "2026-01-02 15:04" or "2026-01-02" (local), or a duration ("1h": that long ago). */
 bool lp_query_time_text(struct lp_str s, int64_t now_ns, int64_t *ret);
 /* Prints the query with a mark under the place that the error text of a server names ("... at line 1, col 5: ..."); nothing without one. */
@@ -30,7 +30,7 @@ struct lp_query_show {
     enum lp_query_output output;
     bool terminal, colour;
     bool ignore_case;
-    char *const *words; /* to be marked; NULL: none */
+    const char *const *words; /* to be marked; NULL: none */
     size_t nwords;
     struct lp_json_parser *json;
     struct lp_buf text, safe;

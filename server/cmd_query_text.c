@@ -41,7 +41,7 @@ static const char *const metric_names[] = {
 };
 
 static void
-join_words(char *const *words, size_t n, struct lp_buf *out)
+join_words(const char *const *words, size_t n, struct lp_buf *out)
 {
     for (size_t i = 0; i < n; i++) {
         lp_buf_c(out, i > 0 ? " " : "");
@@ -68,7 +68,7 @@ metric_form(struct lp_str s)
 }
 
 bool
-lp_query_is_logql(char *const *words, size_t n)
+lp_query_is_logql(const char *const *words, size_t n)
 {
     struct lp_buf all;
     lp_buf_init(&all, SIZE_MAX);
@@ -98,7 +98,7 @@ put_ignoring_case(struct lp_str word, struct lp_buf *out)
 }
 
 void
-lp_query_build(char *const *words, size_t n, bool logql, bool ignore_case, struct lp_buf *out)
+lp_query_build(const char *const *words, size_t n, bool logql, bool ignore_case, struct lp_buf *out)
 {
     if (logql) {
         join_words(words, n, out);

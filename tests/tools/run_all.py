@@ -85,7 +85,7 @@ def lint():
         count(name, status, text)
 
 
-UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server']
+UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server', 'unit-client']
 
 
 def unit(folder, name, env=None):
