@@ -1,0 +1,394 @@
+"""The commands push, query and status as a person uses them: the real binary against a real server."""
+import gzip, http.server, json, os, pty, re, select, signal, socket, subprocess, threading, time
+
+import pytest
+from server import BINARY, SLOW, Server, wait_for
+
+UID = '7d3b0f0e-3f7e-4a53-9d3c-0d5c5a3f1a11'
+NOWHERE = 'http://127.0.0.1:9'  # the discard port: nobody listens
+
+
+@pytest.fixture
+def run(server, tmp_path):
+    """run('push', ..., stdin=b'', code=0): (stdout, stderr) of a command that talks to the server."""
+    def call(*args, stdin=None, code=0, env=None, cwd=None):
+        p = subprocess.run([BINARY] + [str(a) for a in args], input=stdin if stdin is not None else b'', stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           timeout=120 * SLOW, cwd=cwd or tmp_path, env=environment(server, **(env or {})))
+        assert p.returncode == code, (args, p.returncode, p.stdout, p.stderr)
+        return p.stdout, p.stderr.decode()
+    return call
+
+
+def environment(server, **more):
+    env = dict(os.environ, LOGPOND_SERVER='http://' + server.address, TZ='UTC', TERM='dumb')
+    env.pop('NO_COLOR', None)
+    env.update(more)
+    return env
+
+
+def rows(server, query='{}'):
+    """Every row that the store holds, oldest first."""
+    found = [json.loads(line) for line in server.export(query, 'jsonl').decode().split('\n') if line]
+    return [r for r in found if 'line' in r]
+
+
+def write(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+# --- push ---
+
+def test_push_keeps_every_byte_of_a_file(server, run, tmp_path):
+    data = b''.join(bytes([b]) + b' \xff\xfe\r\n' for b in range(1, 256) if b != 10) + b'\n\nlast line without end'
+    f = write(tmp_path / 'odd bytes.log', data)
+    out, _ = run('push', f)
+    lines = data.count(b'\n') + 1
+    assert re.match(rb'stored %d lines \(1\.\d KiB\) of 1 file in ' % lines, out), out
+    assert server.export('{filename="%s"}' % f) == data + b'\n'
+    row = rows(server)[0]
+    assert row['labels'] == {'filename': str(f), 'job': 'push', 'node': socket.gethostname()}
+
+
+def test_push_reads_container_logs(server, run, tmp_path):
+    pods = tmp_path / 'var/log/pods'
+    write(pods / ('shop_web-1_%s/app/2.log' % UID),
+          '2026-01-02T03:04:05.000000001Z stdout F whole\n'
+          '2026-01-02T03:04:06Z stdout P one, \n'
+          '2026-01-02T03:04:07Z stderr F other stream\n'
+          '2026-01-02T03:04:08Z stdout F two\n')
+    write(tmp_path / ('var/log/containers/db-0_prod_pg-%s.log' % ('ab' * 32)),
+          '{"log":"part ","stream":"stderr","time":"2026-01-02T03:04:09Z"}\n'
+          '{"log":"and end\\n","stream":"stderr","time":"2026-01-02T03:04:10Z"}\n')
+    os.symlink('../pods/shop_web-1_%s/app/2.log' % UID, tmp_path / ('var/log/containers/web-1_shop_app-%s.log' % ('cd' * 32)))
+    out, _ = run('push', tmp_path / 'var')
+    assert b'stored 4 lines' in out and b'of 2 files' in out, out
+    web = {'namespace': 'shop', 'pod': 'web-1', 'container': 'app'}
+    assert [(r['time'], r['labels'], r['line'], r.get('instance')) for r in rows(server)] == [
+        ('2026-01-02T03:04:05.000000001Z', dict(web, stream='stdout'), 'whole', {'uid': UID, 'incarnation': '2'}),
+        ('2026-01-02T03:04:06.000000000Z', dict(web, stream='stdout'), 'one, two', {'uid': UID, 'incarnation': '2'}),
+        ('2026-01-02T03:04:07.000000000Z', dict(web, stream='stderr'), 'other stream', {'uid': UID, 'incarnation': '2'}),
+        ('2026-01-02T03:04:09.000000000Z', {'namespace': 'prod', 'pod': 'db-0', 'container': 'pg', 'stream': 'stderr'},
+         'part and end', {'uid': '', 'incarnation': 'ab' * 32})]
+
+
+def test_push_takes_times_from_lines(server, run, tmp_path):
+    begun = time.time()
+    write(tmp_path / 'app.log', '2026-01-02 03:04:05,678 ERROR broke\n    at main()\n2026-01-02T05:00:00+01:00 fine\n')
+    write(tmp_path / 'plain.txt', 'no time at all\n')
+    run('push', 'app.log', 'plain.txt')
+    times = {r['line']: r['time'] for r in rows(server)}
+    assert times['2026-01-02 03:04:05,678 ERROR broke'] == times['    at main()'] == '2026-01-02T03:04:05.678000000Z'
+    assert times['2026-01-02T05:00:00+01:00 fine'] == '2026-01-02T04:00:00.000000000Z'
+    assert times['no time at all'][:19] >= time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(begun - 2))
+
+
+def test_push_goes_on_past_what_cannot_be_read(server, run, tmp_path):
+    write(tmp_path / 'd/a.log', 'a\n')
+    write(tmp_path / 'd/binary', b'\x7fELF\x00\x00')
+    write(tmp_path / 'd/empty.log', '')
+    write(tmp_path / 'd/old.log.1.gz', gzip.compress(b'older\n'))
+    write(tmp_path / 'd/broken.gz', gzip.compress(b'first line\n' + os.urandom(5000).hex().encode())[:4000])
+    out, err = run('push', 'd', 'missing.log', '*.nope', code=1)
+    assert 'missing.log: No such file' in err and '*.nope: no file matches' in err and 'broken.gz: ' in err
+    assert b'1 binary file passed over' in out and b'3 NOT stored' in out, out
+    lines = [r['line'] for r in rows(server)]
+    assert 'a' in lines and 'older' in lines
+    # nothing but binary files: nothing stored, and the status says so
+    run('push', 'd/binary', code=1)
+    run('push', 'd/empty.log')
+
+
+def test_push_reads_standard_input(server, run):
+    out, _ = run('push', '-', '--label', 'app=tool', '--label', 'node=', stdin=b'one\n\xff\ntwo')
+    assert b'stored 3 lines' in out
+    assert [r['labels'] for r in rows(server)] == [{'app': 'tool', 'filename': 'stdin', 'job': 'push'}] * 3
+    run('push', stdin=b'without a dash\n')
+    assert server.export('{} |= "dash"') == b'without a dash\n'
+
+
+def test_push_of_a_pipe_does_not_wait_for_its_end(server):
+    """tail -f FILE | logpond push: what came is stored while the pipe stays open."""
+    p = subprocess.Popen([BINARY, 'push', '--quiet'], stdin=subprocess.PIPE, env=environment(server))
+    p.stdin.write(b'early bird\n')
+    p.stdin.flush()
+    wait_for(lambda: b'early bird' in server.export(), 20, 'the line to be stored')
+    p.stdin.write(b'late\n')
+    p.stdin.close()
+    assert p.wait(30 * SLOW) == 0
+    assert server.export() == b'early bird\nlate\n'
+
+
+def test_push_again_stores_nothing_twice(server, run, tmp_path):
+    """Also lines without time, also a file that has grown meanwhile but for its last batch."""
+    big = ''.join('line %07d of a file that takes several batches\n' % i for i in range(60000))
+    f = write(tmp_path / 'big.log', big)
+    run('push', f)
+    out, _ = run('push', f)
+    assert b'60,000 of them had been stored before, and are there once' in out, out
+    assert server.export() == big.encode()
+    write(tmp_path / 'small.log', big[:1000])
+    out, _ = run('push', 'big.log', 'small.log')
+    assert server.export('{filename="%s"}' % f) == big.encode()
+
+
+def test_an_interrupted_push_goes_on(server, tmp_path):
+    big = b''.join(b'2026-01-02 03:04:05 number %07d\n' % i for i in range(400000))
+    f = write(tmp_path / 'big.log', big)
+    args = [BINARY, 'push', str(f)]
+    p = subprocess.Popen(args, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: server.status()['intake']['records'] > 0, 30, 'the first batch')
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60 * SLOW)
+    if p.returncode == 130:  # else it was faster than the signal
+        assert b'interrupted; run the same command again to go on' in err
+    assert subprocess.run(args, env=environment(server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    assert server.export() == big
+
+
+class Grumpy(http.server.BaseHTTPRequestHandler):
+    """A way to the server that breaks in each way once: answers 429, 503, closes before and after handing on."""
+    protocol_version = 'HTTP/1.1'
+    target, moods, keys = None, [], []
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['Content-Length']))
+        mood = self.moods.pop(0) if self.moods else 'good'
+        self.keys.append(self.headers['Idempotency-Key'])
+        if mood in ('429', '503'):
+            self.send_response(int(mood))
+            self.send_header('Content-Length', '5')
+            self.end_headers()
+            self.wfile.write(b'later')
+        elif mood == 'gone':
+            self.close_connection = True
+        else:
+            status, _, headers = self.target.request('POST', self.path, body, dict(self.headers))
+            if mood == 'lost answer':
+                self.close_connection = True
+                return
+            self.send_response(status)
+            if 'x-logpond-duplicate' in headers:
+                self.send_header('X-Logpond-Duplicate', '1')
+            self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def test_push_tries_again_and_stores_once(server, tmp_path):
+    data = b''.join(b'%07d ' % i + os.urandom(20).hex().encode() + b'\n' for i in range(60000))
+    f = write(tmp_path / 'x.log', data)
+    handler = type('H', (Grumpy,), {'target': server, 'moods': ['429', '503', 'gone', 'lost answer', 'good', 'lost answer', 'gone'], 'keys': []})
+    way = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=way.serve_forever, daemon=True).start()
+    try:
+        p = subprocess.run([BINARY, 'push', '--server', '127.0.0.1:%d' % way.server_port, str(f)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * SLOW)
+        assert p.returncode == 0, p.stderr
+        assert server.export() == data
+        assert len(handler.keys) > len(set(handler.keys)) >= 3
+    finally:
+        way.shutdown()
+        way.server_close()
+
+
+def test_push_gives_up_when_told(new_server, tmp_path):
+    s = new_server().start()
+    fifo = tmp_path / 'pipe'
+    os.mkfifo(fifo)
+    p = subprocess.Popen([BINARY, 'push', '--retry-for', '1s', str(fifo)], env=environment(s), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with open(fifo, 'wb') as pipe:
+        pipe.write(b'before\n')
+        pipe.flush()
+        wait_for(lambda: s.export() == b'before\n', 20, 'the first line')
+        s.stop()
+        pipe.write(b'after\n')
+    out, err = p.communicate(timeout=60 * SLOW)
+    assert p.returncode == 1
+    assert b'waiting for the server' in err and b'gave up' in err and b'1 NOT stored' in out, (out, err)
+
+
+def test_push_survives_a_restart_of_the_server(new_server, tmp_path):
+    s = new_server('--seal-bytes', '1MiB').start()
+    big = b''.join(b'2026-01-02 03:04:05 number %07d\n' % i for i in range(600000))
+    f = write(tmp_path / 'big.log', big)
+    p = subprocess.Popen([BINARY, 'push', str(f)], env=environment(s), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    wait_for(lambda: s.status()['intake']['records'] > 0, 30, 'the first batch')
+    address = s.address
+    s.kill()
+    s.start(listen=address)
+    _, err = p.communicate(timeout=120 * SLOW)
+    assert p.returncode == 0, err
+    assert s.export() == big
+
+
+def test_commands_say_what_is_wrong(run, tmp_path):
+    write(tmp_path / 'x.log', 'x\n')
+    for args in (['push', 'x.log'], ['query', 'x'], ['status']):
+        _, err = run(*args, '--server', NOWHERE, code=1 if args[0] == 'push' else 2)
+        assert 'no server answers at http://127.0.0.1:9: Connection refused' in err and 'Start one with: logpond serve --data DIR' in err, err
+    for args, words in ((['push', '--nope'], 'unknown option --nope'), (['query', '--since', 'x', 'y'], '--since x: a duration like'),
+                        (['query', '--limit', '-1', 'y'], '--limit -1'), (['status', 'x'], 'unexpected argument x'),
+                        (['push', '--label', '1=2', 'x.log'], '--label 1=2'), (['query', '--server', 'https://x', 'y'], 'https is not supported yet')):
+        _, err = run(*args, code=2)
+        assert words in err, err
+    for command in ('push', 'query', 'status', 'serve'):
+        out, _ = run(command, '--help')
+        assert out.startswith(b'usage: logpond ' + command.encode()), out
+
+
+# --- query ---
+
+@pytest.fixture
+def shop(server):
+    """Ten lines of a pod, a second apart, and one of another."""
+    body = ''.join('{"_time":"2026-01-02T03:04:%02dZ","_msg":"request %d took %d ms","namespace":"shop","pod":"web-1","container":"app"}\n'
+                   % (i, i, 10 * i) for i in range(10))
+    body += '{"_time":"2026-01-02T03:05:00Z","_msg":"Connection RESET by peer","app":"db","env":"prod"}\n'
+    assert server.jsonline(body)[0] == 204
+    return server
+
+
+def test_query_shows_the_newest_at_the_bottom(shop, run):
+    out, err = run('query', '-n', 3, '{}')
+    assert out.decode().split('\n') == [
+        '2026-01-02 03:04:08.000 shop/web-1/app request 8 took 80 ms',
+        '2026-01-02 03:04:09.000 shop/web-1/app request 9 took 90 ms',
+        '2026-01-02 03:05:00.000 app=db Connection RESET by peer', '']
+    assert err == ''
+    out, _ = run('query', '--forward', '--limit=2', '--output', 'raw', 'request')
+    assert out == b'request 0 took 0 ms\nrequest 1 took 10 ms\n'
+    out, _ = run('query', '--limit', 0, '--output=raw', '{namespace="shop"}')
+    assert out.decode().split('\n')[:-1] == ['request %d took %d ms' % (i, 10 * i) for i in range(10)]
+    out, _ = run('query', '--limit', 1, '--output=jsonl', '{app="db"}')
+    assert json.loads(out) == {'time': '2026-01-02T03:05:00.000000000Z', 'labels': {'app': 'db'}, 'metadata': {'env': 'prod'}, 'line': 'Connection RESET by peer'}
+
+
+def test_query_searches_for_words(shop, run):
+    assert run('query', '--output', 'raw', 'took', 'request 7')[0] == b'request 7 took 70 ms\n'
+    assert run('query', '--output', 'raw', '-i', 'reset BY peer')[0] == b'Connection RESET by peer\n'
+    assert run('query', '--output', 'raw', '{namespace="shop"} |= "took 90"')[0] == b'request 9 took 90 ms\n'
+    assert run('query', '--output', 'raw', '{namespace="shop"}', '|=', '"took 90"')[0] == b'request 9 took 90 ms\n'
+
+
+def test_query_says_when_nothing_is_found(shop, run):
+    out, err = run('query', 'reset by', 'nothing', code=1)
+    assert out == b''
+    assert err.startswith('nothing found for {} |= "reset by" |= "nothing"\nsearched everything that is stored')
+    assert 'without quotes each word is looked for by itself' in err and '-i takes words in any case' in err
+    _, err = run('query', '--since', '1h', '{namespace="shop"}', code=1)
+    assert re.search(r'searched from 20\d\d-.* to now; --since 7d goes further back', err), err
+
+
+def test_query_takes_ranges(shop, run):
+    assert run('query', '--output', 'raw', '--start', '2026-01-02T03:04:08Z', '--end', '2026-01-02 03:05', '{}')[0] == b'request 8 took 80 ms\nrequest 9 took 90 ms\n'
+    assert run('query', '--output', 'raw', '--end', '2026-01-02 03:04:01', '{}')[0] == b'request 0 took 0 ms\n'
+    assert run('query', '--output', 'raw', '--start', '2026-01-03', '{}', code=1)[0] == b''
+
+
+def test_query_points_at_a_mistake(shop, run):
+    _, err = run('query', '{app=db}', code=2)
+    assert err.startswith('logpond query: parse error at line 1, col 6: ') and err.endswith('\n  {app=db}\n       ^\n'), err
+    _, err = run('query', 'rate({app="db"}[5m])', code=2)
+    assert 'metric queries are not evaluated yet' in err
+
+
+def test_query_keeps_odd_bytes(server, run):
+    lines = [b'\xff\xfe not UTF-8', b'tab\tand \x1b[31mred\x1b[0m', '\u00fcml\u00e4ut'.encode()]
+    run('push', stdin=b'\n'.join(lines))
+    assert run('query', '--output', 'raw', '{}')[0] == b'\n'.join(lines) + b'\n'
+    assert run('query', '--output', 'raw', b'\xff\xfe not'.decode('utf-8', 'surrogateescape'))[0] == lines[0] + b'\n'
+
+
+def test_query_ends_quietly_when_its_reader_does(server):
+    body = b''.join(b'{"_msg":"%d"}\n' % i for i in range(100000))
+    assert server.jsonline(body)[0] == 204
+    p = subprocess.Popen([BINARY, 'query', '--limit', '0', '{}'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(server))
+    p.stdout.readline()
+    p.stdout.close()
+    assert p.stderr.read() == b''
+    assert p.wait(30 * SLOW) != 0
+
+
+# --- status ---
+
+def test_status_tells_how_it_is(shop, run):
+    out, _ = run('status')
+    text = out.decode()
+    assert re.match(r'logpond \S+ at http://127\.0\.0\.1:\d+: ready, up ', text)
+    assert '11 lines since it started' in text and re.search(r'^head +11 lines, ', text, re.M) and re.search(r'^journal +', text, re.M)
+    assert re.search(r'^stored +0 lines ', text, re.M) and re.search(r'^disk +\S+ \S+ of ', text, re.M)
+    assert json.loads(run('status', '--json')[0])['intake']['records'] == 11
+    assert run('status', '--wait', '5s', '--json')[0]
+
+
+def test_status_waits_until_ready(new_server):
+    s = new_server()
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        address = '127.0.0.1:%d' % free.getsockname()[1]
+    p = subprocess.Popen([BINARY, 'status', '--wait', '60s', '--server', address], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    s.start(ready=False, listen=address)
+    out, err = p.communicate(timeout=90 * SLOW)
+    assert p.returncode == 0 and b': ready, up ' in out, (out, err)
+
+
+# --- on a terminal ---
+
+class Terminal:
+    """Runs a command on a terminal of its own and gathers what it shows."""
+
+    def __init__(self, server, *args, env=None):
+        self.shown = b''
+        env = environment(server, **(env or {}))
+        pid, self.fd = pty.fork()
+        if pid == 0:
+            os.execve(BINARY, [BINARY] + list(args), env)
+        self.pid = pid
+
+    def finish(self):
+        deadline = time.monotonic() + 60 * SLOW
+        while time.monotonic() < deadline:
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    data = os.read(self.fd, 65536)
+                except OSError:  # the other side has closed
+                    break
+                if not data:
+                    break
+                self.shown += data
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def on_terminal(server, *args, **env):
+    t = Terminal(server, *args, env=dict({'TERM': 'xterm'}, **env))
+    return t.finish(), t.shown.decode()
+
+
+def test_a_terminal_gets_colours_and_no_escape_sequences_of_logs(server, run):
+    run('push', stdin=b'red \x1b[31malert\x1b[0m \x07\n')
+    code, shown = on_terminal(server, 'query', 'alert')
+    assert code == 0 and '\x1b[36mstdin\x1b[0m' in shown and '\x1b[1;31malert\x1b[0m' in shown, shown
+    assert '\\x1b[31m' in shown and '\x1b[31malert' not in shown and '\x07' not in shown
+    code, shown = on_terminal(server, 'query', 'alert', NO_COLOR='1')
+    assert code == 0 and '\x1b' not in shown and '\\x1b[31malert' in shown
+    code, shown = on_terminal(server, 'query', 'alert', TERM='dumb')
+    assert code == 0 and '\x1b[3' not in shown.replace('\x1b[31malert\x1b[0m', '')
+    code, shown = on_terminal(server, 'query', '-n', '1', 'alert')
+    assert '(the newest 1 lines; more with --limit N, all with --limit 0)' in shown
+
+
+def test_a_terminal_gets_a_progress_bar(server, tmp_path):
+    f = write(tmp_path / 'x.log', b''.join(os.urandom(40).hex().encode() + b'\n' for i in range(200000)))
+    code, shown = on_terminal(server, 'push', str(f))
+    assert code == 0
+    assert re.search(r'\r\x1b\[K\[=+>? *\] +\d+ %  [\d.]+ \w+ of [\d.]+ MiB', shown), shown[:2000]
+    assert shown.split('\r\x1b[K')[-1].startswith('stored 200,000 lines')
+    assert server.entries() == 200000
