@@ -106,16 +106,41 @@ open_store(struct lp_server *s, struct lp_err *err)
 }
 
 static lp_rc
+make_journal(struct lp_server *s, const struct lp_log_env *env, struct lp_err *err)
+{
+    struct lp_journal_config j = {s->set.data, (uint64_t)LP_MAX(s->set.seal_bytes / 2, INT64_C(1) << 20)};
+    return lp_journal_new(env, &j, &s->log, err);
+}
+
+/* What a journal still holds from the time before the brokers is stored first; then Kafka is the log. */
+static lp_rc
+drain_journal(struct lp_server *s, const struct lp_log_env *env, struct lp_err *err)
+{
+    lp_rc rc = make_journal(s, env, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    rc = lp_log_start(s->log, err);
+    if (rc == LP_OK) {
+        rc = lp_store_seal(s->store, lp_mono_ns() + STOP_SEAL_NS, err);
+    }
+    s->log->ops->stop(s->log);
+    s->log->ops->free(s->log);
+    s->log = NULL;
+    return rc;
+}
+
+static lp_rc
 make_log(struct lp_server *s, struct lp_err *err)
 {
     struct lp_log_env env = {s->store, s->ids, s->intake.limits, on_event, s};
-    if (s->set.kafka_brokers[0] != 0) {
-        struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_group,
-                                    s->set.kafka_set, (unsigned)s->set.ingest_workers};
-        return lp_kafka_new(&env, &k, &s->log, err);
+    if (s->set.kafka_brokers[0] == 0) {
+        return make_journal(s, &env, err);
     }
-    struct lp_journal_config j = {s->set.data, (uint64_t)LP_MAX(s->set.seal_bytes / 2, INT64_C(1) << 20)};
-    return lp_journal_new(&env, &j, &s->log, err);
+    struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_group, s->set.kafka_set,
+                                (unsigned)s->set.ingest_workers};
+    lp_rc rc = drain_journal(s, &env, err);
+    return rc == LP_OK ? lp_kafka_new(&env, &k, &s->log, err) : rc;
 }
 
 static lp_rc
@@ -128,6 +153,7 @@ build(struct lp_server *s, struct lp_err *err)
     s->ids = lp_ids_table_new();
     s->intake.limits = (struct lp_decode_limits){(size_t)s->set.decoded_bytes,
                                                  lp_intake_largest((size_t)s->set.decoded_bytes)};
+    lp_store_set_callbacks(s->store, on_stored, s);
     rc = load_ids(s, err);
     rc = rc == LP_OK ? make_log(s, err) : rc;
     if (rc != LP_OK) {
@@ -137,7 +163,6 @@ build(struct lp_server *s, struct lp_err *err)
     s->intake.ids = s->ids;
     s->intake.log = s->log;
     s->intake.push_wait_ns = s->set.push_wait;
-    lp_store_set_callbacks(s->store, on_stored, s);
     s->ingest = lp_pool_new("ingest", (unsigned)s->set.ingest_workers, INGEST_QUEUE);
     s->queries = lp_pool_new("query", (unsigned)s->set.query_workers, QUERY_QUEUE);
     s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);

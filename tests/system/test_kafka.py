@@ -90,6 +90,17 @@ def test_odd_messages(new_server, broker, tmp_path):
     assert raw == b'\xff\xfe\x01binary\n'
 
 
+def test_a_journal_is_stored_before_kafka_takes_over(new_server, broker, tmp_path):
+    s = new_server().start()
+    assert s.jsonline(b'{"_msg":"from the journal","app":"x","_time":"1795132800"}')[0] == 204
+    s.kill()
+    produce(broker, 'takeover', [message(1)], tmp_path)
+    s.flags = flags(broker, 'takeover')
+    s.start()
+    wait_for(lambda: rows(s) >= 2, what='both records')
+    assert set(exported(s)) == {'from the journal', 'message 1'}
+
+
 def test_push_with_brokers_says_why_not(new_server, broker):
     broker.topic('nopush')
     s = new_server(*flags(broker, 'nopush')).start()
