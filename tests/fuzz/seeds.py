@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, segment) and the golden store tests/data/format.
+
+Bodies are those that real agents sent (../shared/fixtures) and a few made by hand; blocks and journal entries are cut from what a server wrote.
+"""
+import glob, gzip, json, os, shutil, struct, sys, tempfile, zlib
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'tools'))
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
+os.environ['LOGPOND'] = sys.argv[1]
+from server import Server, wait_for  # noqa: E402
+from test_bad_input import BROKEN_LINES, BROKEN_LOKI_JSON, BROKEN_PROTOBUF, loki_json, loki_protobuf, snappy_block  # noqa: E402
+
+DATA = os.path.join(ROOT, 'tests', 'data')
+FIXTURES = os.path.join(os.path.dirname(ROOT), 'shared', 'fixtures', 'agents')
+T0 = 1795132800 * 10**9
+JSONLINE, FIELDS, PUSH = 0, 1, 2                       # targets of fuzz_push.c
+JSON, PROTOBUF = 0, 4                                  # types
+PLAIN, GZIP, DEFLATE, ZSTD, SNAPPY = 0, 8, 16, 24, 32  # encodings
+
+
+def seed(target, name, data):
+    folder = os.path.join(DATA, 'fuzz', target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name.replace(' ', '-')), 'wb') as f:
+        f.write(data)
+
+
+def push_seeds():
+    for path in glob.glob(os.path.join(FIXTURES, '*', '*', 'body.bin')):
+        with open(path, 'rb') as f, open(os.path.join(os.path.dirname(path), 'request.json')) as r:
+            body, request = f.read(), json.load(r)
+        headers = dict((k.lower(), v) for k, v in request.get('headers', []))
+        path_sent = request.get('path') or ''
+        if len(body) > 5000 or not ('push' in path_sent or 'json' in path):
+            continue
+        how = PUSH if 'push' in path_sent else JSONLINE
+        how |= JSON if 'json' in headers.get('content-type', 'json') else PROTOBUF
+        how |= {'gzip': GZIP, 'snappy': SNAPPY}.get(headers.get('content-encoding'), PLAIN)
+        seed('push', 'agent-%s-%s' % tuple(os.path.dirname(path).split(os.sep)[-2:]), bytes([how]) + body)
+    lines = b'{"_msg":"a","app":"x","_time":"%d"}\n{"m":"b","t":1795132800,"a":1,"b":{"c":2},"d":["e"]}\n' % T0
+    for name, how, body in (('lines', JSONLINE, lines), ('fields', FIELDS, lines), ('lines-gzip', JSONLINE | GZIP, gzip.compress(lines, mtime=0)),
+                            ('lines-deflate', JSONLINE | DEFLATE, zlib.compress(lines)), ('loki', PUSH | PROTOBUF, snappy_block(loki_protobuf(b'{a="b"}', b'x', b'\xff'))),
+                            ('loki-json', PUSH, loki_json({'a': 'b'}, 'x', 'y')), ('bomb', JSONLINE | GZIP, gzip.compress(bytes(10**7), mtime=0))):
+        seed('push', name, bytes([how]) + body)
+    for how, bad in ((JSONLINE, BROKEN_LINES), (PUSH, BROKEN_LOKI_JSON), (PUSH | PROTOBUF, BROKEN_PROTOBUF)):
+        for name, body in bad.items():
+            seed('push', 'bad-%d-%s' % (how, name), bytes([how]) + body[:4000])
+
+
+def golden():
+    """A store with two segments and a journal that a kill left: what version 1 looks like. Returns its folder."""
+    folder = tempfile.mkdtemp()
+    s = Server(folder, '--reserve-bytes', '0').start()
+    for part in range(3):
+        rows = [{'_msg': 'part %d line %d \u00e4 %s' % (part, i, 'word ' * (i % 9)), 'app': 'a%d' % (i % 3), 'pod': 'p', '_time': str(T0 + part * 10**9 + i * 12345),
+                 'status': i % 7, 'trace': '%032x' % (i * 7919 + part)} for i in range(120)]
+        body = '\n'.join(map(json.dumps, rows)).encode() + b'\nnot json\n'
+        assert s.jsonline(gzip.compress(body, mtime=0) if part else body, {'Content-Encoding': 'gzip'} if part else {})[0] == 204
+        if part < 2:
+            assert s.stop() == 0
+            s.start()
+    exported = s.export('{}', 'jsonl') + s.export('{__quarantine__=~".+"}', 'jsonl')
+    s.kill()
+    target = os.path.join(DATA, 'format', 'v1')
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(s.data, os.path.join(target, 'data'), ignore=shutil.ignore_patterns('LOCK', 'lock.mdb', 'reserve'))
+    with open(os.path.join(target, 'export.jsonl'), 'wb') as f:
+        f.write(exported)
+    shutil.rmtree(folder)
+    return os.path.join(target, 'data')
+
+
+def block_seeds(data):
+    n = 0
+    for path in sorted(glob.glob(os.path.join(data, 'segments', '*.seg'))):
+        with open(path, 'rb') as f:
+            segment = f.read()
+        at = 64
+        while segment[at:at + 4] == b'LPBK':
+            frames = struct.unpack_from('<I', segment, at + 24)[0]
+            size = 64 + 24 * frames + sum(struct.unpack_from('<I', segment, at + 64 + 24 * i + 12)[0] for i in range(frames))
+            for how in (0, 1):
+                seed('segment', 'block-%d-%d' % (n, how), bytes([how]) + segment[at:at + size])
+            at, n = at + size, n + 1
+
+
+def journal_seeds(data):
+    for i, path in enumerate(sorted(glob.glob(os.path.join(data, 'journal', '*.jnl')))):
+        with open(path, 'rb') as f:
+            seed('journal', 'file-%d' % i, b'\0' + f.read())
+    entry = b'\x00\x05hello'
+    void = b'\x01\x03\x01\x01\x02'
+    flip = b'\xe3' + struct.pack('<I', 150)
+    for name, script in (('entries', entry * 3), ('void', entry + void + entry), ('flip', entry * 4 + flip), ('garbage', entry + b'\xc0\x40' + b'g' * 64 + b'\x08' + entry[1:]),
+                         ('jump', b'\x06\x00' + entry + void)):
+        seed('journal', name, b'\1' + script)
+
+
+if __name__ == '__main__':
+    push_seeds()
+    folder = golden()
+    block_seeds(folder)
+    journal_seeds(folder)

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""run.py [--only WORD] [--keep]: breaks the code one line at a time; for each breakage the one test named for it must fail.
+
+Works on a copy of the tree in a temporary folder, with its own build; the tree itself is never touched. Before the first mutant every
+named test must pass on the unbroken copy. Ends with a table (docs/mutants.md is one such) and status 0 only if all were caught.
+Outside ./runtests: a mutant is a build and a test.
+"""
+import argparse, collections, os, shutil, subprocess, sys, tempfile, time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+Mutant = collections.namedtuple('Mutant', 'what file text broken test')
+
+IMAGES = ('images',)
+
+
+def unit(layer, suite):
+    return ('unit', layer, suite)
+
+
+def system(node):
+    return ('system', node)
+
+
+MUTANTS = [
+    Mutant('journal fsync skipped', 'ingest/journal.c', 'rc = lp_io_sync(j->io, j->fd, err);\n        lp_metric_observe',
+           'rc = LP_OK;\n        lp_metric_observe', IMAGES),
+    Mutant('segment fsync skipped', 'store/seg_writer.c', 'lp_rc rc = lp_io_sync(w->io, w->fd, err);', 'lp_rc rc = LP_OK;', IMAGES),
+    Mutant('segment folder fsync skipped', 'store/seg_writer.c', 'return lp_io_sync_dir(w->io, w->folder, err);', 'return LP_OK;', IMAGES),
+    Mutant('position + 1', 'store/seal_plan.c', 'LP_MAX(f->positions[k].next, t->next);', 'LP_MAX(f->positions[k].next, t->next) + 1;',
+           system('test_order.py::test_killed_at_a_stage_nothing_is_lost_or_twice[release]')),
+    Mutant('frame CRC ignored', 'store/block_dec.c', 'lp_crc32c(0, stored, f->stored_bytes) != f->crc', 'lp_crc32c(0, stored, f->stored_bytes) == 1',
+           unit('store', 'block')),
+    Mutant('last row of a run dropped by the seal', 'store/seal_plan.c', '        add_run(p, c, s, rows + i, n);',
+           '        add_run(p, c, s, rows + i, n > 1 ? n - 1 : n);', unit('store', 'store')),
+    Mutant('last row of a block not read', 'store/scan.c', 's->end = lower_bound(s->times, s->at, r->first + r->rows, s->to_ns);',
+           's->end = lower_bound(s->times, s->at, r->first + r->rows - 1, s->to_ns);', unit('store', 'store')),
+    Mutant('id noted before the fsync', 'ingest/intake.c',
+           'lp_rc rc = lp_log_append(in->log, push, b, room, err);\n    if (has_identity) {\n        lp_ids_end(in->ids, &id, rc == LP_OK);\n    }',
+           'if (has_identity) {\n        lp_ids_end(in->ids, &id, true);\n    }\n    lp_rc rc = lp_log_append(in->log, push, b, room, err);',
+           system('test_retry.py::test_a_retry_during_a_delayed_fsync_waits_and_is_answered_with_it')),
+    Mutant('a failure keeps the id', 'ingest/intake.c', 'lp_ids_end(in->ids, &id, rc == LP_OK);', 'lp_ids_end(in->ids, &id, true);',
+           system('test_retry.py::test_a_retry_after_a_failed_fsync_is_stored_once_slow[3-1]')),
+    Mutant('void entry not written', 'ingest/journal.c', 'if (rc == LP_OK && nvoids > 0) {', 'if (rc == LP_OK && nvoids > SIZE_MAX - 1) {',
+           system('test_retry.py::test_what_an_fsync_failed_for_never_comes_back_on_its_own_slow')),
+    Mutant('torn tail treated as damage', 'ingest/journal_replay.c', 'if (lp_jnl_is_damage(&r->w, it)) {',
+           'if (lp_jnl_is_damage(&r->w, it) || true) {', unit('ingest', 'journal')),
+    Mutant('damage treated as a torn tail', 'ingest/journal_replay.c', 'if (lp_jnl_is_damage(&r->w, it)) {',
+           'if (lp_jnl_is_damage(&r->w, it) && false) {', unit('ingest', 'journal')),
+    Mutant('payload CRC of the journal ignored', 'ingest/journal_walk.c', 'return crc == h->payload_crc;', 'return crc == h->payload_crc || true;',
+           unit('ingest', 'journal')),
+    Mutant('replay skips identity', 'ingest/journal_replay.c', 'lp_ids_identify(push, 0, b);', 'lp_ids_identify(push, 0, b);\n    b->has_identity = false;',
+           system('test_retry.py::test_a_repeated_push_with_an_identity_is_stored_once')),
+    Mutant('dropped source still sealed', 'store/head.c', '                b->dropped = true;', '                b->dropped = false;', unit('store', 'head')),
+    Mutant('room not given back after a seal', 'store/head.c', 'give_back(h, g->room);', 'give_back(h, 0);',
+           system('test_order.py::test_killed_at_a_stage_nothing_is_lost_or_twice[release:3]')),
+    Mutant('room beyond the budget', 'store/head.c', 'return h->stopped ? LP_ERR_SHUTDOWN : h->reserved + bytes > h->budget ? LP_ERR_BUSY : LP_OK;',
+           'return h->stopped ? LP_ERR_SHUTDOWN : LP_OK;', unit('store', 'head')),
+    Mutant('ticket order ignored', 'store/head.c', '    t->batch = batch;',
+           '    t->batch = NULL;\n    if (batch != NULL) {\n        enter(h, t->gen, t->index, batch);\n    }', unit('store', 'head')),
+    Mutant('a generation does not wait for its tickets', 'store/head.c', 'if (g != NULL && g->closed && g->pending == 0) {',
+           'if (g != NULL && g->closed) {', unit('store', 'head')),
+    Mutant('generation order ignored', 'store/head.c', '        if (g != NULL && g->closed && g->pending == 0) {',
+           '        while (g != NULL && g->closed && g->pending > 0) {\n            g = g->next;\n        }\n        if (g != NULL && g->closed && g->pending == 0) {',
+           unit('store', 'head')),
+    Mutant('journal files unlinked before the commit', 'store/seal.c', '        rc = commit(st, plan, &row, err);',
+           '        st->cfg.on_stored(st->stored_ctx, row.generation, plan->foot.positions, plan->foot.npositions);\n        rc = commit(st, plan, &row, err);',
+           system('test_order.py::test_killed_at_a_stage_nothing_is_lost_or_twice[commit:4]')),
+    Mutant('a sealed generation is read twice', 'store/view.c', 'v->head.gens[v->first_gen].gen->id <= n.sealed', 'v->head.gens[v->first_gen].gen->id < n.sealed',
+           unit('store', 'store')),
+    Mutant('batch ids not committed', 'store/catalog_commit.c', 'rc = rc == 0 ? put_ids(txn, cat, c, &b) : rc;', 'rc = c->nids == SIZE_MAX ? put_ids(txn, cat, c, &b) : rc;',
+           system('test_retry.py::test_a_repeated_push_with_an_identity_is_stored_once')),
+    Mutant('reserved ids not cleaned up', 'store/recover.c', 'i < reserved->n && rc == LP_OK', 'i < reserved->n && rc != LP_OK', unit('store', 'store')),
+    Mutant('decompression without a ratio', 'ingest/content.c', 'LP_MIN(by_ratio, max_bytes);', 'LP_MAX(by_ratio, max_bytes);', unit('ingest', 'content')),
+]
+
+
+def run(command, cwd, env=None, timeout=900):
+    """(exit status, the end of the output)"""
+    p = subprocess.Popen(command, cwd=cwd, env=dict(os.environ, **(env or {})), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        out, _ = p.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(p.pid, 9)
+        out, _ = p.communicate()
+        return 'no end', out.decode(errors='replace')[-3000:]
+    return p.returncode, out.decode(errors='replace')[-3000:]
+
+
+class Copy:
+    def __init__(self, folder):
+        self.tree, self.build_dir = os.path.join(folder, 'tree'), os.path.join(folder, 'build')
+        names = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT, check=True, capture_output=True).stdout
+        for name in names.decode().split('\0')[:-1]:
+            source, target = os.path.join(ROOT, name), os.path.join(self.tree, name)
+            if os.path.isfile(source):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                shutil.copy2(source, target)
+        os.makedirs(self.build_dir)
+        ccache = ['CC=ccache gcc', 'CXX=ccache g++'] if shutil.which('ccache') else []
+        for command, cwd in ((['./autogen.sh'], self.tree), ([os.path.join(self.tree, 'configure'), '-q', '--enable-debug', '--enable-test-hooks'] + ccache, self.build_dir)):
+            status, text = run(command, cwd)
+            assert status == 0, text
+
+    def build(self):
+        status, text = run(['make', '-s', '-j2', 'logpond', 'unit-store', 'unit-ingest'], self.build_dir)
+        return None if status == 0 else text
+
+    def test(self, test):
+        """None when it passes, else why not."""
+        env = {'LOGPOND': os.path.join(self.build_dir, 'logpond'), 'LP_BUILD': self.build_dir, 'LP_TEST_DATA': os.path.join(self.tree, 'tests', 'data')}
+        if test[0] == 'unit':
+            command, cwd = ['./unit-' + test[1], test[2]], self.build_dir
+        elif test[0] == 'system':
+            command, cwd = ['/usr/bin/python3', '-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-x', '--tb=line', 'tests/system/' + test[1]], self.tree
+        else:
+            command, cwd = ['/usr/bin/python3', 'tests/crash/images.py', '--images', '60', '--log', 'journal', '--seals', '12'], self.tree
+        status, text = run(command, cwd, env, 240)
+        return None if status == 0 else '%s: %s' % (status, ' '.join(text.split())[-160:])
+
+    def mutate(self, m):
+        path = os.path.join(self.tree, m.file)
+        with open(path) as f:
+            whole = f.read()
+        assert whole.count(m.text) == 1, '%s: its text is %d times in %s' % (m.what, whole.count(m.text), m.file)
+        with open(path, 'w') as f:
+            f.write(whole.replace(m.text, m.broken))
+        return path, whole
+
+
+def name_of(test):
+    return {'unit': lambda: 'unit-%s %s' % test[1:], 'system': lambda: test[1], 'images': lambda: 'crash/images.py, 60 images'}[test[0]]()
+
+
+def check(copy, m):
+    path, whole = copy.mutate(m)
+    try:
+        broken = copy.build()
+        if broken:
+            return 'does not build', broken
+        why = copy.test(m.test)
+        return ('caught', why) if why else ('MISSED', '')
+    finally:
+        with open(path, 'w') as f:
+            f.write(whole)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('--only', default='', help='only mutants whose description or test holds this')
+    ap.add_argument('--keep', action='store_true', help='leave the copy behind')
+    a = ap.parse_args()
+    chosen = [m for m in MUTANTS if a.only in m.what or a.only in name_of(m.test)]
+    folder = tempfile.mkdtemp(prefix='lp-mutants.')
+    copy = Copy(folder)
+    failed = copy.build()
+    assert not failed, failed
+    for test in sorted(set(m.test for m in chosen)):
+        why = copy.test(test)
+        assert not why, 'on the unbroken tree %s fails: %s' % (name_of(test), why)
+    print('| mutant | file | the test that must fail | result |\n|---|---|---|---|', flush=True)
+    caught = 0
+    for m in chosen:
+        begin = time.monotonic()
+        result, text = check(copy, m)
+        caught += result == 'caught'
+        print('| %s | %s | %s | %s, %.0f s |' % (m.what, m.file, name_of(m.test), result, time.monotonic() - begin), flush=True)
+        if result != 'caught':
+            print(text, file=sys.stderr, flush=True)
+    print('\n%d of %d caught' % (caught, len(chosen)))
+    if not a.keep:
+        shutil.rmtree(folder)
+    sys.exit(caught != len(chosen))
+
+
+if __name__ == '__main__':
+    main()
