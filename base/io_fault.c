@@ -5,7 +5,7 @@
  * What a fault does to the attempts that follow is thread-local, because the loop that io.c runs for one call
  * belongs to one thread: after half of a write, the second attempt fails (EIO, or EINTR); after an EINTR, the
  * attempt that repeats the interrupted one passes uncounted, so a persistent EINTR interrupts each call once
- * and ends. The counts are atomic; a plan is set while no other thread uses the io.
+ * and ends. The counts are atomic, and a plan may be set while other threads use the io.
  */
 #include "base/io_fault.h"
 
@@ -15,10 +15,22 @@
 
 #include "base/io_int.h"
 
-struct fault_state {
+/* Plans are immutable and live as long as the io, so another thread may still look at the one before. */
+struct plan_node {
     struct lp_io_fault_plan plan;
+    struct plan_node *older;
+};
+
+struct fault_state {
+    _Atomic(struct plan_node *) plan;
     atomic_uint_fast64_t counted, fired;
 };
+
+static const struct lp_io_fault_plan *
+plan_of(const struct fault_state *st)
+{
+    return &atomic_load(&st->plan)->plan;
+}
 
 /* What the next attempt of this thread meets. */
 static _Thread_local enum { NEXT_COUNTS, NEXT_FAILS, NEXT_INTERRUPTED, NEXT_PASSES } next_attempt;
@@ -50,7 +62,7 @@ static bool
 fires(const struct lp_io *io, unsigned call, bool takes_space)
 {
     struct fault_state *st = io->state;
-    const struct lp_io_fault_plan *plan = &st->plan;
+    const struct lp_io_fault_plan *plan = plan_of(st);
     if ((plan->calls & calls_of(plan->kind) & call) == 0 || plan->nth == 0) {
         return false;
     }
@@ -81,13 +93,14 @@ fault_whole(const struct lp_io *io, unsigned call, bool takes_space)
         next_attempt = NEXT_COUNTS;
         return 0;
     }
+    enum lp_fault_kind kind = plan_of(st)->kind;
     if (!fires(io, call, takes_space)) {
         return 0;
     }
-    if (st->plan.kind == LP_FAULT_EINTR) {
+    if (kind == LP_FAULT_EINTR) {
         next_attempt = NEXT_PASSES;
     }
-    return -fault_errno(st->plan.kind);
+    return -fault_errno(kind);
 }
 
 /* As fault_whole, for a transfer of n bytes; *n becomes what this attempt is to move. */
@@ -95,7 +108,7 @@ static int
 fault_transfer(const struct lp_io *io, unsigned call, bool takes_space, size_t *n)
 {
     const struct fault_state *st = io->state;
-    enum lp_fault_kind kind = st->plan.kind;
+    enum lp_fault_kind kind = plan_of(st)->kind;
     switch (next_attempt) {
     case NEXT_FAILS:
         next_attempt = NEXT_COUNTS;
@@ -275,6 +288,8 @@ lp_io_fault_new(void)
     struct lp_io *io = lp_calloc(1, sizeof(*io));
     io->ops = &ops;
     io->state = lp_calloc(1, sizeof(struct fault_state));
+    static const struct lp_io_fault_plan none = {.nth = 0};
+    lp_io_fault_plan(io, &none);
     return io;
 }
 
@@ -282,6 +297,11 @@ void
 lp_io_fault_free(struct lp_io *io)
 {
     if (io != NULL) {
+        struct fault_state *st = io->state;
+        for (struct plan_node *n = atomic_load(&st->plan), *older; n != NULL; n = older) {
+            older = n->older;
+            lp_free(n);
+        }
         lp_free(io->state);
         lp_free(io);
     }
@@ -291,7 +311,10 @@ void
 lp_io_fault_plan(struct lp_io *io, const struct lp_io_fault_plan *plan)
 {
     struct fault_state *st = io->state;
-    st->plan = *plan;
+    struct plan_node *n = lp_calloc(1, sizeof(*n));
+    n->plan = *plan;
+    n->older = atomic_load(&st->plan);
+    atomic_store(&st->plan, n);
     atomic_store(&st->counted, 0);
     atomic_store(&st->fired, 0);
     next_attempt = NEXT_COUNTS;
