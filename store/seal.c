@@ -250,6 +250,7 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
         }
     }
     if (rc == LP_OK) {
+        lp_hook("drop");
         lp_head_drop(st->head, g);
         note_stored(st, plan, &row);
         lp_metric_observe(LP_M_SEAL_DURATION, lp_mono_ns() - start_ns);

@@ -76,6 +76,29 @@ a_generation_waits_for_its_tickets(void)
 }
 
 static void
+generations_are_sealed_in_order(void)
+{
+    struct lp_head *h = fresh(1 << 20);
+    struct lp_batch *b1 = lp_make_batch("one", 10, 0, 1), *b2 = lp_make_batch("two", 5, 0, 2);
+    struct lp_gen *g;
+    struct lp_ticket *t1 = ticket(h, b1, 1);
+    CU_ASSERT_EQUAL(lp_head_close(h), 1);
+    size_t room = lp_batch_room(b2);
+    CU_ASSERT_EQUAL(lp_head_room(h, room, 0, NULL), LP_OK);
+    lp_head_end(h, lp_head_ticket(h, lp_head_source(h, "other", 0), 1, 2, 0, room), LP_STORED, b2);
+    CU_ASSERT_EQUAL(lp_head_close(h), 2);
+    /* the second is ready, but must not overtake the first */
+    CU_ASSERT_EQUAL(lp_head_sealable(h, lp_mono_ns(), &g), LP_ERR_TIMEOUT);
+    lp_head_end(h, t1, LP_STORED, b1);
+    for (uint64_t id = 1; id <= 2; id++) {
+        CU_ASSERT_EQUAL_FATAL(lp_head_sealable(h, lp_mono_ns(), &g), LP_OK);
+        CU_ASSERT_EQUAL(g->id, id);
+        lp_head_drop(h, g);
+    }
+    lp_head_free(h);
+}
+
+static void
 a_batch_that_does_not_fit_begins_a_generation(void)
 {
     struct lp_head *h = fresh(64 << 10);
@@ -195,6 +218,7 @@ a_view_stays_as_it_was(void)
 
 LP_SUITE(head, {"rows enter in ticket order", rows_enter_in_ticket_order},
          {"a generation waits for its tickets", a_generation_waits_for_its_tickets},
+         {"generations are sealed in order", generations_are_sealed_in_order},
          {"a batch that does not fit begins a generation", a_batch_that_does_not_fit_begins_a_generation},
          {"room is bounded", room_is_bounded},
          {"room that comes back wakes those who wait", room_that_comes_back_wakes_those_who_wait},
