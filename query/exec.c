@@ -150,6 +150,7 @@ prepare(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
     lp_rc rc = lp_linefilter_new(q->log->stages, q->log->nstages, &x->filter, err);
     if (rc == LP_OK) {
         x->unfiltered = lp_linefilter_passes_all(x->filter);
+        (void)lp_linefilter_required(x->filter, &x->literal, 1);
         rc = lp_exec_view(q->store, q->tenant, &q->log, 1, q->budget_bytes, &x->view, err);
     }
     if (rc == LP_OK) {

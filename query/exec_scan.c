@@ -123,6 +123,7 @@ scan_rows(struct worker *w, struct lp_scan *s, struct lp_err *err)
     const size_t full = LP_MIN((size_t)LOCAL_HITS, q->limit);
     struct lp_scan_row row;
     lp_rc rc = LP_OK;
+    lp_scan_require(s, w->r->x->literal);
     narrow(w->r, s);
     while (rc == LP_OK && lp_scan_next(s, &row)) {
         bool hit;
@@ -139,6 +140,10 @@ scan_rows(struct worker *w, struct lp_scan *s, struct lp_err *err)
             narrow(w->r, s);
         }
     }
+    uint64_t lines, bytes; /* of segments: only there rows are passed over */
+    lp_scan_passed(s, &lines, &bytes);
+    w->stats.stored_lines += lines;
+    w->stats.stored_bytes += bytes;
     return rc;
 }
 

@@ -78,6 +78,13 @@ lp_rc lp_block_source(struct lp_block *b, struct lp_codec *c, const uint32_t **r
 lp_rc lp_block_lengths(struct lp_block *b, struct lp_codec *c, const uint32_t **ret, struct lp_err *err) LP_MUST_USE;
 /* The line of a row, decoding its frame if need be; lives as long as the block, or until lp_block_trim. */
 lp_rc lp_block_line(struct lp_block *b, struct lp_codec *c, uint32_t row, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
+/*
+ * Rows of [from, to) whose lines may hold the literal (not empty), in rising order: never one too few. Looks at no more than one frame:
+ * that of row `from`, or going backward that of row to - 1. *ret_edge: where the rows looked at end (backward: begin).
+ * ret_rows has room for to - from.
+ */
+lp_rc lp_block_find(struct lp_block *b, struct lp_codec *c, uint32_t from, uint32_t to, bool backward, struct lp_str literal,
+                    uint32_t *ret_rows, uint32_t *ret_n, uint32_t *ret_edge, struct lp_err *err) LP_MUST_USE;
 /* Number of metadata pairs of a row and the pairs, by rising name; the array is valid until the next call. */
 lp_rc lp_block_meta(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_pair **ret, size_t *ret_n,
                     struct lp_err *err) LP_MUST_USE;

@@ -186,20 +186,26 @@ lp_block_memory(const struct lp_block *b)
 }
 
 /* Reads, checks and decodes one frame into fresh memory. */
+/* Decodes a frame into dst, which has room for its raw_bytes. */
 static lp_rc
-load_frame(struct lp_block *b, struct lp_codec *c, const struct frame *f, char **ret, struct lp_err *err)
+read_frame(struct lp_block *b, struct lp_codec *c, const struct frame *f, char *dst, struct lp_err *err)
 {
-    char *stored = lp_malloc(f->stored_bytes), *raw = NULL;
+    char *stored = lp_codec_scratch(c, LP_SLOT_STORED, f->stored_bytes);
     lp_rc rc = b->io.read(b->io.ctx, stored, f->stored_bytes, f->off, err);
     if (rc == LP_OK && lp_crc32c(0, stored, f->stored_bytes) != f->crc) {
         rc = lp_corrupt(err, "block %u: checksum of frame at %llu differs", b->head.number,
                         (unsigned long long)f->off);
     }
-    if (rc == LP_OK) {
-        raw = lp_malloc(f->raw_bytes);
-        rc = lp_codec_decode(c, f->codec, lp_str_of(stored, f->stored_bytes), raw, f->raw_bytes, err);
-    }
-    lp_free(stored);
+    return rc == LP_OK
+               ? lp_codec_decode(c, f->codec, lp_str_of(stored, f->stored_bytes), dst, f->raw_bytes, err)
+               : rc;
+}
+
+static lp_rc
+load_frame(struct lp_block *b, struct lp_codec *c, const struct frame *f, char **ret, struct lp_err *err)
+{
+    char *raw = lp_malloc(f->raw_bytes);
+    lp_rc rc = read_frame(b, c, f, raw, err);
     if (rc != LP_OK) {
         lp_free(raw);
         return rc;
@@ -455,6 +461,77 @@ lp_block_line(struct lp_block *b, struct lp_codec *c, uint32_t row, struct lp_st
         b->memory += f->raw_bytes;
     }
     *ret = lp_str_of(f->decoded + b->offsets[row], lengths[row]);
+    return LP_OK;
+}
+
+/* The row of [lo, hi), all of one frame, in whose line the byte at this offset of the frame lies. */
+static uint32_t
+row_at(const struct lp_block *b, uint32_t lo, uint32_t hi, size_t off)
+{
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (b->offsets[mid] <= off) {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+/* Lines lie back to back, so a hit may reach into the next line: then its row is named all the same. */
+static uint32_t
+find_rows(const struct lp_block *b, struct lp_str text, uint32_t lo, uint32_t hi, struct lp_str literal,
+          uint32_t *ret_rows)
+{
+    size_t end = (size_t)b->offsets[hi - 1] + b->lengths[hi - 1];
+    uint32_t n = 0;
+    while (lo < hi) {
+        size_t at = b->offsets[lo], hit = lp_str_find(lp_str_sub(text, at, end), literal);
+        if (hit == SIZE_MAX) {
+            break;
+        }
+        lo = row_at(b, lo, hi, at + hit);
+        ret_rows[n++] = lo++;
+    }
+    return n;
+}
+
+lp_rc
+lp_block_find(struct lp_block *b, struct lp_codec *c, uint32_t from, uint32_t to, bool backward,
+              struct lp_str literal, uint32_t *ret_rows, uint32_t *ret_n, uint32_t *ret_edge,
+              struct lp_err *err)
+{
+    LP_ASSERT(from < to && to <= b->head.rows && literal.n > 0);
+    const uint32_t *lengths;
+    lp_rc rc = lp_block_lengths(b, c, &lengths, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    *ret_n = 0;
+    *ret_edge = backward ? from : to;
+    if (b->nline_frames == 0) {
+        return LP_OK;
+    }
+    struct frame *f = line_frame_of(b, backward ? to - 1 : from);
+    bool last = f == &b->frames[b->first_line_frame + b->nline_frames - 1];
+    uint32_t lo = LP_MAX(from, f->first_row), hi = last ? to : LP_MIN(to, f[1].first_row);
+    const char *raw = f->decoded;
+    if (raw == NULL) {
+        char *scratch = lp_codec_scratch(c, LP_SLOT_DECODED, f->raw_bytes);
+        rc = read_frame(b, c, f, scratch, err);
+        raw = scratch;
+    }
+    if (rc != LP_OK) {
+        return rc;
+    }
+    *ret_n = find_rows(b, lp_str_of(raw, f->raw_bytes), lo, hi, literal, ret_rows);
+    *ret_edge = backward ? lo : hi;
+    if (*ret_n > 0 && f->decoded == NULL) { /* its lines will be asked for */
+        f->decoded = lp_malloc(f->raw_bytes);
+        memcpy(f->decoded, raw, f->raw_bytes);
+        b->memory += f->raw_bytes;
+    }
     return LP_OK;
 }
 

@@ -9,6 +9,10 @@
 struct lp_codec {
     ZSTD_CCtx *cctx; /* made when first needed */
     ZSTD_DCtx *dctx;
+    struct {
+        char *p;
+        size_t n;
+    } scratch[LP_SLOTS];
 };
 
 struct lp_codec *
@@ -23,8 +27,22 @@ lp_codec_free(struct lp_codec *c)
     if (c != NULL) {
         ZSTD_freeCCtx(c->cctx);
         ZSTD_freeDCtx(c->dctx);
+        for (size_t i = 0; i < LP_SLOTS; i++) {
+            lp_free(c->scratch[i].p);
+        }
         lp_free(c);
     }
+}
+
+char *
+lp_codec_scratch(struct lp_codec *c, enum lp_codec_slot slot, size_t n)
+{
+    if (c->scratch[slot].n < n || c->scratch[slot].p == NULL) {
+        lp_free(c->scratch[slot].p); /* not realloc: nothing is to be copied */
+        c->scratch[slot].p = lp_malloc(n);
+        c->scratch[slot].n = n;
+    }
+    return c->scratch[slot].p;
 }
 
 lp_rc

@@ -21,8 +21,14 @@ struct lp_scan {
     const int64_t *times;
     uint32_t run;     /* next run to begin */
     uint32_t at, end; /* rows left of the open run: [at, end) */
+    bool narrowed;    /* since [at, end) was set */
     uint32_t row;     /* the row given last */
     uint32_t stream;
+    struct lp_str literal; /* required; empty: none */
+    uint32_t *found;       /* rows that may hold it, rising; room for all rows of the block */
+    uint32_t nfound;       /* not given yet: found[first_found, nfound) */
+    uint32_t first_found;
+    uint64_t passed_rows, passed_bytes;
     /* head */
     const uint32_t *map;
     struct lp_batch *batch; /* open batch */
@@ -32,6 +38,13 @@ struct lp_scan {
     struct lp_pair *meta;
     size_t meta_cap;
 };
+
+/* Errors of blocks say which segment they are of. */
+static lp_rc
+in_segment(const struct lp_scan *s, lp_rc rc, struct lp_err *err)
+{
+    return rc == LP_OK ? rc : lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->part->seg->id);
+}
 
 static lp_rc
 open_scan(const struct lp_view *v, const struct lp_part *part, struct lp_block *block, struct lp_codec *codec,
@@ -50,7 +63,7 @@ open_scan(const struct lp_view *v, const struct lp_part *part, struct lp_block *
     if (part->seg != NULL) {
         rc = block != NULL ? LP_OK : lp_seg_block(part->seg, part->block, &s->block, err);
         if (rc == LP_OK) {
-            rc = lp_block_times(s->block, codec, &s->times, err);
+            rc = in_segment(s, lp_block_times(s->block, codec, &s->times, err), err);
         }
         s->run = backward ? part->nruns : 0;
     } else {
@@ -88,6 +101,7 @@ lp_scan_close(struct lp_scan *s)
         if (!s->borrowed) {
             lp_block_free(s->block);
         }
+        lp_free(s->found);
         lp_free(s->meta);
         lp_free(s);
     }
@@ -117,6 +131,7 @@ lp_scan_seek(struct lp_scan *s, uint64_t arrival)
 void
 lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns)
 {
+    s->narrowed = s->narrowed || from_ns > s->from_ns || to_ns < s->to_ns;
     s->from_ns = LP_MAX(s->from_ns, from_ns);
     s->to_ns = LP_MIN(s->to_ns, to_ns);
 }
@@ -155,23 +170,87 @@ next_run(struct lp_scan *s)
     return false;
 }
 
+void
+lp_scan_require(struct lp_scan *s, struct lp_str literal)
+{
+    if (s->block != NULL && literal.n > 0) {
+        s->literal = literal;
+        s->found = lp_realloc(s->found, lp_block_head(s->block)->rows * sizeof(*s->found));
+    }
+}
+
+void
+lp_scan_passed(const struct lp_scan *s, uint64_t *ret_rows, uint64_t *ret_bytes)
+{
+    *ret_rows = s->passed_rows;
+    *ret_bytes = s->passed_bytes;
+}
+
+/* Looks for the literal in the next frame of the open run. */
+static lp_rc
+find_more(struct lp_scan *s)
+{
+    const uint32_t *lengths;
+    uint32_t edge;
+    lp_rc rc = lp_block_find(s->block, s->codec, s->at, s->end, s->backward, s->literal, s->found, &s->nfound,
+                             &edge, NULL);
+    if (rc == LP_OK) {
+        rc = lp_block_lengths(s->block, s->codec, &lengths, NULL);
+    }
+    if (rc != LP_OK) {
+        return rc;
+    }
+    uint32_t lo = s->backward ? edge : s->at, hi = s->backward ? s->end : edge;
+    for (uint32_t i = lo, k = 0; i < hi; i++) {
+        bool given = k < s->nfound && s->found[k] == i;
+        k += given;
+        s->passed_rows += !given;
+        s->passed_bytes += given ? 0 : lengths[i];
+    }
+    *(s->backward ? &s->end : &s->at) = edge;
+    s->first_found = 0;
+    return LP_OK;
+}
+
+/* The next row of the runs that may hold the literal, if one is required. */
 static bool
-next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
+next_row(struct lp_scan *s, uint32_t *ret)
 {
     for (;;) {
+        if (s->first_found < s->nfound) {
+            *ret = s->found[s->backward ? --s->nfound : s->first_found++];
+            return true;
+        }
         if (s->at >= s->end && !next_run(s)) {
             return false;
         }
-        uint32_t row = s->backward ? --s->end : s->at++;
+        if (s->narrowed) {
+            s->narrowed = false;
+            s->at = lower_bound(s->times, s->at, s->end, s->from_ns);
+            s->end = lower_bound(s->times, s->at, s->end, s->to_ns);
+            continue;
+        }
+        if (s->literal.n == 0 || find_more(s) != LP_OK) { /* who asks for the line will learn of the damage */
+            *ret = s->backward ? --s->end : s->at++;
+            return true;
+        }
+    }
+}
+
+static bool
+next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
+{
+    uint32_t row;
+    while (next_row(s, &row)) {
         int64_t t = s->times[row];
-        if (t < s->from_ns || t >= s->to_ns) { /* narrowed since the run was opened */
-            s->at = (s->backward ? t < s->from_ns : t >= s->to_ns) ? s->end : s->at;
+        if (t < s->from_ns || t >= s->to_ns) { /* narrowed since it was found */
             continue;
         }
         s->row = row;
         *ret = (struct lp_scan_row){t, s->stream, s->part->generation, (uint64_t)s->part->block << 32 | row};
         return true;
     }
+    return false;
 }
 
 static bool
@@ -209,9 +288,7 @@ lp_rc
 lp_scan_line(struct lp_scan *s, struct lp_str *ret, struct lp_err *err)
 {
     if (s->block != NULL) {
-        lp_rc rc = lp_block_line(s->block, s->codec, s->row, ret, err);
-        return rc == LP_OK ? rc
-                           : lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->part->seg->id);
+        return in_segment(s, lp_block_line(s->block, s->codec, s->row, ret, err), err);
     }
     *ret = lp_str_of(s->head_row->line, s->head_row->line_bytes);
     return LP_OK;
@@ -224,7 +301,7 @@ lp_scan_line_bytes(struct lp_scan *s, uint32_t *ret, struct lp_err *err)
         const uint32_t *lengths;
         lp_rc rc = lp_block_lengths(s->block, s->codec, &lengths, err);
         if (rc != LP_OK) {
-            return rc;
+            return in_segment(s, rc, err);
         }
         *ret = lengths[s->row];
         return LP_OK;
@@ -237,7 +314,7 @@ lp_rc
 lp_scan_meta(struct lp_scan *s, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err)
 {
     if (s->block != NULL) {
-        return lp_block_meta(s->block, s->codec, s->row, ret, ret_n, err);
+        return in_segment(s, lp_block_meta(s->block, s->codec, s->row, ret, ret_n, err), err);
     }
     struct lp_meta_iter it = lp_meta_begin(s->head_row->meta);
     struct lp_pair p;

@@ -104,6 +104,12 @@ lp_rc lp_scan_open_on(const struct lp_view *v, const struct lp_part *part, struc
 void lp_scan_seek(struct lp_scan *s, uint64_t arrival);
 /* The next row with from <= time < to; false at the end. Rows come run by run, in time order (or backward) inside a run. */
 bool lp_scan_next(struct lp_scan *s, struct lp_scan_row *ret);
+/*
+ * From now on rows whose line does not hold the literal may be passed over (never one that does), without decoding their lines one by
+ * one. The literal must outlive the scan; one that is empty changes nothing. lp_scan_passed: how many rows, and bytes of lines, that were.
+ */
+void lp_scan_require(struct lp_scan *s, struct lp_str literal);
+void lp_scan_passed(const struct lp_scan *s, uint64_t *ret_rows, uint64_t *ret_bytes);
 /* Narrows the range while scanning: rows outside are skipped, and the rest of a run that cannot hold any. */
 void lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns);
 /* Line and metadata of the row that lp_scan_next gave last; valid until the next lp_scan_* call for the metadata, until lp_scan_close for the line
