@@ -288,8 +288,8 @@ kafka_start(struct lp_log *log, struct lp_err *err)
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return lp_err_set(err, LP_ERR_IO, "kafka: subscribe: %s", rd_kafka_err2str(rc));
     }
-    k->started_ns = lp_mono_ns();
-    k->running = true;
+    k->thread_there = true;
+    atomic_store(&k->started_ns, lp_mono_ns());
     k->thread = lp_thread_start("kafka", poll_main, k);
     return LP_OK;
 }
@@ -324,10 +324,10 @@ static void
 kafka_stop(struct lp_log *log)
 {
     struct lp_kafka *k = (struct lp_kafka *)log;
-    if (k->running) {
+    if (k->thread_there) {
         atomic_store(&k->stopping, true);
         lp_thread_join(k->thread);
-        k->running = false;
+        k->thread_there = false;
     }
     lp_pool_stop(k->workers);
 }
@@ -365,7 +365,8 @@ static bool
 kafka_ready(const struct lp_log *log)
 {
     const struct lp_kafka *k = (const struct lp_kafka *)(const void *)log;
-    return k->running && (atomic_load(&k->assigned) || lp_mono_ns() - k->started_ns > READY_WITHOUT_NS);
+    int64_t started_ns = atomic_load(&k->started_ns);
+    return started_ns != 0 && (atomic_load(&k->assigned) || lp_mono_ns() - started_ns > READY_WITHOUT_NS);
 }
 
 /* What the broker has that is not stored yet; -1 when it is not known. */

@@ -40,9 +40,9 @@ struct lp_kafka {
     char uuid[37];
     struct lp_pool *workers;
     pthread_t thread;
-    bool running;
+    bool thread_there; /* main thread only */
     atomic_bool stopping, assigned;
-    int64_t started_ns;
+    _Atomic int64_t started_ns; /* lp_mono_ns; 0: not yet */
     bool paused; /* poll thread only */
 
     struct lp_mutex mu; /* LP_LOCK_LOG: the list and `owned`; decoders at rest */
