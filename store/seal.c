@@ -203,7 +203,8 @@ commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat
     return lp_catalog_commit(st->cat, &c, err);
 }
 
-/* The log is told before those who wait for the generation: a revoke that waited must find the new positions. */
+/* The log is told before those who wait for the generation: a revoke that waited must find the new positions.
+ */
 static void
 note_stored(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat_segment *row)
 {

@@ -96,7 +96,7 @@ def unit(folder, name, env=None):
 
 def system(folder, name, env=None, select=None):
     """pytest over tests/system, with the binary of this build."""
-    command = ['/usr/bin/python3', '-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-rs', '-x' if name == 'none' else '-ra', '--tb=short', 'tests/system']
+    command = ['/usr/bin/python3', '-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-ra', '--tb=short', 'tests/system']
     command += ['-k', select] if select else []
     status, text = run('system-' + name, command, ROOT, dict({'LOGPOND': os.path.join(folder, 'logpond'), 'LP_BUILD': folder}, **(env or {})))
     text = re.sub(r'^(\d+ (?:passed|failed|skipped|error).* in [\d.]+s.*)$', r'= \1 =', text, flags=re.M)
