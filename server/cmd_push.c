@@ -15,6 +15,7 @@
 #include "server/server.h"
 
 #define RETRY_FOR_NS (120 * LP_NS_PER_S)
+#define PIPE_GRACE_NS (2 * LP_NS_PER_S)
 #define EXIT_INTERRUPTED 130
 
 static const char help[] =
@@ -63,7 +64,8 @@ struct push {
     struct lp_push_batch batch;
     uint64_t read_before; /* bytes of the files that are done */
     uint64_t lines, bytes, stored_files, binary, failed, cut;
-    bool fatal; /* no use in going on */
+    int64_t grace_until_ns; /* once interrupted: how long a pipe is still read; 0: not yet */
+    bool fatal;             /* no use in going on */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -278,13 +280,25 @@ add_record(struct push *p, const struct lp_push_record *r, struct lp_err *err)
     return LP_OK;
 }
 
+/* Whether an interruption ends the reading: a file at once, it can be read again; a pipe when it ends, soon
+ * after. */
+static bool
+stop_reading(struct push *p, const struct one_file *o)
+{
+    if (!interrupted || o->file->regular) {
+        return interrupted;
+    }
+    p->grace_until_ns = p->grace_until_ns > 0 ? p->grace_until_ns : lp_mono_ns() + PIPE_GRACE_NS;
+    return lp_mono_ns() > p->grace_until_ns;
+}
+
 static lp_rc
 send_lines(struct push *p, struct one_file *o, struct lp_err *err)
 {
     struct lp_push_record r;
     lp_rc rc = LP_OK;
     bool more = true;
-    while (rc == LP_OK && !interrupted) {
+    while (rc == LP_OK && !stop_reading(p, o)) {
         struct lp_line line;
         rc = lp_lines_next(o->lines, &line, &more, err);
         if (rc == LP_ERR_TIMEOUT) { /* a pipe rests: what came of it so far need not wait */
@@ -306,22 +320,35 @@ send_lines(struct push *p, struct one_file *o, struct lp_err *err)
     while (rc == LP_OK && !more && lp_push_records_rest(&o->records, &r)) {
         rc = add_record(p, &r, err);
     }
-    if (rc == LP_OK || rc == LP_ERR_PARSE) { /* what stands before damaged compressed data is good */
-        struct lp_err last;
-        lp_err_clear(&last);
-        if (!p->fatal && send_batch(p, o, &last) != LP_OK && rc == LP_OK) {
-            *err = last;
-            rc = last.rc;
-        }
-    }
     return rc;
+}
+
+/*
+ * What is left at the end of the lines, in the range that it will always have. After an interruption a file's
+ * last batch is not whole: under another range it would be stored once more by the next run. A pipe has no
+ * next run, and loses nothing.
+ */
+static lp_rc
+send_rest(struct push *p, struct one_file *o, lp_rc rc, struct lp_err *err)
+{
+    struct lp_err last;
+    if (p->fatal || (rc != LP_OK && rc != LP_ERR_PARSE) || (interrupted && o->file->regular)) {
+        return rc;
+    }
+    lp_err_clear(&last);
+    lp_rc sent = send_batch(p, o, &last);
+    if (rc != LP_OK || sent == LP_OK) {
+        return rc; /* what stands before damaged compressed data is good, the data is still damaged */
+    }
+    *err = last;
+    return sent;
 }
 
 static void
 report(struct push *p, const char *name, lp_rc rc, const struct lp_err *err, bool nothing_sent)
 {
     if (rc == LP_OK) {
-        p->stored_files++;
+        p->stored_files += !interrupted;
     } else if (rc == LP_ERR_UNSUPPORTED && nothing_sent) {
         p->binary++;
     } else if (rc != LP_ERR_CANCELED) {
@@ -336,6 +363,9 @@ push_file(struct push *p, const struct lp_push_file *f)
     struct names *names = lp_malloc(sizeof(*names));
     struct one_file o = {.file = f};
     struct lp_err err;
+    p->sender.stop =
+        f->regular ? &interrupted : NULL; /* what came out of a pipe is sent: it cannot be read again */
+    lp_client_stop_on(p->client, p->sender.stop);
     lp_err_clear(&err);
     lp_push_records_init(&o.records, f->changed_ns);
     lp_buf_init(&o.identity, 256);
@@ -345,6 +375,7 @@ push_file(struct push *p, const struct lp_push_file *f)
     lp_rc rc = lp_lines_open(f, &o.lines, &err);
     if (rc == LP_OK) {
         rc = send_lines(p, &o, &err);
+        rc = send_rest(p, &o, rc, &err);
     }
     report(p, f->path != NULL ? f->path : "standard input", rc, &err, o.end == 0);
     p->read_before += f->bytes;

@@ -133,24 +133,10 @@ def test_push_again_stores_nothing_twice(server, run, tmp_path):
     assert server.export('{filename="%s"}' % f) == big.encode()
 
 
-def test_an_interrupted_push_goes_on(server, tmp_path):
-    big = b''.join(b'2026-01-02 03:04:05 number %07d\n' % i for i in range(400000))
-    f = write(tmp_path / 'big.log', big)
-    args = [BINARY, 'push', str(f)]
-    p = subprocess.Popen(args, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_for(lambda: server.status()['intake']['records'] > 0, 30, 'the first batch')
-    p.send_signal(signal.SIGINT)
-    out, err = p.communicate(timeout=60 * SLOW)
-    if p.returncode == 130:  # else it was faster than the signal
-        assert b'interrupted; run the same command again to go on' in err
-    assert subprocess.run(args, env=environment(server), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-    assert server.export() == big
-
-
 class Grumpy(http.server.BaseHTTPRequestHandler):
     """A way to the server that breaks in each way once: answers 429, 503, closes before and after handing on."""
     protocol_version = 'HTTP/1.1'
-    target, moods, keys = None, [], []
+    target, moods, keys, on_post = None, [], [], None
 
     def do_GET(self):
         self.send_response(200)
@@ -161,6 +147,8 @@ class Grumpy(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers['Content-Length']))
         mood = self.moods.pop(0) if self.moods else 'good'
         self.keys.append(self.headers['Idempotency-Key'])
+        if self.on_post:
+            self.on_post(len(self.keys))
         if mood in ('429', '503'):
             self.send_response(int(mood))
             self.send_header('Content-Length', '5')
@@ -182,20 +170,62 @@ class Grumpy(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_push_tries_again_and_stores_once(server, tmp_path):
-    data = b''.join(b'%07d ' % i + os.urandom(20).hex().encode() + b'\n' for i in range(60000))
-    f = write(tmp_path / 'x.log', data)
-    handler = type('H', (Grumpy,), {'target': server, 'moods': ['429', '503', 'gone', 'lost answer', 'good', 'lost answer', 'gone'], 'keys': []})
-    way = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
-    threading.Thread(target=way.serve_forever, daemon=True).start()
-    try:
-        p = subprocess.run([BINARY, 'push', '--server', '127.0.0.1:%d' % way.server_port, str(f)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * SLOW)
-        assert p.returncode == 0, p.stderr
-        assert server.export() == data
-        assert len(handler.keys) > len(set(handler.keys)) >= 3
-    finally:
+@pytest.fixture
+def grumpy(server):
+    """grumpy(moods, on_post): the address of a way to the server that behaves like this, and the keys that came."""
+    ways = []
+
+    def make(moods=(), on_post=None):
+        handler = type('H', (Grumpy,), {'target': server, 'moods': list(moods), 'keys': [], 'on_post': staticmethod(on_post) if on_post else None})
+        way = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+        threading.Thread(target=way.serve_forever, daemon=True).start()
+        ways.append(way)
+        return '127.0.0.1:%d' % way.server_port, handler.keys
+    yield make
+    for way in ways:
         way.shutdown()
         way.server_close()
+
+
+def test_push_tries_again_and_stores_once(server, grumpy, tmp_path):
+    data = b''.join(b'%07d ' % i + os.urandom(20).hex().encode() + b'\n' for i in range(60000))
+    f = write(tmp_path / 'x.log', data)
+    address, keys = grumpy(['429', '503', 'gone', 'lost answer', 'good', 'lost answer', 'gone'])
+    p = subprocess.run([BINARY, 'push', '--server', address, str(f)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * SLOW)
+    assert p.returncode == 0, p.stderr
+    assert server.export() == data
+    assert len(keys) > len(set(keys)) >= 3
+
+
+def test_an_interrupted_push_goes_on(server, run, grumpy, tmp_path):
+    data = b''.join(b'2026-01-02 03:04:05 number %07d\n' % i for i in range(200000))
+    f = write(tmp_path / 'big.log', data)
+    started = threading.Event()
+    address, _ = grumpy(on_post=lambda n: started.wait(60) and n == 2 and p.send_signal(signal.SIGINT))
+    p = subprocess.Popen([BINARY, 'push', '--server', address, str(f)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    started.set()
+    _, err = p.communicate(timeout=60 * SLOW)
+    assert p.returncode == 130
+    assert b'interrupted; run the same command again to go on' in err
+    assert 0 < server.status()['intake']['records'] < 200000
+    out, _ = run('push', f)
+    assert b'of them had been stored before' in out
+    assert server.export() == data
+
+
+def test_an_interrupted_pipe_loses_nothing_that_came(server, grumpy):
+    """Ctrl-C on `tail -f | logpond push`: both get it, and what was read is sent before the end."""
+    address, _ = grumpy()
+    p = subprocess.Popen([BINARY, 'push', '--server', address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(b'first\n')
+    p.stdin.flush()
+    wait_for(lambda: b'first' in server.export(), 20, 'the first line')
+    p.stdin.write(b'second\n' * 50000)  # more than a pipe holds
+    p.stdin.flush()
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=60 * SLOW)
+    assert p.returncode == 130
+    assert server.export() == b'first\n' + b'second\n' * 50000
 
 
 def test_push_gives_up_when_told(new_server, tmp_path):
