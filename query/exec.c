@@ -96,16 +96,17 @@ lp_exec_note_damage(struct lp_exec *x, const struct lp_err *err)
 
 lp_rc
 lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec, int64_t from_ns,
-             int64_t to_ns, struct lp_scan **ret, struct lp_block **ret_block, struct lp_err *err)
+             int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_block **ret_block,
+             struct lp_err *err)
 {
     struct lp_block *block = NULL;
     lp_rc rc;
     if (p->seg == NULL) {
-        rc = lp_scan_open(x->view, p, codec, from_ns, to_ns, x->q->backward, ret, err);
+        rc = lp_scan_open(x->view, p, codec, from_ns, to_ns, backward, ret, err);
     } else {
         rc = lp_block_cache_take(x->cache, p->seg, p->block, &block, err);
         if (rc == LP_OK) {
-            rc = lp_scan_open_on(x->view, p, block, codec, from_ns, to_ns, x->q->backward, ret, err);
+            rc = lp_scan_open_on(x->view, p, block, codec, from_ns, to_ns, backward, ret, err);
             if (rc != LP_OK) {
                 lp_block_cache_give(x->cache, p->seg, p->block, block);
             }
@@ -170,7 +171,8 @@ prepare(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
     if (rc != LP_OK) {
         return rc;
     }
-    x->stats.streams = lp_view_streams(x->view, &x->streams);
+    x->nstreams = lp_view_streams(x->view, &x->streams);
+    x->stats.streams = x->nstreams;
     x->order = lp_malloc(x->nparts * sizeof(*x->order));
     for (size_t i = 0; i < x->nparts; i++) {
         x->order[i] = (uint32_t)i;
@@ -295,7 +297,7 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
     rc = run(&x, ret, err);
     ret->view = x.view;
     ret->streams = x.streams;
-    ret->nstreams = x.stats.streams;
+    ret->nstreams = x.nstreams;
     ret->stats = x.stats;
     memcpy(ret->damage, x.damage, sizeof(ret->damage));
     lp_linefilter_free(x.filter);

@@ -108,7 +108,7 @@ each_of_part(struct fetch *f, size_t from, size_t to, size_t end, struct lp_code
     const struct lp_part *p = &x->parts[f->wants[from].part];
     struct lp_scan *s;
     struct lp_block *block;
-    lp_rc rc = lp_exec_open(x, p, codec, LP_TIME_MIN, LP_TIME_MAX, &s, &block, err);
+    lp_rc rc = lp_exec_open(x, p, codec, LP_TIME_MIN, LP_TIME_MAX, false, &s, &block, err);
     size_t i = from;
     if (rc == LP_OK) {
         for (; i < to && rc == LP_OK; i++) {

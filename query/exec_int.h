@@ -100,6 +100,7 @@ struct lp_exec {
     const struct lp_search *q;
     struct lp_view *view;
     const struct lp_vstream *streams;
+    size_t nstreams;
     const struct lp_part *parts;
     size_t nparts;
     uint32_t *order; /* parts in query direction: by largest time falling, or smallest rising */
@@ -118,8 +119,8 @@ bool lp_exec_is_damage(lp_rc rc);
 /* Counts it and keeps the first text. Not thread-safe. */
 void lp_exec_note_damage(struct lp_exec *x, const struct lp_err *err);
 /* Opens a scan of a part, over the cache's block where it has one; *ret_block NULL for the head. */
-lp_rc lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec, int64_t from_ns,
-                   int64_t to_ns, struct lp_scan **ret, struct lp_block **ret_block, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec, int64_t from_ns, int64_t to_ns,
+                   bool backward, struct lp_scan **ret, struct lp_block **ret_block, struct lp_err *err) LP_MUST_USE;
 void lp_exec_close(struct lp_exec *x, const struct lp_part *p, struct lp_scan *s, struct lp_block *block);
 
 /* --- exec_streams.c: {a="b", c="d"}, the text that label sets are sorted and compared by --- */

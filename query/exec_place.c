@@ -59,8 +59,7 @@ lp_place_parse(struct lp_str text, struct lp_place *ret)
 static uint32_t
 find_stream(const struct lp_exec *x, struct lp_hash128 hash)
 {
-    size_t n = lp_view_streams(x->view, &(const struct lp_vstream *){NULL});
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < x->nstreams; i++) {
         if (lp_hash128_eq(x->streams[i].hash, hash)) {
             return (uint32_t)i;
         }
@@ -86,7 +85,7 @@ walk_rows(struct walk *w, const struct lp_part *p, struct lp_err *err)
     struct lp_block *block;
     struct lp_scan_row row;
     int64_t end = w->time_ns == LP_TIME_MAX ? LP_TIME_MAX : w->time_ns + 1;
-    lp_rc rc = lp_exec_open(w->x, p, w->codec, w->time_ns, end, &s, &block, err);
+    lp_rc rc = lp_exec_open(w->x, p, w->codec, w->time_ns, end, false, &s, &block, err);
     if (rc != LP_OK) {
         return rc;
     }

@@ -154,7 +154,7 @@ scan_part(struct worker *w, struct lp_err *err)
     const struct lp_part *p = &x->parts[w->part];
     struct lp_scan *s;
     struct lp_block *block;
-    lp_rc rc = lp_exec_open(x, p, w->codec, w->r->from_ns, w->r->to_ns, &s, &block, err);
+    lp_rc rc = lp_exec_open(x, p, w->codec, w->r->from_ns, w->r->to_ns, x->q->backward, &s, &block, err);
     if (rc == LP_OK) {
         rc = scan_rows(w, s, err);
         lp_exec_close(x, p, s, block);

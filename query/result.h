@@ -27,8 +27,8 @@ lp_rc lp_result_series(const struct lp_label_sets *sets, struct lp_buf *out, str
 lp_rc lp_result_labels(const struct lp_label_sets *sets, const struct lp_str *name, struct lp_buf *out,
                        struct lp_err *err) LP_MUST_USE;
 
-/* One row of an export: the line and a newline; or a JSON object and a newline. */
-bool lp_export_raw(const struct lp_found *f, size_t row, struct lp_buf *out);
-bool lp_export_jsonl(const struct lp_found *f, size_t row, struct lp_buf *out);
+/* The rows of an export: each line and a newline; or each row as a JSON object and a newline. */
+lp_rc lp_export_raw(const struct lp_found *f, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_export_jsonl(const struct lp_found *f, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
 #endif

@@ -3,11 +3,21 @@
  */
 #include "query/result_int.h"
 
-bool
-lp_export_raw(const struct lp_found *f, size_t row, struct lp_buf *out)
+static lp_rc
+finished(const struct lp_buf *out, struct lp_err *err)
 {
-    struct lp_str line = f->rows[row].line;
-    return lp_buf_str(out, line) && lp_buf_byte(out, '\n');
+    return !out->failed ? LP_OK
+                        : lp_err_set(err, LP_ERR_LIMIT, "a page of the export is over %zu bytes", out->limit);
+}
+
+lp_rc
+lp_export_raw(const struct lp_found *f, struct lp_buf *out, struct lp_err *err)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        lp_buf_str(out, f->rows[i].line);
+        lp_buf_byte(out, '\n');
+    }
+    return finished(out, err);
 }
 
 static void
@@ -39,18 +49,37 @@ put_instance(struct lp_buf *out, const struct lp_instance *inst)
     lp_buf_byte(out, '}');
 }
 
-bool
-lp_export_jsonl(const struct lp_found *f, size_t row, struct lp_buf *out)
+/* The part of a row's object that all rows of its stream share, written once: where it stands in `texts`. */
+struct shared {
+    struct lp_buf texts;
+    struct span {
+        size_t at, n; /* n 0: not written yet */
+    } * of_stream;
+};
+
+static struct lp_str
+stream_text(struct shared *sh, const struct lp_found *f, uint32_t stream)
 {
-    const struct lp_found_row *r = &f->rows[row];
-    const struct lp_stream_key *k = &f->streams[r->stream].key;
+    const struct lp_stream_key *k = &f->streams[stream].key;
+    struct span *span = &sh->of_stream[stream];
+    if (span->n == 0) {
+        span->at = sh->texts.n;
+        lp_buf_c(&sh->texts, "\",\"labels\":");
+        lp_result_pairs(k->labels, k->nlabels, &sh->texts);
+        put_instance(&sh->texts, &k->inst);
+        span->n = sh->texts.n - span->at;
+    }
+    return lp_str_of(sh->texts.p + span->at, span->n);
+}
+
+static void
+put_row(struct shared *sh, const struct lp_found *f, const struct lp_found_row *r, struct lp_buf *out)
+{
     char time[LP_TIME_TEXT];
-    lp_time_text(r->time_ns, time);
+    size_t n = lp_time_text(r->time_ns, time);
     lp_buf_c(out, "{\"time\":\"");
-    lp_buf_c(out, time);
-    lp_buf_c(out, "\",\"labels\":");
-    lp_result_pairs(k->labels, k->nlabels, out);
-    put_instance(out, &k->inst);
+    lp_buf_add(out, time, n);
+    lp_buf_str(out, stream_text(sh, f, r->stream));
     if (r->nmeta > 0) {
         lp_buf_c(out, ",\"metadata\":");
         lp_result_pairs(r->meta, r->nmeta, out);
@@ -62,5 +91,20 @@ lp_export_jsonl(const struct lp_found *f, size_t row, struct lp_buf *out)
         put_base64(out, r->line);
         lp_buf_byte(out, '"');
     }
-    return lp_buf_c(out, "}\n");
+    lp_buf_c(out, "}\n");
+}
+
+lp_rc
+lp_export_jsonl(const struct lp_found *f, struct lp_buf *out, struct lp_err *err)
+{
+    struct shared sh;
+    lp_buf_init(&sh.texts, out->limit);
+    sh.of_stream = lp_calloc(f->nstreams, sizeof(*sh.of_stream));
+    for (size_t i = 0; i < f->n; i++) {
+        put_row(&sh, f, &f->rows[i], out);
+    }
+    out->failed = out->failed || sh.texts.failed;
+    lp_buf_clear(&sh.texts);
+    lp_free(sh.of_stream);
+    return finished(out, err);
 }

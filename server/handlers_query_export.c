@@ -123,12 +123,7 @@ next_page(struct export *e, bool *ret_more)
         return rc;
     }
     lp_buf_reset(&e->text);
-    for (size_t i = 0; i < f.n; i++) {
-        (void)(e->jsonl ? lp_export_jsonl(&f, i, &e->text) : lp_export_raw(&f, i, &e->text));
-    }
-    if (e->text.failed) {
-        rc = lp_err_set(&e->c.err, LP_ERR_LIMIT, "a page of the export is over 1 GiB");
-    }
+    rc = e->jsonl ? lp_export_jsonl(&f, &e->text, &e->c.err) : lp_export_raw(&f, &e->text, &e->c.err);
     if (f.used > 0) {
         e->place = f.last;
         e->has_place = true;

@@ -2,7 +2,6 @@
  * test_exec_places.c - pages by places: whole, without repeats, whatever arrives or is sealed between them.
  * Oracle: the order of all records ever put in.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/exec_fixture.h"
@@ -69,8 +68,9 @@ next_page(struct pager *p)
     p->s.after = p->pages > 0 ? &p->place : NULL;
     CU_ASSERT_EQUAL_FATAL(lp_search(&p->s, &f, NULL), LP_OK);
     for (size_t i = 0; i < f.n; i++) {
-        size_t at = (size_t)atoll(f.rows[i].line.p);
-        CU_ASSERT_TRUE_FATAL(at < p->w.n);
+        uint64_t at;
+        struct lp_str rest = f.rows[i].line;
+        CU_ASSERT_TRUE_FATAL(lp_str_u64(lp_str_cut(&rest, ' '), &at) && at < p->w.n);
         p->sent = lp_realloc(p->sent, (p->nsent + 1) * sizeof(*p->sent));
         p->sent[p->nsent++] = at;
     }
@@ -166,6 +166,35 @@ pages_backward(void)
     pages_under_change(true, true, 300);
 }
 
+/* A place between rows that are equal but for their arrival: taken from the head, used in the segment. */
+static void
+places_outlive_a_seal(void)
+{
+    struct lp_test_query q;
+    lp_test_query_parse(&q, LP_STR("{}"), true);
+    for (int backward = 0; backward < 2; backward++) {
+        struct pager p = {.nsent = 0};
+        lp_world_open(&p.w);
+        for (int i = 0; i < 6; i++) {
+            lp_world_put(&p.w, 100, 5000, 1);
+        }
+        p.s = lp_world_search(&p.w, &q);
+        p.s.backward = backward;
+        p.s.limit = 23;
+        p.s.want_last = true;
+        while (next_page(&p)) {
+            if (p.pages == 3) {
+                lp_world_seal(&p.w);
+            }
+        }
+        CU_ASSERT_EQUAL(p.nsent, p.w.n);
+        CU_ASSERT(is_ordered(&p));
+        lp_free(p.sent);
+        lp_world_close(&p.w);
+    }
+    lp_test_query_clear(&q);
+}
+
 /* A place in a stream that the query does not select still cuts the order at the same point. */
 static void
 foreign_places_cut_too(void)
@@ -200,4 +229,5 @@ LP_SUITE(exec_places, {"a place as text and back", place_text_round_trips},
          {"other texts are refused", other_texts_are_refused},
          {"pages forward, while rows come", pages_forward},
          {"pages backward, while rows come", pages_backward},
+         {"places outlive a seal", places_outlive_a_seal},
          {"places of other streams cut too", foreign_places_cut_too});

@@ -165,20 +165,26 @@ exports_are_exact(void)
     };
     struct lp_world w;
     struct lp_found f;
-    struct lp_buf out;
+    struct lp_buf out, want;
     put_rows(&w);
     find(&w, "{}", false, &f);
     CU_ASSERT_EQUAL_FATAL(f.n, LP_ARRAY_LEN(rows));
     lp_buf_init(&out, 1 << 20);
-    for (size_t i = 0; i < f.n; i++) {
-        lp_buf_reset(&out);
-        CU_ASSERT(lp_export_jsonl(&f, i, &out));
-        lp_test_check(lp_str_eqc(lp_buf_view(&out), jsonl[i]), "another object came", lp_buf_view(&out));
-        lp_buf_reset(&out);
-        CU_ASSERT(lp_export_raw(&f, i, &out));
-        CU_ASSERT(out.n == rows[i].line.n + 1 && memcmp(out.p, rows[i].line.p, out.n - 1) == 0 &&
-                  out.p[out.n - 1] == '\n');
+    lp_buf_init(&want, 1 << 20);
+    CU_ASSERT_EQUAL(lp_export_jsonl(&f, &out, NULL), LP_OK);
+    for (size_t i = 0; i < LP_ARRAY_LEN(jsonl); i++) {
+        lp_buf_c(&want, jsonl[i]);
     }
+    lp_test_check(lp_str_eq(lp_buf_view(&out), lp_buf_view(&want)), "other objects came", lp_buf_view(&out));
+    lp_buf_reset(&out);
+    lp_buf_reset(&want);
+    CU_ASSERT_EQUAL(lp_export_raw(&f, &out, NULL), LP_OK);
+    for (size_t i = 0; i < LP_ARRAY_LEN(rows); i++) {
+        lp_buf_str(&want, rows[i].line);
+        lp_buf_byte(&want, '\n');
+    }
+    CU_ASSERT(lp_str_eq(lp_buf_view(&out), lp_buf_view(&want)));
+    lp_buf_clear(&want);
     lp_buf_clear(&out);
     lp_found_clear(&f);
     lp_world_close(&w);

@@ -1,0 +1,313 @@
+"""Searching over HTTP: Loki's query endpoints and the export, as clients call them. Oracle: the records that were pushed."""
+import base64, http.client, json, socket, time, urllib.parse
+
+import pytest
+
+BASE = 1795132800 * 10**9  # 2026-11-20T00:00:00Z
+Q = '/loki/api/v1/query_range'
+
+
+def push(server, streams):
+    """streams: [(labels, [(ns, line) or (ns, line, metadata), ...]), ...]"""
+    body = json.dumps({'streams': [{'stream': labels, 'values': [[str(v[0])] + list(v[1:]) for v in values]} for labels, values in streams]})
+    status, text, _ = server.request('POST', '/loki/api/v1/push', body, {'Content-Type': 'application/json'})
+    assert status == 204, text
+
+
+def refused(server, path, status=400, method='GET', **params):
+    got, text, headers = server.request(method, path + '?' + urllib.parse.urlencode(params, doseq=True))
+    assert got == status, (got, text)
+    assert headers['content-type'] == 'text/plain; charset=utf-8'
+    return text.decode()
+
+
+def streams(server, query='{app=~".+"}', headers=None, **params):
+    params = dict({'start': BASE, 'end': BASE + 3600 * 10**9, 'limit': 5000}, **params)
+    status, body, _ = server.request('GET', Q + '?' + urllib.parse.urlencode(dict(params, query=query)), None, headers)
+    assert status == 200, body
+    data = json.loads(body)['data']
+    assert data['resultType'] == 'streams'
+    return data['result']
+
+
+def lines(server, query='{app=~".+"}', **params):
+    return [v[1] for s in streams(server, query, **params) for v in s['values']]
+
+
+def export(server, **params):
+    """-> (body, trailers): http.client throws trailers away, so the chunks are read here."""
+    host, port = server.address.rsplit(':', 1)
+    with socket.create_connection((host, int(port)), timeout=60) as s:
+        s.sendall(('GET /api/v1/export?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' % urllib.parse.urlencode(params)).encode())
+        f = s.makefile('rb')
+        assert f.readline().split()[1] == b'200'
+        while f.readline() != b'\r\n':
+            pass
+        body = []
+        while True:
+            n = int(f.readline(), 16)
+            if n == 0:
+                break
+            body.append(f.read(n))
+            assert f.readline() == b'\r\n'
+        trailers = {}
+        for line in iter(f.readline, b'\r\n'):
+            name, value = line.decode().split(':', 1)
+            trailers[name.lower()] = value.strip()
+        return b''.join(body), trailers
+
+
+@pytest.fixture
+def shop(server):
+    """Ten lines a second apart in two streams, one of them with metadata."""
+    push(server, [({'app': 'web', 'env': 'prod'}, [(BASE + i * 10**9, 'GET /item/%d' % i) for i in range(0, 10, 2)]),
+                  ({'app': 'db', 'env': 'prod'}, [(BASE + i * 10**9, 'SELECT %d' % i, {'trace.id': 't%d' % i}) for i in range(1, 10, 2)])])
+    return server
+
+
+def test_order_and_limit(shop):
+    every = [('GET /item/%d' if i % 2 == 0 else 'SELECT %d') % i for i in range(10)]
+    for direction, expected in (('forward', every), ('FORWARD', every), ('backward', every[::-1]), ('', every[::-1])):
+        for limit in (1, 3, 10):
+            got = sorted((int(v[0]), v[1]) for s in streams(shop, direction=direction, limit=limit) for v in s['values'])
+            if expected is not every:
+                got.reverse()
+            assert [line for _, line in got] == expected[:limit], (direction, limit)
+    values = [s['values'] for s in streams(shop, direction='forward', query='{app="web"}')]
+    assert values == [[[str(BASE + i * 10**9), 'GET /item/%d' % i] for i in range(0, 10, 2)]]
+
+
+def test_line_filters(shop):
+    assert lines(shop, '{app=~".+"} |= "item/4"') == ['GET /item/4']
+    assert lines(shop, '{app=~".+"} |~ "SELECT [13]" != "3"') == ['SELECT 1']
+    assert sorted(lines(shop, '{env="prod"} |= "item/0" or "SELECT 9"')) == ['GET /item/0', 'SELECT 9']
+    assert lines(shop, '{env="dev"}') == []
+
+
+def test_times(shop):
+    second = BASE // 10**9
+    for start, end in (('%d' % (second + 2), '%d' % (second + 4)), ('%d.0' % (second + 2), '%d.000' % (second + 4)),
+                       (BASE + 2 * 10**9, BASE + 4 * 10**9), ('2026-11-20T00:00:02Z', '2026-11-20T01:00:04+01:00')):
+        assert sorted(lines(shop, start=start, end=end)) == ['GET /item/2', 'SELECT 3'], start  # the end is outside
+    assert lines(shop, start=second + 2, end=second + 2) == []
+    assert lines(shop, start=BASE + 2 * 10**9, end=BASE + 2 * 10**9 + 1) == ['GET /item/2']
+    body = json.loads(shop.get(Q, query='{app="web"}', end=second + 7, since='3s'))
+    assert sorted(v[1] for s in body['data']['result'] for v in s['values']) == ['GET /item/4', 'GET /item/6']
+    assert 'end timestamp must not be before or equal to start time' in refused(shop, Q, query='{app="web"}', start=second, end=second - 1)
+    assert "could not parse 'start'" in refused(shop, Q, query='{app="web"}', start='yesterday')
+    assert "could not parse 'since'" in refused(shop, Q, query='{app="web"}', since='-5m')
+
+
+def test_the_last_hour_is_the_default(server):
+    now = time.time_ns()
+    push(server, [({'app': 'a'}, [(now - 4000 * 10**9, 'long ago'), (now - 10 * 10**9, 'just now'), (now + 3600 * 10**9, 'in an hour')])])
+    body = server.json(Q, query='{app="a"}')
+    assert [v[1] for s in body['data']['result'] for v in s['values']] == ['just now']
+    push(server, [({'app': 'b', 'old': 'x'}, [(now - 4000 * 10**9, 'long ago')])])
+    assert server.json('/loki/api/v1/labels')['data'] == ['app', 'service_name']  # only what was seen in the range
+
+
+def test_interval(shop):
+    got = streams(shop, interval='3s', direction='forward')
+    assert sorted(v[1] for s in got for v in s['values']) == ['GET /item/0', 'GET /item/6', 'SELECT 3', 'SELECT 9']
+
+
+def test_metadata_becomes_labels(shop):
+    got = streams(shop, '{app="db"} |= "SELECT 3"')
+    assert got == [{'stream': {'app': 'db', 'env': 'prod', 'service_name': 'db', 'trace_id': 't3'},
+                    'values': [[str(BASE + 3 * 10**9), 'SELECT 3']]}]
+    assert len(streams(shop, '{app="db"}')) == 5
+    got = streams(shop, '{app="db"}', headers={'X-Loki-Response-Encoding-Flags': 'categorize-labels'}, limit=2)
+    assert got == [{'stream': {'app': 'db', 'env': 'prod', 'service_name': 'db'},
+                    'values': [[str(BASE + i * 10**9), 'SELECT %d' % i, {'structuredMetadata': {'trace_id': 't%d' % i}}] for i in (9, 7)]}]
+
+
+def test_get_and_post_agree(shop):
+    form = urllib.parse.urlencode({'query': '{app=~".+"}', 'start': BASE, 'end': BASE + 10**10, 'limit': 4})
+    _, get, _ = shop.request('GET', Q + '?' + form)
+    status, post, _ = shop.request('POST', Q, form, {'Content-Type': 'application/x-www-form-urlencoded'})
+    assert status == 200
+    assert json.loads(get)['data']['result'] == json.loads(post)['data']['result'] != []
+
+
+def test_refusals_say_why(shop):
+    assert refused(shop, Q, query='{app=').startswith('parse error at line 1, col 6: ')
+    assert 'queries require at least one regexp or equality matcher' in refused(shop, Q, query='{}')
+    assert 'queries require at least one regexp or equality matcher' in refused(shop, Q, query='{app=~".*"}')
+    assert '| json' in refused(shop, Q, query='{app="web"} | json | x="1"')
+    assert 'sum' in refused(shop, Q, query='sum(count_over_time({app="web"}[1m]))')
+    assert refused(shop, Q, query='{app="web"}', limit=5001) == \
+        'max entries limit per query exceeded, limit > max_entries_limit_per_query (5001 > 5000)'
+    for bad in (dict(limit=0), dict(limit='abc'), dict(direction='sideways'), dict(step='abc'), dict(step='-1'), dict(interval='x')):
+        refused(shop, Q, **dict(bad, query='{app="web"}'))
+    assert 'exceeded maximum resolution of 11,000 points' in refused(shop, Q, query='{app="web"}', start=0, end=BASE, step='1')
+    assert refused(shop, '/loki/api/v1/query', query='{app="web"}') == \
+        'log queries are not supported as an instant query type, please change your query to a range query type'
+    assert refused(shop, '/loki/api/v1/index/stats', query='{app="web"} |= "x"') == 'only label matchers are supported'
+    refused(shop, '/loki/api/v1/series', **{'match[]': '{app="web"} |= "x"'})
+
+
+def test_constants(server):
+    # what Grafana asks to see whether its data source works
+    got = server.json('/loki/api/v1/query', query='vector(1)+vector(1)', direction='', time='4000000000')
+    assert got['data']['result'] == [{'metric': {}, 'value': [4000000000, '2']}]
+    assert got['data']['resultType'] == 'vector'
+    assert server.json('/loki/api/v1/query', query='1 + 1', time=10)['data']['result'] == [10000, '2']
+    got = server.json(Q, query='vector(2) * 3', start=60, end=240, step=60)['data']
+    assert got['resultType'] == 'matrix' and got['result'] == [{'metric': {}, 'values': [[60, '6'], [120, '6'], [180, '6'], [240, '6']]}]
+
+
+def test_format_query(server):
+    assert server.json('/loki/api/v1/format_query', query='{a="b"}|="x"') == {'status': 'success', 'data': '{a="b"} |= "x"'}
+    status, body, _ = server.request('GET', '/loki/api/v1/format_query?query=%7B')
+    assert status == 400 and json.loads(body)['status'] == 'invalid-query' and 'parse error' in json.loads(body)['error']
+
+
+def test_labels_series_and_stats(shop):
+    span = dict(start=BASE, end=BASE + 3600 * 10**9)
+    web = {'app': 'web', 'env': 'prod', 'service_name': 'web'}
+    db = {'app': 'db', 'env': 'prod', 'service_name': 'db'}
+    for _ in range(2):
+        for path in ('/loki/api/v1/labels', '/loki/api/v1/label'):
+            assert shop.json(path, **span) == {'status': 'success', 'data': ['app', 'env', 'service_name']}
+        assert shop.json('/loki/api/v1/label/app/values', **span)['data'] == ['db', 'web']
+        assert shop.json('/loki/api/v1/label/app/values', query='{app!="db"}', **span)['data'] == ['web']
+        assert shop.json('/loki/api/v1/label/service_name/values', **span)['data'] == ['db', 'web']
+        assert shop.json('/loki/api/v1/label/none/values', **span) == {'status': 'success'}
+        assert shop.json('/loki/api/v1/labels', start=BASE - 100, end=BASE) == {'status': 'success'}
+        assert shop.json('/loki/api/v1/series', **span)['data'] == [db, web]
+        many = urllib.parse.urlencode([('match[]', '{app="web"}'), ('match', '{app="db"}'), ('start', BASE), ('end', BASE + 10**10)])
+        assert json.loads(shop.get('/loki/api/v1/series?' + many))['data'] == [db, web]
+        n = shop.json('/loki/api/v1/index/stats', query='{env="prod"}', **span)
+        assert (n['streams'], n['entries'], n['bytes']) == (2, 10, 5 * len('GET /item/0') + 5 * len('SELECT 1'))
+        n = shop.json('/loki/api/v1/index/stats', query='{env="prod"}', start=BASE + 10**9, end=BASE + 3 * 10**9)
+        assert (n['streams'], n['entries'], n['bytes']) == (2, 2, len('GET /item/2') + len('SELECT 1'))
+        assert shop.stop() == 0  # the second time it all comes from a segment
+        shop.start()
+
+
+def test_answers_survive_a_restart(shop):
+    asked = [dict(query='{app=~".+"}', limit=n, direction=d) for n in (1, 4, 100) for d in ('forward', 'backward')]
+    before = [streams(shop, **a) for a in asked], export(shop, format='jsonl')
+    assert shop.stop() == 0
+    shop.start()
+    assert ([streams(shop, **a) for a in asked], export(shop, format='jsonl')) == before
+
+
+def test_statistics(shop):
+    body = shop.json(Q, query='{app=~".+"} |= "SELECT"', start=BASE, end=BASE + 10**10)
+    summary = body['data']['stats']['summary']
+    assert (summary['totalEntriesReturned'], summary['totalLinesProcessed'], summary['totalPostFilterLines']) == (5, 10, 5)
+    assert summary['totalBytesProcessed'] == 5 * len('GET /item/0') + 5 * len('SELECT 1')
+    assert summary['execTime'] > 0
+
+
+def test_quarantine_is_seen_by_name_only(server):
+    good, bad = b'{"_time":"2026-11-20T00:00:00Z","_msg":"fine","app":"a"}', b'{"_time":"2026-11-20T00:00:00Z", not json'
+    status, text, _ = server.jsonline(good + b'\n' + bad + b'\n')
+    assert status == 204, text
+    assert export(server)[0] == b'fine\n'
+    assert server.json('/loki/api/v1/series', start=0, end=4102444800)['data'] == [{'app': 'a', 'service_name': 'a'}]
+    assert export(server, query='{__quarantine__=~".+"}')[0] == bad + b'\n'
+
+
+# ---------------------------------------------------------------- export
+
+def test_export_forms(server):
+    push(server, [({'app': 'x'}, [(BASE, 'a "quoted" <line>'), (BASE + 1, 'two\nlines', {'k.v': '1'}), (BASE + 2, '')])])
+    assert export(server)[0] == b'a "quoted" <line>\ntwo\nlines\n\n'
+    body, trailers = export(server, format='jsonl')
+    *rows, last = [json.loads(line) for line in body.split(b'\n')[:-1]]
+    assert rows == [{'time': '2026-11-20T00:00:00.000000000Z', 'labels': {'app': 'x'}, 'line': 'a "quoted" <line>'},
+                    {'time': '2026-11-20T00:00:00.000000001Z', 'labels': {'app': 'x'}, 'metadata': {'k.v': '1'}, 'line': 'two\nlines'},
+                    {'time': '2026-11-20T00:00:00.000000002Z', 'labels': {'app': 'x'}, 'line': ''}]
+    assert last == {'cursor': trailers['x-logpond-cursor']}
+    assert export(server, direction='backward', query='{app="x"} |= "l"')[0] == b'two\nlines\na "quoted" <line>\n'
+    assert export(server, start=BASE + 1, end=BASE + 2)[0] == b'two\nlines\n'
+    assert export(server, cursor=last['cursor']) == (b'', {'x-logpond-cursor': last['cursor']})  # nothing new behind it
+    for bad in (dict(format='xml'), dict(cursor='x'), dict(query='rate({a="b"}[1m])'), dict(query='{a="b"} | json')):
+        refused(server, '/api/v1/export', **bad)
+
+
+def test_export_of_nothing(server):
+    assert export(server) == (b'', {'x-logpond-cursor': ''})
+    assert json.loads(export(server, format='jsonl')[0]) == {'cursor': ''}
+
+
+@pytest.mark.parametrize('direction', ['forward', 'backward'])
+def test_export_resumes_exactly_while_rows_arrive(server, direction):
+    def batch(k, n):  # many equal times, in two streams
+        push(server, [({'app': 'a%d' % s}, [(BASE + (k * 7 + i) % 5, '%d.%d.%d' % (k, s, i)) for i in range(n)]) for s in range(2)])
+    batch(0, 50)
+    before = set(export(server)[0].split())
+    sent, cursor, k = [], '', 0
+    while True:
+        body, trailers = export(server, direction=direction, limit=9, cursor=cursor)
+        rows = body.split()
+        if not rows:
+            break
+        sent += rows
+        cursor = trailers['x-logpond-cursor']
+        k += 1
+        if k < 6:
+            batch(k, 5)
+        if k == 4:
+            assert server.stop() == 0  # what was in the head is in a segment now
+            server.start()
+    assert len(sent) == len(set(sent))
+    assert before <= set(sent)
+    whole = export(server, direction=direction)[0].split()
+    places = [whole.index(row) for row in sent]
+    assert places == sorted(places)  # in order, and every row that lay ahead when it came was sent
+
+
+def test_export_of_many_pages(server):
+    n, size = 150000, 5000
+    for k in range(0, n, size):
+        body = b''.join(b'{"_time":"%d","_msg":"row %d","app":"a%d"}\n' % (BASE + i * 1000, i, i % 7) for i in range(k, k + size))
+        assert server.jsonline(body)[0] == 204
+    expected = [b'row %d' % i for i in range(n)]
+    assert export(server)[0].split(b'\n')[:-1] == expected
+    assert export(server, direction='backward')[0].split(b'\n')[:-1] == expected[::-1]
+    assert server.json('/loki/api/v1/index/stats', query='{app=~".+"}', start=BASE, end=BASE + 10**12)['entries'] == n
+    for _ in range(6):  # clients that leave in the middle
+        host, port = server.address.rsplit(':', 1)
+        c = http.client.HTTPConnection(host, int(port))
+        c.request('GET', '/api/v1/export')
+        assert c.getresponse().read(100)
+        c.close()
+    assert export(server, query='{app="a3"}')[0].count(b'\n') == len(range(3, n, 7))
+
+
+def test_timeout(new_server):
+    server = new_server('--query-timeout', '1ms').start()
+    for k in range(4):
+        body = b''.join(b'{"_time":"%d","_msg":"%s %d","app":"a"}\n' % (BASE + i, b'ab' * 100, i) for i in range(k * 10000, k * 10000 + 10000))
+        assert server.jsonline(body)[0] == 204
+    text = refused(server, Q, 504, query='{app="a"} |~ "(a|b)*(b|a)*zz"', start=BASE, end=BASE + 10**10)
+    assert text.startswith('request timed out, decrease the duration of the request or add more label matchers')
+
+
+def test_invalid_utf8_is_exported_whole(server):
+    """A protobuf push may hold any bytes; JSON answers show them replaced, the raw export as they were."""
+    line = b'bad \xff\xfe byte'
+
+    def field(number, data):
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    def varint(number, v):
+        out = [number << 3]
+        while v >= 0x80:
+            out.append(v & 0x7f | 0x80)
+            v >>= 7
+        return bytes(out + [v])
+    entry = field(1, varint(1, BASE // 10**9)) + field(2, line)
+    message = field(1, field(1, b'{app="bin"}') + field(2, entry))
+    body = bytes([len(message), len(message) - 1 << 2]) + message  # a snappy block of one literal
+    assert len(message) < 60
+    status, text, _ = server.request('POST', '/loki/api/v1/push', body, {'Content-Type': 'application/x-protobuf'})
+    assert status == 204, text
+    assert export(server)[0] == line + b'\n'
+    row = json.loads(export(server, format='jsonl')[0].split(b'\n')[0])
+    assert row['line'] == 'bad \ufffd\ufffd byte' and base64.b64decode(row['line_b64']) == line
+    assert lines(server) == ['bad \ufffd\ufffd byte']
