@@ -20,7 +20,7 @@
 
 #define PAGE_ROWS 65536
 #define PAGE_BYTES (16u << 20)
-#define CACHE_BYTES (96u << 20)
+#define CACHE_BYTES (64u << 20)
 #define PAGE_TEXT_MAX (1u << 30) /* a page and one more line, every byte of them escaped */
 #define WRITE_BYTES (256u << 10)
 
