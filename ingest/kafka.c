@@ -24,6 +24,8 @@
 #define RUN_WAIT_NS (50 * LP_NS_PER_MS)
 #define ROOM_WAIT_NS LP_NS_PER_S
 #define READY_WITHOUT_NS (10 * LP_NS_PER_S)
+#define EXPECTED_BYTES_A_MESSAGE                                                                             \
+    64               /* of a decoded message beside its bytes; the room reserved is the worst case */
 #define WORK_QUEUE 4 /* tickets reserve for the worst case until they are decoded: few at a time */
 
 void
@@ -107,9 +109,10 @@ submit(struct lp_kafka *k, struct lp_kafka_partition *p, int64_t deadline_ns)
     int64_t last = run->messages[run->n - 1]->offset;
     int64_t first = p->next >= 0 ? p->next : run->messages[0]->offset;
     struct lp_kafka_job *job = lp_malloc(sizeof(*job));
-    *job = (struct lp_kafka_job){
-        k, run, lp_head_ticket(k->head, p->source, (uint64_t)first, (uint64_t)last + 1, p->epoch, room),
-        room};
+    struct lp_ticket *t =
+        lp_head_ticket_expect(k->head, p->source, (uint64_t)first, (uint64_t)last + 1, p->epoch, room,
+                              run->bytes + run->n * EXPECTED_BYTES_A_MESSAGE);
+    *job = (struct lp_kafka_job){k, run, t, room};
     p->next = last + 1;
     p->run = NULL;
     lp_hook("kafka-ticket");

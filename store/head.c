@@ -24,7 +24,7 @@ struct lp_ticket {
     struct lp_source *source;
     struct lp_gen *gen;
     struct lp_ticket *next; /* in the source, later position */
-    size_t room;
+    size_t room, expect;
     uint32_t index; /* into gen->tickets */
     bool ended;
     enum lp_outcome outcome;
@@ -214,12 +214,12 @@ close_newest(struct lp_head *h)
     lp_cond_broadcast(&h->gen_changed);
 }
 
-/* The open generation that has room for `room` more, or is still empty; a new one otherwise. */
+/* The open generation that has room for `expect` more, or is still empty; a new one otherwise. */
 static struct lp_gen *
-gen_for(struct lp_head *h, size_t room)
+gen_for(struct lp_head *h, size_t expect)
 {
     struct lp_gen *g = h->newest;
-    if (g != NULL && !g->closed && g->ntickets > 0 && g->room + room > h->cfg.seal_bytes) {
+    if (g != NULL && !g->closed && g->ntickets > 0 && g->fill + expect > h->cfg.seal_bytes) {
         close_newest(h);
     }
     if (g == NULL || g->closed) {
@@ -242,17 +242,26 @@ struct lp_ticket *
 lp_head_ticket(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next, uint64_t epoch,
                size_t room)
 {
+    return lp_head_ticket_expect(h, src, first, next, epoch, room, room);
+}
+
+struct lp_ticket *
+lp_head_ticket_expect(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next, uint64_t epoch,
+                      size_t room, size_t expect)
+{
     LP_ASSERT(first <= next);
     struct lp_ticket *t = lp_calloc(1, sizeof(*t));
     lp_lock(&h->mu);
-    struct lp_gen *g = gen_for(h, room);
+    struct lp_gen *g = gen_for(h, expect);
     if (g->ntickets == g->tickets_cap) {
         g->tickets_cap = g->tickets_cap ? g->tickets_cap * 2 : 64;
         g->tickets = lp_realloc(g->tickets, g->tickets_cap * sizeof(*g->tickets));
     }
-    *t = (struct lp_ticket){.source = src, .gen = g, .room = room, .index = (uint32_t)g->ntickets};
+    *t = (struct lp_ticket){
+        .source = src, .gen = g, .room = room, .expect = expect, .index = (uint32_t)g->ntickets};
     g->tickets[g->ntickets++] = (struct lp_gen_ticket){src, first, next, epoch, false};
     g->room += room;
+    g->fill += expect;
     g->pending++;
     if (src->last != NULL) {
         LP_ASSERT(src->last->gen->id <= g->id);
@@ -380,6 +389,7 @@ lp_head_end(struct lp_head *h, struct lp_ticket *t, enum lp_outcome outcome, str
     size_t used = batch != NULL ? lp_batch_room(batch) : 0;
     LP_ASSERT(used <= t->room);
     t->gen->room -= t->room - used;
+    t->gen->fill = t->gen->fill - t->expect + used;
     give_back(h, t->room - used);
     t->ended = true;
     t->outcome = outcome;

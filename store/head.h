@@ -49,6 +49,7 @@ struct lp_gen {
     bool closed, sealing;
     int64_t opened_ns; /* lp_mono_ns when the first ticket came */
     size_t room;       /* bytes reserved for it */
+    size_t fill;       /* bytes it holds, tickets under way by what they expect: full at seal_bytes */
     size_t pending;    /* tickets that have not ended and entered */
     struct lp_gen_ticket *tickets;
     size_t ntickets, tickets_cap;
@@ -88,6 +89,9 @@ void lp_head_unroom(struct lp_head *h, size_t bytes);
 /* Turns a reservation into a ticket for positions [first, next). Never waits, never fails. */
 struct lp_ticket *lp_head_ticket(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next,
                                  uint64_t epoch, size_t room);
+/* As above where room is a bound: `expect` is what the batch will probably take, by which generations are filled. */
+struct lp_ticket *lp_head_ticket_expect(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next,
+                                        uint64_t epoch, size_t room, size_t expect);
 /*
  * Ends a ticket and frees it. LP_STORED takes ownership of batch (which may have no rows); otherwise batch is NULL. With
  * has_identity the identity is stored with the generation. A batch that is smaller than its reservation gives back the rest.
