@@ -48,8 +48,9 @@ def count(name, status, text):
         total[k] += counts[k]
     say('%-14s %d passed, %d failed%s' % (name, counts['passed'], counts['failed'], ', %d skipped' % counts['skipped'] if counts['skipped'] else ''))
     if status != 0:
-        print('--- %s failed (%s); the end of build/logs/%s.log:' % (name, status, name))
-        tail(os.path.join(LOGS, name + '.log'))
+        log = name.replace(' ', '-')
+        print('--- %s failed (%s); the end of build/logs/%s.log:' % (name, status, log))
+        tail(os.path.join(LOGS, log + '.log'), 120)
     for line in text.split('\n'):
         if line.startswith('SKIPPED'):
             print('         ' + line)
