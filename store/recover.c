@@ -7,6 +7,7 @@
  * moves to lost+found/.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/store_int.h"
@@ -79,6 +80,74 @@ clean_names(struct lp_store *st, struct lp_ids *reserved, struct lp_ids *removed
         rc = lp_catalog_forget(st->cat, reserved, removed, err);
     }
     return rc;
+}
+
+/* --- lost+found: a segment set aside goes once its records are stored again --- */
+
+#define KEPT_NAMES_MAX 1024
+
+struct kept {
+    uint64_t ids[KEPT_NAMES_MAX];
+    size_t n;
+};
+
+static bool
+note_kept(void *arg, const char *name)
+{
+    struct kept *k = arg;
+    char *end;
+    uint64_t id = strtoull(name, &end, 16);
+    if (end == name + 16 && strcmp(end, ".seg") == 0) {
+        k->ids[k->n++] = id;
+    }
+    return k->n < KEPT_NAMES_MAX;
+}
+
+/* Whether the catalog's positions are at or behind the end of every interval that the segment covers. */
+static bool
+stored_again(struct lp_store *st, const char *path)
+{
+    struct lp_seg *seg;
+    struct lp_foot_ticket *t;
+    struct lp_cat_txn *txn;
+    struct lp_arena ar;
+    size_t n = 0;
+    if (lp_seg_open(st->cfg.io, path, &seg, NULL) != LP_OK) {
+        return false; /* not readable: somebody may want to look */
+    }
+    lp_arena_init(&ar, 16 << 20, 0);
+    bool passed =
+        lp_seg_tickets(seg, true, &ar, &t, &n, NULL) == LP_OK && lp_cat_begin(st->cat, &txn, NULL) == LP_OK;
+    bool begun = passed;
+    for (size_t i = 0; i < n && passed; i++) {
+        uint64_t next, epoch;
+        passed =
+            lp_cat_position(txn, t[i].log, t[i].partition, &next, &epoch, NULL) == LP_OK && next >= t[i].next;
+    }
+    if (begun) {
+        lp_cat_end(txn);
+    }
+    lp_arena_clear(&ar);
+    lp_seg_unref(seg);
+    return passed;
+}
+
+static void
+drop_kept(struct lp_store *st)
+{
+    struct kept *k = lp_calloc(1, sizeof(*k));
+    char folder[LP_SEG_PATH_BYTES], path[LP_SEG_PATH_BYTES];
+    snprintf(folder, sizeof(folder), "%s/lost+found", st->dir);
+    lp_rc rc = lp_io_list(st->cfg.io, folder, note_kept, k, NULL);
+    for (size_t i = 0; i < k->n && rc == LP_OK; i++) {
+        lp_seg_path(folder, k->ids[i], false, path);
+        if (stored_again(st, path) && lp_io_unlink(st->cfg.io, path, NULL) == LP_OK) {
+            lp_store_say(st, LP_EVENT_INFO,
+                         "lost+found: segment %016llx is stored again, its copy was removed",
+                         (unsigned long long)k->ids[i]);
+        }
+    }
+    lp_free(k);
 }
 
 struct totals {
@@ -154,7 +223,10 @@ lp_store_recover(struct lp_store *st, struct lp_err *err)
         st->sealed = n.sealed;
         rc = check_newest(st, &t.newest, err);
     }
-    rc = rc == LP_OK ? clean_names(st, &reserved, &removed, err) : rc;
+    if (rc == LP_OK) {
+        drop_kept(st); /* those that an earlier start set aside; best effort */
+        rc = clean_names(st, &reserved, &removed, err);
+    }
     lp_ids_clear(&reserved);
     lp_ids_clear(&removed);
     return rc;
