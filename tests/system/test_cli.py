@@ -377,7 +377,10 @@ class Terminal:
     def __init__(self, server, *args, env=None):
         self.shown = b''
         env = environment(server, **(env or {}))
-        pid, self.fd = pty.fork()
+        try:
+            pid, self.fd = pty.fork()
+        except OSError as e:  # a bare chroot has no /dev/pts
+            pytest.skip('no terminal can be made here: %s' % e)
         if pid == 0:
             os.execve(BINARY, [BINARY] + list(args), env)
         self.pid = pid
