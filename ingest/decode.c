@@ -63,13 +63,6 @@ decoder_of(const struct lp_push *push)
     return NULL;
 }
 
-bool
-lp_decode_knows(struct lp_str path)
-{
-    struct lp_push push = {.target = path};
-    return decoder_of(&push) != NULL;
-}
-
 lp_rc
 lp_decode_push(struct lp_decoder *d, const struct lp_push *push, const struct lp_decode_limits *lim,
                struct lp_batch **ret, struct lp_err *err)

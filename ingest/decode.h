@@ -23,13 +23,9 @@ struct lp_decode_limits {
     size_t batch_bytes;   /* memory of the batch */
 };
 
-/* Whether this method and path is one that lp_decode_push reads. */
-bool lp_decode_knows(struct lp_str path);
-
 /*
  * Decodes a whole request by its path: POST /loki/api/v1/push, /api/prom/push, /insert/jsonline. The batch gets received_ns and
  * tenant; identity is the caller's business. LP_ERR_UNSUPPORTED: unknown content encoding or path.
- * *ret_warning (may be NULL) is for partial acceptance: text for a 400 although the batch is to be stored; empty if all is well.
  */
 lp_rc lp_decode_push(struct lp_decoder *d, const struct lp_push *push, const struct lp_decode_limits *lim,
                      struct lp_batch **ret, struct lp_err *err) LP_MUST_USE;

@@ -137,8 +137,8 @@ make_log(struct lp_server *s, struct lp_err *err)
     if (s->set.kafka_brokers[0] == 0) {
         return make_journal(s, &env, err);
     }
-    struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_group, s->set.kafka_set,
-                                (unsigned)s->set.ingest_workers};
+    struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_group,
+                                s->set.kafka_set, (unsigned)s->set.ingest_workers};
     lp_rc rc = drain_journal(s, &env, err);
     return rc == LP_OK ? lp_kafka_new(&env, &k, &s->log, err) : rc;
 }
@@ -300,17 +300,16 @@ reload(struct lp_server *s)
 static void
 wait_for_end(struct lp_server *s, const sigset_t *signals)
 {
+    const struct timespec tick = {.tv_sec = 1};
     for (;;) {
-        int sig = 0;
-        if (sigwait(signals, &sig) != 0) {
-            continue;
-        }
+        int sig = sigtimedwait(signals, NULL, &tick);
+        lp_log_tick(false);
         if (sig == SIGHUP) {
             reload(s);
-            continue;
+        } else if (sig > 0) {
+            lp_info("server", "signal %s: stopping", sig == SIGTERM ? "TERM" : "INT");
+            return;
         }
-        lp_info("server", "signal %s: stopping", sig == SIGTERM ? "TERM" : "INT");
-        return;
     }
 }
 
@@ -351,6 +350,7 @@ take_down(struct lp_server *s, struct routes *r)
     lp_free(r->all);
     lp_free(r->bound);
     lp_info("server", "stopped");
+    lp_log_tick(true);
     return status;
 }
 

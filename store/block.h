@@ -88,7 +88,6 @@ lp_rc lp_block_find(struct lp_block *b, struct lp_codec *c, uint32_t from, uint3
 /* Number of metadata pairs of a row and the pairs, by rising name; the array is valid until the next call. */
 lp_rc lp_block_meta(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_pair **ret, size_t *ret_n,
                     struct lp_err *err) LP_MUST_USE;
-bool lp_block_has_meta(const struct lp_block *b);
 /* Frees decoded line frames but for that of `keep_row` (UINT32_MAX: all). */
 void lp_block_trim(struct lp_block *b, uint32_t keep_row);
 /* Frees the decoded line frames that no lp_block_line asked for since the call before: for blocks kept from use to use. */

@@ -654,17 +654,6 @@ read_meta(struct lp_block *b, struct lp_codec *c, struct lp_err *err)
     return LP_OK;
 }
 
-bool
-lp_block_has_meta(const struct lp_block *b)
-{
-    for (uint32_t i = 0; i < b->head.frames; i++) {
-        if (b->frames[i].kind == LP_FRAME_META) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static const struct lp_str *
 column_value(const struct meta_column *col, uint32_t row)
 {

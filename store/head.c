@@ -27,7 +27,6 @@ struct lp_ticket {
     size_t room, expect;
     uint32_t index; /* into gen->tickets */
     bool ended;
-    enum lp_outcome outcome;
     struct lp_batch *batch;
 };
 
@@ -392,7 +391,6 @@ lp_head_end(struct lp_head *h, struct lp_ticket *t, enum lp_outcome outcome, str
     t->gen->fill = t->gen->fill - t->expect + used;
     give_back(h, t->room - used);
     t->ended = true;
-    t->outcome = outcome;
     t->batch = batch;
     advance(h, t->source);
     lp_unlock(&h->mu);
