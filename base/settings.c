@@ -353,6 +353,7 @@ print_list(struct lp_buf *out, struct lp_str items)
     }
 }
 
+/* Atomic loads: /config prints while SIGHUP may reload. */
 static void
 print_value(const struct lp_settings *s, const struct setting *set, struct lp_buf *out)
 {
@@ -362,10 +363,10 @@ print_value(const struct lp_settings *s, const struct setting *set, struct lp_bu
         return;
     case LP_SETTING_STRING:
         lp_buf_byte(out, ' ');
-        lp_buf_json(out, lp_str_c(*text_of(s, set)));
+        lp_buf_json(out, lp_str_c(__atomic_load_n(text_of(s, set), __ATOMIC_ACQUIRE)));
         return;
     case LP_SETTING_FLAG:
-        lp_buf_c(out, *flag_of(s, set) ? " on" : " off");
+        lp_buf_c(out, __atomic_load_n(flag_of(s, set), __ATOMIC_ACQUIRE) ? " on" : " off");
         return;
     case LP_SETTING_BYTES:
     case LP_SETTING_DURATION:
@@ -373,7 +374,7 @@ print_value(const struct lp_settings *s, const struct setting *set, struct lp_bu
         break;
     }
     lp_buf_byte(out, ' ');
-    put_int(out, set->type, *int_of(s, set));
+    put_int(out, set->type, __atomic_load_n(int_of(s, set), __ATOMIC_ACQUIRE));
 }
 
 void

@@ -162,7 +162,6 @@ build(struct lp_server *s, struct lp_err *err)
     s->intake.store = s->store;
     s->intake.ids = s->ids;
     s->intake.log = s->log;
-    s->intake.push_wait_ns = s->set.push_wait;
     s->ingest = lp_pool_new("ingest", (unsigned)s->set.ingest_workers, INGEST_QUEUE);
     s->queries = lp_pool_new("query", (unsigned)s->set.query_workers, QUERY_QUEUE);
     s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);

@@ -40,7 +40,9 @@ work_push(struct lp_http_req *req, struct lp_server *s)
     lp_err_clear(&err);
     gather(req, tenant, &push);
     struct lp_decoder *d = lp_server_decoder(s);
-    lp_rc rc = lp_intake_push(&s->intake, d, &push, &duplicate, &err);
+    struct lp_intake in = s->intake;
+    in.push_wait_ns = LP_SETTING(&s->set, push_wait);
+    lp_rc rc = lp_intake_push(&in, d, &push, &duplicate, &err);
     lp_server_decoder_back(s, d);
     if (rc == LP_OK) {
         if (duplicate) { /* for `logpond push`, which tells its user */

@@ -36,7 +36,7 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
         .pool = s->queries,
         .deadline_ns = c->deadline_ns,
         .cancel = lp_http_gone_flag(c->req),
-        .budget_bytes = (size_t)s->set.query_bytes,
+        .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
     };
     struct lp_found found;
     lp_rc rc = lp_query_limit(c, LIMIT_DEFAULT, (size_t)LP_SETTING(&s->set, max_entries), &q.limit);
@@ -88,7 +88,7 @@ work_query_range(struct lp_http_req *req, struct lp_server *s)
     if (!lp_query_begin(&c, req, s)) {
         return;
     }
-    lp_buf_init(&out, (size_t)s->set.query_bytes);
+    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
     lp_rc rc = lp_query_range(&c, &start_ns, &end_ns);
     if (rc == LP_OK) {
         rc = lp_query_step(&c, start_ns, end_ns, &step_ns);
@@ -140,7 +140,7 @@ work_query(struct lp_http_req *req, struct lp_server *s)
     if (!lp_query_begin(&c, req, s)) {
         return;
     }
-    lp_buf_init(&out, (size_t)s->set.query_bytes);
+    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
     lp_query_answer(&c, instant(&c, &out), &out);
     lp_query_end(&c);
 }

@@ -215,7 +215,7 @@ export_main(void *arg)
     e->q.tenant = e->c.tenant;
     e->q.pool = s->queries;
     e->q.cancel = lp_http_gone_flag(e->c.req);
-    e->q.budget_bytes = (size_t)s->set.query_bytes;
+    e->q.budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes);
     e->q.page_bytes = PAGE_BYTES;
     e->q.want_last = true;
     e->q.cache = lp_block_cache_new(CACHE_BYTES);

@@ -15,7 +15,7 @@ streams_query(const struct lp_query_call *c)
     return (struct lp_streams_query){
         .store = c->s->store,
         .tenant = c->tenant,
-        .budget_bytes = (size_t)c->s->set.query_bytes,
+        .budget_bytes = (size_t)LP_SETTING(&c->s->set, query_bytes),
         .deadline_ns = c->deadline_ns,
         .cancel = lp_http_gone_flag(c->req),
     };
@@ -32,7 +32,7 @@ labels(struct lp_http_req *req, struct lp_server *s, const struct lp_str *name)
     if (!lp_query_begin(&c, req, s)) {
         return;
     }
-    lp_buf_init(&out, (size_t)s->set.query_bytes);
+    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
     struct lp_streams_query q = streams_query(&c);
     struct lp_str text = lp_query_param(&c, "query");
     lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
@@ -95,7 +95,7 @@ lp_query_work_series(struct lp_http_req *req, struct lp_server *s)
     if (!lp_query_begin(&c, req, s)) {
         return;
     }
-    lp_buf_init(&out, (size_t)s->set.query_bytes);
+    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
     struct lp_streams_query q = streams_query(&c);
     q.selectors = selectors;
     lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
