@@ -122,15 +122,16 @@ class Client:
     def chunks(self, r):
         parts = []
         while True:
-            try:
+            try:  # an answer may be cut anywhere: before a chunk, inside it, behind it
                 size = int(self.until(b"\r\n"), 16)
+                if size == 0:
+                    break
+                parts.append(self.exactly(size))
+                end = self.exactly(2)
             except (AssertionError, ConnectionError):
                 r.whole = False
                 break
-            if size == 0:
-                break
-            parts.append(self.exactly(size))
-            assert self.exactly(2) == b"\r\n"
+            assert end == b"\r\n"
         r.body = b"".join(parts)
         r.trailers = []
         while r.whole:
