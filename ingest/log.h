@@ -4,7 +4,7 @@
  * are consumed; receivers will produce to it).
  *
  * Order for every batch: room in the head, then its ticket in log order, then durable, then its rows enter in ticket
- * order, then the answer. Positions of stored generations come back through lp_log_stored().
+ * order, then the answer. Positions of stored generations come back through its stored().
  */
 #ifndef LP_INGEST_LOG_H
 #define LP_INGEST_LOG_H
