@@ -24,18 +24,23 @@ struct lp_otlp_part {
 typedef lp_rc (*lp_otlp_part_fn)(void *ctx, const struct lp_otlp_part *part, struct lp_err *err);
 
 /*
- * Cuts a finished batch into messages of at most value_bytes_max bytes: each holds rows of one group only, rows of a stream stay in
- * their order. The same batch gives the same parts, whatever its received_ns (rows whose time is received_ns in a batch
- * with untimed rows count as untimed). Stops at the first callback that fails and returns its code. LP_ERR_LIMIT: one record alone is larger than
- * a message may be; LP_ERR_NOMEM.
+ * Cuts a finished batch into messages of at most value_bytes_max bytes (at most 2 GiB). Rows go by group in order of first appearance,
+ * then by stream, then as they came; a part holds rows of one group only, and is as full as whole records make it. The same batch gives the
+ * same parts, whatever its received_ns (rows whose time is received_ns in a batch with untimed rows count as untimed).
+ *
+ * Stops at the first callback that fails and returns its code. LP_ERR_LIMIT: one record alone, with its labels and metadata, is larger than a
+ * message may be; then no part was handed out. LP_ERR_NOMEM.
  */
 lp_rc lp_otlp_write(const struct lp_batch *b, size_t value_bytes_max, lp_otlp_part_fn fn, void *ctx,
                     struct lp_err *err) LP_MUST_USE;
 
 /*
  * Adds the records of such a message to b, whose tenant and received_ns are already those of the message. Unknown fields are
- * skipped. All or nothing: LP_ERR_PARSE when the value is malformed, has a stream without labels, or attributes that are neither
- * string nor bytes; then b is as before (but for memory). LP_ERR_LIMIT: the batch's memory.
+ * skipped, lines and values of both kinds are taken byte for byte, a missing body is an empty line.
+ *
+ * All or nothing: with LP_ERR_PARSE b is as before; the value is malformed, a known field has a wrong wire type, a stream has no labels, a time is
+ * out of range, or a body or attribute is neither string nor bytes. LP_ERR_LIMIT: too many attributes, b as before; or the batch's memory: then b is
+ * good for lp_batch_free() only.
  */
 lp_rc lp_otlp_read(struct lp_str value, struct lp_batch *b, struct lp_err *err) LP_MUST_USE;
 

@@ -33,20 +33,35 @@ lp_wire_next(struct lp_rd *rd, struct lp_wire_field *ret)
     return !rd->bad;
 }
 
+static void
+put_tag_and_varint(struct lp_buf *b, uint32_t number, enum lp_wire_type type, uint64_t value)
+{
+    uint8_t raw[1 + LP_VARINT_MAX];
+    LP_ASSERT(number >= 1 && number <= 15);
+    raw[0] = (uint8_t)(number << 3 | type);
+    lp_buf_add(b, raw, 1 + lp_put_varint(raw + 1, value));
+}
+
 void
 lp_wire_put_varint(struct lp_buf *b, uint32_t number, uint64_t value)
 {
-    LP_ASSERT(number >= 1 && number <= 15);
-    lp_buf_u8(b, (uint8_t)(number << 3 | LP_WIRE_VARINT));
-    lp_buf_varint(b, value);
+    put_tag_and_varint(b, number, LP_WIRE_VARINT, value);
 }
 
 void
 lp_wire_put_head(struct lp_buf *b, uint32_t number, size_t n)
 {
+    put_tag_and_varint(b, number, LP_WIRE_BYTES, n);
+}
+
+void
+lp_wire_put_fixed64(struct lp_buf *b, uint32_t number, uint64_t value)
+{
+    uint8_t raw[LP_WIRE_FIXED64_BYTES];
     LP_ASSERT(number >= 1 && number <= 15);
-    lp_buf_u8(b, (uint8_t)(number << 3 | LP_WIRE_BYTES));
-    lp_buf_varint(b, n);
+    raw[0] = (uint8_t)(number << 3 | LP_WIRE_FIXED64);
+    lp_put_u64(raw + 1, value);
+    lp_buf_add(b, raw, sizeof(raw));
 }
 
 void
@@ -54,11 +69,4 @@ lp_wire_put_bytes(struct lp_buf *b, uint32_t number, struct lp_str bytes)
 {
     lp_wire_put_head(b, number, bytes.n);
     lp_buf_str(b, bytes);
-}
-
-size_t
-lp_wire_varint_bytes(uint64_t value)
-{
-    uint8_t scratch[LP_VARINT_MAX];
-    return 1 + lp_put_varint(scratch, value);
 }

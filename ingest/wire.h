@@ -22,10 +22,22 @@ bool lp_wire_next(struct lp_rd *rd, struct lp_wire_field *ret);
 
 /* Append a field; a failure stays in b->failed. Numbers are 1..15 (one tag byte). */
 void lp_wire_put_varint(struct lp_buf *b, uint32_t number, uint64_t value);
+void lp_wire_put_fixed64(struct lp_buf *b, uint32_t number, uint64_t value);
 void lp_wire_put_bytes(struct lp_buf *b, uint32_t number, struct lp_str bytes);
 /* Only tag and length of a BYTES field: the caller appends its n bytes. */
 void lp_wire_put_head(struct lp_buf *b, uint32_t number, size_t n);
-/* Bytes that lp_wire_put_varint and lp_wire_put_head write. */
-size_t lp_wire_varint_bytes(uint64_t value);
+
+/* Bytes that lp_wire_put_varint and lp_wire_put_head write; and with the n bytes of a BYTES field behind its head. */
+static inline size_t
+lp_wire_varint_bytes(uint64_t value)
+{
+    return 1 + ((unsigned)(63 - __builtin_clzll(value | 1)) / 7 + 1);
+}
+static inline size_t
+lp_wire_bytes_bytes(size_t n)
+{
+    return lp_wire_varint_bytes(n) + n;
+}
+#define LP_WIRE_FIXED64_BYTES 9 /* that lp_wire_put_fixed64 writes */
 
 #endif

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, segment) and the golden store tests/data/format.
+"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, otlp, segment) and the golden store tests/data/format.
 
 Bodies are those that real agents sent (../shared/fixtures) and a few made by hand; blocks and journal entries are cut from what a server wrote.
 """
@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'tools'))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
 os.environ['LOGPOND'] = sys.argv[1]
 from server import Server, wait_for  # noqa: E402
-from test_bad_input import BROKEN_LINES, BROKEN_LOKI_JSON, BROKEN_PROTOBUF, loki_json, loki_protobuf, snappy_block  # noqa: E402
+from test_bad_input import BROKEN_LINES, BROKEN_LOKI_JSON, BROKEN_PROTOBUF, field, loki_json, loki_protobuf, snappy_block  # noqa: E402
 
 DATA = os.path.join(ROOT, 'tests', 'data')
 FIXTURES = os.path.join(os.path.dirname(ROOT), 'shared', 'fixtures', 'agents')
@@ -98,8 +98,31 @@ def journal_seeds(data):
         seed('journal', name, b'\1' + script)
 
 
+def otlp_seeds():
+    """Messages as docs/kafka.md has them, and some that others might write."""
+    def pair(key, value, kind=1):
+        return field(1, key) + field(2, field(kind, value))
+
+    def time(ns):
+        return b'\x09' + struct.pack('<q', ns)
+
+    def logs(labels, *records):
+        return field(1, field(1, b''.join(field(1, pair(k, v)) for k, v in labels)) + field(2, b''.join(field(2, r) for r in records)))
+    app = (b'app', b'a')
+    rows = [time(T0 + i) + field(5, field(1, b'line %d' % i)) for i in range(40)]
+    meta = time(-1) + field(5, field(7, b'\xff')) + field(6, pair(b'level', b'info')) + field(6, pair(b'raw', b'\xfe', 7))
+    foreign = b'\x10\x09' + field(3, b'warn') + meta + field(9, bytes(16)) + b'\x59' + bytes(8) + b'\x45' + bytes(4)
+    late = field(1, field(2, field(2, rows[0])) + field(3, b'url') + field(1, field(1, pair(*app))))
+    for name, how, value in (('one', 0, logs([app], rows[0])), ('streams', 1, logs([app], *rows) + logs([app, (b'pod', b'p')], *rows[:9])), ('groups', 2, b''.join(logs([(b'app', b'%d' % i)], rows[i]) for i in range(9))),
+                             ('instance', 0, logs([app, (b'__pod_uid__', b'u'), (b'__incarnation__', b'3')], meta, b'')), ('foreign', 0, logs([app], foreign)), ('late', 0, late), ('many', 2, logs([app], *rows)),
+                             ('over', 0, logs([(b'l%d' % i, b'v') for i in range(70)] + [(b'big', b'v' * 2100)], meta, rows[0]) * 2), ('untimed', 1, logs([app], field(5, field(1, b'')), time(T0), time(0))),
+                             ('int', 0, logs([app], field(5, b'\x18\x01'))), ('kvlist', 0, logs([app], field(5, field(6, field(1, pair(b'k', b'v')))))), ('no labels', 0, logs([], rows[0])), ('too large', 3, logs([app], meta))):
+        seed('otlp', name, bytes([how]) + value)
+
+
 if __name__ == '__main__':
     push_seeds()
+    otlp_seeds()
     folder = golden()
     block_seeds(folder)
     journal_seeds(folder)

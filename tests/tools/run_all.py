@@ -86,7 +86,7 @@ def lint():
         count(name, status, text)
 
 
-UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server', 'unit-client', 'replay-push', 'replay-journal', 'replay-segment']
+UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server', 'unit-client', 'replay-push', 'replay-journal', 'replay-otlp', 'replay-segment']
 
 
 def unit(folder, name, env=None):
