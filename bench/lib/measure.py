@@ -1,0 +1,130 @@
+"""measure.py - CPU time, memory and wall time of processes, and the yardsticks that make them comparable between machines.
+
+Y1 is the CPU time of `zstd -1 -c raw >/dev/null`, Y2 the wall time of `zstd -dc raw.1.zst | rg -c -F NEEDLE`; both best of some runs,
+measured over the same raw messages in the same run as what is compared with them. Where only a sample of the messages is at hand
+(generated work), both are scaled by bytes.
+"""
+import os, resource, shutil, statistics, subprocess, sys, threading, time
+
+
+class BenchError(Exception):
+    """Something that makes a figure worthless: wrong counts, a server that ended, a tool that failed."""
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def child_cpu(command, stdin=None):
+    """CPU seconds of a command and what it waits for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdin=stdin, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def into_page_cache(paths):
+    for path in paths:
+        with open(path, 'rb', buffering=0) as f:
+            while f.read(1 << 20):
+                pass
+
+
+def on_disk(folder):
+    """Bytes that the files of a folder take on the disk."""
+    return sum(os.stat(os.path.join(folder, name)).st_blocks * 512 for name in os.listdir(folder)) if os.path.isdir(folder) else 0
+
+
+class Yardsticks:
+    """y1_cpu_s and y2_wall_s (None without a search tool) over sample_bytes of raw messages, used for work of `bytes` of them."""
+
+    def __init__(self, y1_cpu_s, y2_wall_s, sample_bytes, zstd1_bytes=0, y2_tool=None, work_bytes=None):
+        self.y1_cpu_s, self.y2_wall_s, self.sample_bytes, self.zstd1_bytes, self.y2_tool = y1_cpu_s, y2_wall_s, sample_bytes, zstd1_bytes, y2_tool
+        self.scale = (work_bytes or sample_bytes) / sample_bytes
+
+    def over_y1(self, cpu_s):
+        return round(cpu_s / (self.y1_cpu_s * self.scale), 3)
+
+    def over_y2(self, ms):
+        return None if self.y2_wall_s is None else round(ms / 1000 / (self.y2_wall_s * self.scale), 4)
+
+    def json(self):
+        return {'y1_cpu_s': round(self.y1_cpu_s, 4), 'y2_wall_s': self.y2_wall_s and round(self.y2_wall_s, 4), 'y2_tool': self.y2_tool,
+                'sample_bytes': self.sample_bytes, 'zstd1_bytes': self.zstd1_bytes, 'scale': round(self.scale, 4)}
+
+
+def search_tool():
+    """The search tool of Y2: ripgrep, else grep (which makes Y2 another yardstick: the result names it)."""
+    return 'rg' if shutil.which('rg') else 'grep'
+
+
+def grep_wall(packed, needle):
+    """(wall seconds, lines found) of unpacking and searching once."""
+    begin = time.monotonic()
+    unpack = subprocess.Popen(['zstd', '-q', '-dc', packed], stdout=subprocess.PIPE)
+    found = subprocess.run([search_tool(), '-c', '-F', needle], stdin=unpack.stdout, stdout=subprocess.PIPE)
+    unpack.stdout.close()
+    if unpack.wait() != 0:
+        raise BenchError('zstd -dc ended with %d' % unpack.returncode)
+    return time.monotonic() - begin, int(found.stdout or 0)
+
+
+def measure_yardsticks(raw, needle, folder, work_bytes=None, repeats=3):
+    """Yardsticks over the file `raw`; the needle must be in it. Leaves raw.1.zst in the folder."""
+    if not shutil.which('zstd'):
+        raise BenchError('the yardsticks need the program zstd')
+    into_page_cache([raw])
+    packed = os.path.join(folder, 'raw.1.zst')
+    subprocess.run(['zstd', '-q', '-f', '-1', '-o', packed, raw], check=True)
+    y1 = min(child_cpu(['zstd', '-q', '-1', '-c', raw]) for _ in range(repeats))
+    times = [grep_wall(packed, needle) for _ in range(repeats + 2)]
+    if min(n for _, n in times) < 1:
+        raise BenchError('the needle of Y2 was not found in ' + raw)
+    return Yardsticks(y1, min(t for t, _ in times), os.path.getsize(raw), os.path.getsize(packed), search_tool(), work_bytes)
+
+
+class Memory(threading.Thread):
+    """Peak RssAnon of a process, sampled; its high-water mark by the kernel's own count."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.path, self.peak, self.hwm, self.done = '/proc/%d/status' % pid, 0, 0, threading.Event()
+
+    def run(self):
+        while not self.done.wait(0.02):
+            try:
+                with open(self.path) as f:
+                    kib = dict((line.split(':')[0], int(line.split()[1])) for line in f if line.startswith(('RssAnon:', 'VmHWM:')))
+            except OSError:
+                return
+            if kib:  # a process that ends has none
+                self.peak, self.hwm = max(self.peak, kib['RssAnon'] << 10), max(self.hwm, kib['VmHWM'] << 10)
+
+    def stop(self):
+        self.done.set()
+        self.join()
+
+
+class Profile:
+    """perf over a running process, its flat profile at the end. Nothing without perf."""
+
+    def __init__(self, pid, folder):
+        self.path = os.path.join(folder, 'perf.data')
+        self.process = None
+        if shutil.which('perf'):
+            self.process = subprocess.Popen(['perf', 'record', '-q', '-F', '499', '-p', str(pid), '-o', self.path], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def top(self, n=30):
+        """[{percent, symbol, object}], after the process has ended (perf ends with it)."""
+        if self.process is None:
+            return []
+        self.process.wait()
+        text = subprocess.run(['perf', 'report', '-i', self.path, '--stdio', '-q', '--no-children', '-F', 'overhead,dso,sym'], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+        rows = [line.split(None, 3) for line in text.split('\n') if '%' in line]
+        return [{'percent': float(r[0].rstrip('%')), 'object': r[1], 'symbol': r[3]} for r in rows if len(r) == 4][:n]

@@ -1,0 +1,152 @@
+"""report.py - the result of a run: its gates, its schema, the table for people."""
+import json
+
+from . import peers
+
+# What has to hold, wherever it was measured over the corpus: name -> (part, limit).
+GATES = {
+    'ingest-jsonline cpu_over_y1': ('ingest-jsonline', 8.0),
+    'ingest-jsonline rss_anon_peak_mb': ('ingest-jsonline', 300.0),
+    'ingest-jsonline stored_mb': ('ingest-jsonline', 29.0),
+    'ingest-kafka cpu_over_y1': ('ingest-kafka', 7.0),
+}
+WRONG = 'answers that are wrong or refused'
+
+
+def measured(part, figure):
+    """The figure of a part with runs: CPU and size of its best run, memory of its worst."""
+    if figure == 'cpu_over_y1':
+        return part['best']['over_y1']
+    if figure == 'stored_mb':
+        return round(part['best']['stored_bytes'] / 1e6, 2)
+    return round(max(r['rss_anon_peak_bytes'] for r in part['runs']) / 1e6, 2)
+
+
+def gate(value, limit):
+    return {'limit': limit, 'value': value, 'passed': value <= limit}
+
+
+def all_answers(parts):
+    return [q for p in parts.values() for q in p.get('queries', [])]
+
+
+def gates(parts, of_corpus):
+    """Those that were measured; whether answers are right is one whatever the work."""
+    out = {}
+    if of_corpus:
+        for name, (part, limit) in GATES.items():
+            if 'best' in parts.get(part, {}):
+                out[name] = gate(measured(parts[part], name.split()[1]), limit)
+    answers = all_answers(parts)
+    if answers:
+        out[WRONG] = gate(sum(1 for q in answers if q['verdict'] in ('wrong', 'refused')), 0)
+    return out
+
+
+# --- the schema ---
+
+KINDS = {'object': dict, 'array': list, 'string': str, 'boolean': bool, 'integer': int, 'number': (int, float), 'null': type(None)}
+
+
+def is_kind(value, name):
+    return isinstance(value, KINDS[name]) and (name == 'boolean' or not isinstance(value, bool))
+
+
+def validate(value, schema, root=None, place='result'):
+    """The part of JSON Schema that run.schema.json uses. Raises AssertionError with the place."""
+    root = root or schema
+    if '$ref' in schema:
+        schema = root['$defs'][schema['$ref'].rsplit('/', 1)[1]]
+    kinds = schema.get('type', [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    assert not kinds or any(is_kind(value, k) for k in kinds), '%s is not %s' % (place, ' or '.join(kinds))
+    assert 'const' not in schema or value == schema['const'], place + ' is another constant'
+    assert 'enum' not in schema or value in schema['enum'], place + ' is none of the words'
+    if isinstance(value, dict):
+        for name in schema.get('required', []):
+            assert name in value, '%s.%s is missing' % (place, name)
+        for name, part in value.items():
+            below = schema.get('properties', {}).get(name, schema.get('additionalProperties', {}))
+            assert below is not False, '%s.%s is unknown' % (place, name)
+            validate(part, below, root, '%s.%s' % (place, name))
+    for i, part in enumerate(value if isinstance(value, list) else ()):
+        validate(part, schema.get('items', {}), root, '%s[%d]' % (place, i))
+
+
+def validate_file(value, path):
+    with open(path) as f:
+        validate(value, json.load(f))
+
+
+# --- the table ---
+
+def number(v, form='%.2f'):
+    return '-' if v is None else form % v
+
+
+def row(title, *cells):
+    return ('%-34s' % title + ''.join('%16s' % c for c in cells)).rstrip()
+
+
+def with_ratio(ms, ratio):
+    return '-' if ms is None else '%.1f (%s)' % (ms, number(ratio, '%.3f'))
+
+
+def beside(figures, form):
+    return [number(figures.get(p), form) for p in peers.NAMES]
+
+
+def ingest_rows(parts, gates, of_corpus):
+    for name, part in parts.items():
+        if not name.startswith('ingest-') or 'best' not in part:
+            continue
+        over_y1, hwm, stored = (peers.INGEST_OVER_Y1.get(name, {}), peers.HWM_MB, peers.STORED_MB) if of_corpus else ({}, {}, {})
+        limit = gates.get(name + ' cpu_over_y1')
+        yield row(name + ', CPU / Y1', number(part['best']['over_y1']), *beside(over_y1, '%.1f'), gate_text(limit))
+        if part.get('floor_over_y1') is not None:
+            yield row('  (kcat that only consumes)', number(part['floor_over_y1']))
+        yield row('  CPU s user + system', '%.2f + %.2f' % (part['best']['user_s'], part['best']['system_s']))
+        yield row('  wall s accepted / sealed', '%.1f / %.1f' % (part['best']['accept_wall_s'], part['best']['sealed_wall_s']))
+        yield row('  peak RssAnon, MB', number(measured(part, 'rss_anon_peak_mb'), '%.0f'), '', '', '', gate_text(gates.get(name + ' rss_anon_peak_mb')))
+        yield row('  peak resident (VmHWM), MB', '%.0f' % (max(r['vm_hwm_bytes'] for r in part['runs']) / 1e6), *beside(hwm, '%.0f'))
+        yield row('  stored, MB (not compacted)', number(measured(part, 'stored_mb')), *beside(stored, '%.1f'), gate_text(gates.get(name + ' stored_mb')))
+
+
+def gate_text(g):
+    return '' if g is None else '%g %s' % (g['limit'], 'ok' if g['passed'] else 'MISSED')
+
+
+def query_rows(part):
+    for q in part.get('queries', []):
+        theirs = [q['peers'].get(p) for p in peers.NAMES]
+        cells = [with_ratio(t['ms'], t['over_y2']) if t else '-' for t in theirs]
+        if q['verdict'] == 'ok':
+            yield row('%s %s' % (q['id'], q['title']), with_ratio(q['first_ms'], q['first_over_y2']), *cells, with_ratio(q['best_ms'], q['best_over_y2']))
+        else:
+            yield row('%s %s' % (q['id'], q['title']), q['verdict'], *cells) + ('' if q['verdict'] == 'unsupported' else '  ' + q['detail'])
+
+
+def stream_rows(part):
+    if 'best' in part:
+        theirs, pod = peers.MANY_STREAMS, part['queries'][0]
+        yield row('many-streams, CPU / Y1', number(part['best']['over_y1']), theirs['over_y1'])
+        yield row('  stored, MB', number(measured(part, 'stored_mb')), theirs['stored_mb'])
+        yield row('  peak RssAnon / VmHWM, MB', '%.0f / %.0f' % (measured(part, 'rss_anon_peak_mb'), max(r['vm_hwm_bytes'] for r in part['runs']) / 1e6), '- / %d' % theirs['hwm_mb'])
+        yield row("  a pod's 20 lines, ms", pod['first_ms'] if pod['verdict'] == 'ok' else pod['verdict'], theirs['pod_ms'])
+
+
+def table(result):
+    """Lines of text."""
+    y, parts, m = result['yardsticks'], result['parts'], result['machine']
+    out = ['%s; %d cores, load before %.2f; Y1 %.3f CPU s, Y2 %s s (%s), work %d records, %.1f MB of messages' % (
+        result['version'].split('\n')[0], m['cores'], m['load_before'], y['y1_cpu_s'], number(y['y2_wall_s'], '%.3f'), y['y2_tool'], result['work']['records'], result['work']['raw_bytes'] / 1e6), '']
+    out += [row('', 'Logpond', *[peers.TITLES[p] for p in peers.NAMES], 'gate')]
+    out += ingest_rows(parts, result['gates'], result['work']['source'] == 'corpus')
+    for name in ('queries', 'queries-head'):
+        if parts.get(name, {}).get('queries'):
+            out += ['', row(name + ': ms (over Y2)', 'first asks', *[peers.TITLES[p] for p in peers.NAMES], 'best repeat')] + list(query_rows(parts[name]))
+    if 'many-streams' in parts:
+        out += [''] + list(stream_rows(parts['many-streams']))
+    out += ['', *['%s: skipped, %s' % (name, part['skipped']) for name, part in parts.items() if 'skipped' in part]]
+    out += ['%-40s %8g of at most %-6g %s' % (name, g['value'], g['limit'], 'ok' if g['passed'] else 'MISSED') for name, g in result['gates'].items()]
+    return out
