@@ -135,10 +135,11 @@ class Work:
     """A fleet and what it writes. pods[i] is a Pod; body(k) for k < bodies."""
 
     def __init__(self, gb=1.0, namespaces=8, pods=120, mix=None, seed=1):
-        self.gb, self.namespaces, self.seed, self.mix = gb, namespaces, seed, dict(mix or MIX)
+        self.gb, self.namespaces, self.seed = gb, namespaces, seed
+        self.mix = {kind: float((mix or MIX)[kind]) for kind in KINDS if kind in (mix or MIX)}
         if namespaces < 1 or pods < len(self.mix) or gb <= 0:
             raise ValueError('at least one namespace, more than 0 GB, and as many pods as the mix has kinds (%d)' % len(self.mix))
-        self.key = '%r/%d/%d/%r' % (seed, namespaces, pods, sorted(self.mix.items()))
+        self.key = '%d/%d/%d/%r' % (seed, namespaces, pods, list(self.mix.items()))
         self.kinds, self.weights = list(self.mix), list(itertools.accumulate(self.mix.values()))
         self.make_fleet(random.Random('fleet ' + self.key), pods)
         self.json_tails = [',"namespace":"%s","pod":"%s","container":"%s","stream":"%s","node":"%s","app":"%s"}\n' % (
