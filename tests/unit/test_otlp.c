@@ -443,6 +443,20 @@ parts_do_not_depend_on_receipt(void)
     CU_ASSERT(lp_hash128_eq(hash[0], hash[1]));
 }
 
+/* A time of its own that happens to be that of receipt is written where every row has one. */
+static void
+a_time_equal_to_receipt_is_a_time(void)
+{
+    struct lp_batch *b = new_batch(RECEIVED);
+    add(b, "app=a", RECEIVED, LP_STR("x"), "");
+    CU_ASSERT_EQUAL_FATAL(write_parts(b, 1000), LP_OK);
+    struct lp_batch *later = read_parts(0, 1, 42);
+    CU_ASSERT_EQUAL(later->rows[0].time_ns, RECEIVED);
+    CU_ASSERT_EQUAL(later->untimed, 0);
+    lp_batch_free(later);
+    lp_batch_free(b);
+}
+
 static void
 very_many_streams(void)
 {
@@ -625,12 +639,14 @@ refuses_what_it_cannot_keep(void)
     VALUE("an instance only", "\x0a\x1a\x0a\x14\x0a\x12\x0a\x0b__pod_uid__\x12\x03\x0a\x01u\x12\x02\x12\x00");
 }
 
-/* n times the attribute k="", in a resource (with a label l="v" too) or in its record. */
-static size_t
-many_attributes(size_t n, bool in_record, struct lp_buf *value)
+/* n times the attribute k="", in a resource (with a label l="v" or one too long too) or in its second record.
+ */
+static void
+many_attributes(size_t n, bool in_record, bool long_label, struct lp_buf *value)
 {
     struct lp_buf attrs, resource, scope, logs;
     struct lp_buf *all[] = {&attrs, &resource, &scope, &logs, value};
+    static const char name[LP_LABEL_NAME_BYTES_MAX + 1] = {[0 ... LP_LABEL_NAME_BYTES_MAX] = 'n'};
     for (size_t i = 0; i < LP_ARRAY_LEN(all); i++) {
         lp_buf_init(all[i], 1 << 20);
     }
@@ -638,31 +654,36 @@ many_attributes(size_t n, bool in_record, struct lp_buf *value)
         lp_wire_put_bytes(&attrs, in_record ? 6 : 1, LP_STR("\x0a\x01k"));
     }
     lp_buf_str(&resource, LP_STR("\x0a\x08\x0a\x01l\x12\x03\x0a\x01v"));
+    if (long_label) {
+        lp_wire_put_head(&resource, 1, lp_wire_bytes_bytes(sizeof(name)) + 5);
+        lp_wire_put_bytes(&resource, 1, lp_str_of(name, sizeof(name)));
+        lp_buf_str(&resource, LP_STR("\x12\x03\x0a\x01v"));
+    }
     lp_buf_str(&resource, in_record ? LP_STR_NULL : lp_buf_view(&attrs));
     lp_wire_put_bytes(&logs, 1, lp_buf_view(&resource));
+    lp_wire_put_bytes(&scope, 2, LP_STR_NULL);
     lp_wire_put_bytes(&scope, 2, in_record ? lp_buf_view(&attrs) : LP_STR_NULL);
     lp_wire_put_bytes(&logs, 2, lp_buf_view(&scope));
     lp_wire_put_bytes(value, 1, lp_buf_view(&logs));
     for (size_t i = 0; i + 1 < LP_ARRAY_LEN(all); i++) {
         lp_buf_clear(all[i]);
     }
-    return value->n;
 }
 
 static void
 attributes_are_limited(void)
 {
-    for (int in_record = 0; in_record < 2; in_record++) {
-        size_t most = LP_META_PAIRS_MAX - (in_record ? 0 : 1);
+    for (int kind = 0; kind < 3; kind++) { /* a resource's; a record's; a record's beside a demoted label */
+        size_t most = LP_META_PAIRS_MAX - (kind != 1);
         struct lp_buf value;
-        many_attributes(most, in_record, &value);
+        many_attributes(most, kind > 0, kind == 2, &value);
         struct lp_batch *b = begun();
         CU_ASSERT_EQUAL(read_bytes(value.p, value.n, b), LP_OK);
-        CU_ASSERT_EQUAL(b->nrows, 2);
+        CU_ASSERT_EQUAL(b->nrows, 3);
         lp_batch_free(b);
         for (size_t more = 1; more < 5; more++) {
             lp_buf_clear(&value);
-            many_attributes(most + more, in_record, &value);
+            many_attributes(most + more, kind > 0, kind == 2, &value);
             refuses("too many attributes", value.p, value.n, LP_ERR_LIMIT);
         }
         lp_buf_clear(&value);
@@ -721,6 +742,7 @@ LP_SUITE(otlp, {"lines and times survive", lines_and_times_survive},
          {"a record too large is refused before any part", a_record_too_large_is_refused_before_any_part},
          {"a failing callback ends it", a_failing_callback_ends_it},
          {"parts do not depend on receipt", parts_do_not_depend_on_receipt},
+         {"a time equal to receipt is a time", a_time_equal_to_receipt_is_a_time},
          {"very many streams", very_many_streams}, {"writes the known message", writes_the_known_message},
          {"reads what others may write", reads_what_others_may_write},
          {"refuses what it cannot keep", refuses_what_it_cannot_keep},
