@@ -12,7 +12,10 @@
 #include <fcntl.h>
 #include <limits.h>
 
+#include <sys/stat.h>
+
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/io_int.h"
 
 static lp_rc
@@ -299,6 +302,21 @@ lp_io_lock(const struct lp_io *io, const char *path, int *ret_fd, struct lp_err 
     }
     *ret_fd = fd;
     return LP_OK;
+}
+
+bool
+lp_io_birth(const struct lp_io *io, int fd, uint8_t ret[LP_IO_BIRTH_BYTES])
+{
+    struct statx st;
+    (void)io;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) != 0 || !(st.stx_mask & STATX_INO) ||
+        !(st.stx_mask & STATX_BTIME)) {
+        return false;
+    }
+    lp_put_u64(ret, st.stx_ino);
+    lp_put_u64(ret + 8, (uint64_t)st.stx_btime.tv_sec);
+    lp_put_u32(ret + 16, st.stx_btime.tv_nsec);
+    return true;
 }
 
 lp_rc

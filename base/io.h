@@ -57,6 +57,9 @@ lp_rc lp_io_list(const struct lp_io *io, const char *path, bool (*fn)(void *arg,
 lp_rc lp_io_space(const struct lp_io *io, const char *path, uint64_t *ret_free, uint64_t *ret_total, struct lp_err *err) LP_MUST_USE;
 /* Exclusive flock without waiting: LP_ERR_BUSY when another process has it. Held until close. Creates the file. */
 lp_rc lp_io_lock(const struct lp_io *io, const char *path, int *ret_fd, struct lp_err *err) LP_MUST_USE;
+/* What tells this very file from a copy of it: inode and time of birth. False when the system does not say. */
+#define LP_IO_BIRTH_BYTES 20
+bool lp_io_birth(const struct lp_io *io, int fd, uint8_t ret[LP_IO_BIRTH_BYTES]);
 /* Whole small file into *ret (arena-owned). LP_ERR_LIMIT over max. */
 struct lp_arena;
 lp_rc lp_io_read_file(const struct lp_io *io, const char *path, size_t max, struct lp_arena *ar, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;

@@ -131,6 +131,16 @@ lp_metrics_collector_remove(void *arg)
     lp_unlock(&collectors.mu);
 }
 
+void
+lp_metric_totals(enum lp_metric m, int64_t *ret_n, int64_t *ret_sum_ns)
+{
+    *ret_n = 0;
+    for (size_t i = 0; i <= NBOUNDS; i++) {
+        *ret_n += (int64_t)atomic_load_explicit(&cells[m].buckets[i], memory_order_relaxed);
+    }
+    *ret_sum_ns = lp_metric_get(m);
+}
+
 static void
 histogram_text(enum lp_metric m, struct lp_buf *out)
 {

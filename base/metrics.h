@@ -25,6 +25,8 @@ enum lp_metric {
 void lp_metric_add(enum lp_metric m, int64_t by);
 void lp_metric_set(enum lp_metric m, int64_t value);
 int64_t lp_metric_get(enum lp_metric m);
+/* Observations of a histogram so far, and their sum in nanoseconds. */
+void lp_metric_totals(enum lp_metric m, int64_t *ret_n, int64_t *ret_sum_ns);
 /* Histograms: an observation in nanoseconds; buckets from 100 us to 100 s. */
 void lp_metric_observe(enum lp_metric m, int64_t duration_ns);
 

@@ -22,22 +22,21 @@ is_text(struct lp_str s)
     return lp_utf8_valid(s);
 }
 
-static struct lp_str
-place_of(const struct lp_kafka_message *m, char *buf, size_t n)
+lp_rc
+lp_kafka_quarantine(struct lp_batch *b, const struct lp_kafka_message *m, const char *why, struct lp_err *err)
 {
-    int k = snprintf(buf, n, "%.*s/%u/%llu", (int)LP_MIN(m->topic.n, (size_t)249), m->topic.p, m->partition,
-                     (unsigned long long)m->offset);
-    return lp_str_of(buf, (size_t)LP_MIN((size_t)k, n - 1));
+    char place[320];
+    snprintf(place, sizeof(place), "%.*s/%u/%llu", (int)LP_MIN(m->topic.n, (size_t)249), m->topic.p,
+             m->partition, (unsigned long long)m->offset);
+    return lp_batch_quarantine(b, LP_STR("kafka"), m->value, lp_str_c(why), lp_str_c(place), err);
 }
 
 static lp_rc
 add_raw(const struct lp_kafka_message *m, struct lp_batch *b, const char *why, struct lp_err *err)
 {
-    char place[320];
     uint32_t stream;
     if (!is_text(m->value)) {
-        return lp_batch_quarantine(b, LP_STR("kafka"), m->value, lp_str_c(why),
-                                   place_of(m, place, sizeof(place)), err);
+        return lp_kafka_quarantine(b, m, why, err);
     }
     struct lp_pair label = {LP_STR("topic"), m->topic};
     lp_rc rc = lp_batch_stream(b, &label, 1, NULL, &stream, err);

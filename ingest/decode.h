@@ -49,6 +49,8 @@ struct lp_kafka_message {
     struct lp_str value; /* LP_JSON_PAD readable bytes behind it are NOT guaranteed: the decoder copies */
 };
 lp_rc lp_decode_kafka(struct lp_decoder *d, const struct lp_kafka_message *m, struct lp_batch *b, struct lp_err *err) LP_MUST_USE;
+/* Keeps a message raw in the quarantine, with its place and why. LP_ERR_LIMIT. */
+lp_rc lp_kafka_quarantine(struct lp_batch *b, const struct lp_kafka_message *m, const char *why, struct lp_err *err) LP_MUST_USE;
 
 /*
  * Where a log file's path tells it: /var/log/pods/<ns>_<pod>_<uid>/<container>/<restart>.log and

@@ -166,18 +166,14 @@ lp_ids_table_load(struct lp_ids_table *t, const struct lp_batch_id *from)
     lp_unlock(&t->mu);
 }
 
-void
-lp_ids_identify(const struct lp_push *push, uint32_t part, struct lp_batch *b)
+/* Tenant and batch id of a request into h. */
+static void
+add_request(struct lp_hasher *h, const struct lp_push *push)
 {
-    b->has_identity = b->nrows > 0 && (push->key.n > 0 || b->untimed == 0);
-    if (!b->has_identity) {
-        return;
-    }
-    struct lp_hasher *h = lp_hasher_new();
-    struct lp_str type = lp_push_header(push, "content-type");
-    const struct lp_str unkeyed[] = {push->method, push->target, type, push->body};
+    const struct lp_str unkeyed[] = {push->method, push->target, lp_push_header(push, "content-type"),
+                                     push->body};
+    uint64_t shape[3] = {push->key.n > 0, 0, push->tenant.n};
     lp_hasher_reset(h);
-    uint64_t shape[3] = {push->key.n > 0, part, push->tenant.n};
     lp_hasher_add(h, shape, sizeof(shape));
     lp_hasher_add(h, push->tenant.p, push->tenant.n);
     for (size_t i = 0; i < LP_ARRAY_LEN(unkeyed) && push->key.n == 0; i++) {
@@ -186,17 +182,80 @@ lp_ids_identify(const struct lp_push *push, uint32_t part, struct lp_batch *b)
         lp_hasher_add(h, unkeyed[i].p, unkeyed[i].n);
     }
     lp_hasher_add(h, push->key.p, push->key.n);
-    if (b->untimed == 0) {
-        /* another cut of the same key may repeat, never lose; records without time carry the time of receipt,
-         * which differs on retry */
-        struct lp_hash128 content = lp_batch_content_hash(b);
-        lp_hasher_add(h, &content, sizeof(content));
-    } else {
-        struct lp_hash128 body = lp_xxh128(push->body.p, push->body.n);
-        lp_hasher_add(h, &body, sizeof(body));
+}
+
+static bool
+has_identity(const struct lp_push *push, const struct lp_batch *b)
+{
+    return b->nrows > 0 && (push->key.n > 0 || b->untimed == 0);
+}
+
+bool
+lp_ids_request(const struct lp_push *push, const struct lp_batch *b, struct lp_hash128 *ret)
+{
+    if (!has_identity(push, b)) {
+        return false;
     }
-    b->identity = lp_hasher_u128(h);
+    struct lp_hasher *h = lp_hasher_new();
+    add_request(h, push);
+    *ret = lp_hasher_u128(h);
     lp_hasher_free(h);
+    return true;
+}
+
+bool
+lp_ids_identify(const struct lp_push *push, const struct lp_batch *b, struct lp_batch_id *ret)
+{
+    if (!has_identity(push, b)) {
+        return false;
+    }
+    struct lp_hasher *h = lp_hasher_new();
+    add_request(h, push);
+    /* another cut of the same key may repeat, never lose; records without time carry the time of receipt,
+     * which differs on retry */
+    struct lp_hash128 content =
+        b->untimed == 0 ? lp_batch_content_hash(b) : lp_xxh128(push->body.p, push->body.n);
+    lp_hasher_add(h, &content, sizeof(content));
+    *ret = (struct lp_batch_id){b->received_ns, lp_hasher_u128(h)};
+    lp_hasher_free(h);
+    return true;
+}
+
+/* A stored one of the same ten minutes; one of another time with the same identity leaves. Caller holds mu.
+ */
+static struct id *
+find(struct lp_ids_table *t, const struct lp_batch_id *want)
+{
+    struct id *id = *place_of(t, want->identity);
+    if (id != NULL && !id->pending && far_apart(id->received_ns, want->received_ns)) {
+        unlink_stored(t, id);
+        take_out(t, id);
+        lp_free(id);
+        id = NULL;
+    }
+    return id;
+}
+
+bool
+lp_ids_note(struct lp_ids_table *t, const struct lp_batch_id *from)
+{
+    lp_lock(&t->mu);
+    bool fresh = find(t, from) == NULL;
+    if (fresh) {
+        make_stored(t, insert(t, from));
+    }
+    lp_unlock(&t->mu);
+    return fresh;
+}
+
+bool
+lp_ids_known(struct lp_ids_table *t, const struct lp_batch_id *id)
+{
+    lp_lock(&t->mu);
+    const struct id *have = *place_of(t, id->identity);
+    bool known = have != NULL && !have->pending && !far_apart(have->received_ns, id->received_ns);
+    lp_unlock(&t->mu);
+    return known;
 }
 
 lp_rc
@@ -205,13 +264,7 @@ lp_ids_begin(struct lp_ids_table *t, const struct lp_batch_id *want, int64_t dea
 {
     lp_rc rc = LP_OK;
     lp_lock(&t->mu);
-    struct id *id = *place_of(t, want->identity);
-    if (id != NULL && !id->pending && far_apart(id->received_ns, want->received_ns)) {
-        unlink_stored(t, id);
-        take_out(t, id);
-        lp_free(id);
-        id = NULL;
-    }
+    struct id *id = find(t, want);
     if (id == NULL) {
         insert(t, want)->pending = true;
         *ret = LP_IDS_NEW;

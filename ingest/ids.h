@@ -3,7 +3,7 @@
  *
  * Identity of a batch = 128-bit hash of (tenant, batch id, part number, content). The batch id is the Idempotency-Key;
  * without one it is the hash of method, target, content type and body, but only if every record brought its own time.
- * An id is *pending* from before its append until the log has it: a retry meanwhile waits for that outcome. A failure
+ * In Kafka's messages the parts of a request have identities of their own. An id is *pending* from before its append until the log has it: a retry meanwhile waits for that outcome. A failure
  * removes the id. Two batches are the same only if they were received within LP_IDS_WINDOW_NS of each other: the rule
  * looks at received times alone, never at the clock, so replay decides as the live server did.
  * Thread-safe (one lock, class LP_LOCK_IDS).
@@ -23,11 +23,10 @@ void lp_ids_table_free(struct lp_ids_table *t);
 /* A stored identity, from the catalog at start. */
 void lp_ids_table_load(struct lp_ids_table *t, const struct lp_batch_id *id);
 
-/*
- * Gives the batch its identity from the request (has_identity stays false when it has none). part: number of the part of a
- * split request, 0 where it is whole.
- */
-void lp_ids_identify(const struct lp_push *push, uint32_t part, struct lp_batch *b);
+/* The identity of a whole request, with the batch's received time. False: it has none. */
+bool lp_ids_identify(const struct lp_push *push, const struct lp_batch *b, struct lp_batch_id *ret);
+/* Only its batch id, for a log that cuts requests and identifies the parts (docs/kafka.md). False: it has none. */
+bool lp_ids_request(const struct lp_push *push, const struct lp_batch *b, struct lp_hash128 *ret);
 
 enum lp_ids_answer {
     LP_IDS_NEW,       /* it is pending now, and the caller must end it */
@@ -42,6 +41,10 @@ lp_rc lp_ids_begin(struct lp_ids_table *t, const struct lp_batch_id *id, int64_t
                    struct lp_err *err) LP_MUST_USE;
 /* Ends a pending one: stored, or removed. */
 void lp_ids_end(struct lp_ids_table *t, const struct lp_batch_id *id, bool stored);
+/* For what is durable already: notes the identity as stored. False: it was known. */
+bool lp_ids_note(struct lp_ids_table *t, const struct lp_batch_id *id);
+/* Whether it is stored, without noting anything. */
+bool lp_ids_known(struct lp_ids_table *t, const struct lp_batch_id *id);
 size_t lp_ids_count(struct lp_ids_table *t);
 
 #endif

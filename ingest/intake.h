@@ -1,5 +1,6 @@
 /*
- * intake.h - one push from its bytes to its answer: decode, room, identity, log. Called on a worker thread, which it may block.
+ * intake.h - one push from its bytes to its answer: may it be taken at all, decode, log. Called on a worker thread, which it
+ * may block.
  */
 #ifndef LP_INGEST_INTAKE_H
 #define LP_INGEST_INTAKE_H
@@ -8,7 +9,6 @@
 
 struct lp_intake {
     struct lp_store *store;
-    struct lp_ids_table *ids;
     struct lp_log *log;
     struct lp_decode_limits limits;
     int64_t push_wait_ns; /* how long a push waits for room, or for the outcome of the same push under way */
@@ -18,10 +18,10 @@ struct lp_intake {
 size_t lp_intake_largest(size_t decoded_bytes);
 
 /*
- * Stores one push, once. LP_OK: it is durable and visible, or was stored before (*ret_duplicate). Errors: LP_ERR_PARSE and LP_ERR_UNSUPPORTED 400,
- * LP_ERR_LIMIT 413, LP_ERR_BUSY and LP_ERR_TIMEOUT 429, LP_ERR_DISK_FULL, LP_ERR_IO, LP_ERR_SHUTDOWN 503; in all of these cases nothing of it is stored.
+ * Stores one push, once; ends in done (log.h), perhaps on another thread after this returns. push and d are borrowed until it returns. Errors:
+ * LP_ERR_PARSE and LP_ERR_UNSUPPORTED 400, LP_ERR_LIMIT 413, LP_ERR_BUSY and LP_ERR_TIMEOUT 429, LP_ERR_DISK_FULL, LP_ERR_IO,
+ * LP_ERR_SHUTDOWN 503.
  */
-lp_rc lp_intake_push(struct lp_intake *in, struct lp_decoder *d, const struct lp_push *push, bool *ret_duplicate,
-                     struct lp_err *err) LP_MUST_USE;
+void lp_intake_push(struct lp_intake *in, struct lp_decoder *d, const struct lp_push *push, lp_log_done done, void *ctx);
 
 #endif

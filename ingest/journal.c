@@ -420,11 +420,10 @@ enqueue(struct lp_journal *j, struct lp_jnl_entry *e, size_t room, struct lp_err
     return LP_OK;
 }
 
-static lp_rc
-journal_append(struct lp_log *log, const struct lp_push *push, struct lp_batch *batch, size_t room,
-               struct lp_err *err)
+lp_rc
+lp_journal_append(struct lp_journal *j, const struct lp_push *push, struct lp_batch *batch, size_t room,
+                  struct lp_err *err)
 {
-    struct lp_journal *j = (struct lp_journal *)log;
     struct lp_jnl_entry e = {.push = push, .batch = batch};
     lp_buf_init(&e.envelope, SIZE_MAX);
     lp_jnl_put_envelope(push, &e.envelope);
@@ -543,10 +542,11 @@ lp_journal_new(const struct lp_log_env *env, const struct lp_journal_config *cfg
     static const struct lp_log_ops ops = {
         .name = "journal",
         .start = journal_start,
-        .append = journal_append,
+        .take = lp_journal_take,
         .stored = journal_stored,
         .stop = journal_stop,
         .free = journal_free,
+        .starting = "the journal is being replayed",
         .ready = journal_ready,
         .metrics = journal_metrics,
         .status = journal_status,

@@ -74,8 +74,12 @@ struct lp_jnl_walk {
     uint64_t highest; /* the highest number of a good entry, or that a bad stretch can hold */
 };
 
-/* Reads every file of the folder: good entries, bad stretches, void ranges. Files of another store are refused (LP_ERR_CORRUPT). */
-lp_rc lp_jnl_walk(const struct lp_io *io, const char *dir, const struct lp_uuid *uuid, struct lp_jnl_walk *ret,
+/* Reads every file of the folder: good entries, bad stretches, void ranges. Files of stores other than these are refused (LP_ERR_CORRUPT). */
+struct lp_jnl_stores {
+    const struct lp_uuid *uuids;
+    size_t n;
+};
+lp_rc lp_jnl_walk(const struct lp_io *io, const char *dir, struct lp_jnl_stores stores, struct lp_jnl_walk *ret,
                   struct lp_err *err);
 void lp_jnl_walk_clear(struct lp_jnl_walk *w);
 bool lp_jnl_is_void(const struct lp_jnl_walk *w, uint64_t number);
@@ -115,6 +119,15 @@ struct lp_journal {
 
 /* Replays what the catalog has not; fills next_number, durable, files. Called once, before any append. */
 lp_rc lp_journal_replay(struct lp_journal *j, struct lp_err *err);
+/* The operation of log.h: identity, room, append. */
+void lp_journal_take(struct lp_log *log, const struct lp_push *push, struct lp_batch *b, int64_t deadline_ns, lp_log_done done,
+                     void *ctx);
+/*
+ * Appends a batch and waits until it is durable and visible. Takes over batch and room in every case. LP_ERR_IO: not stored, and never will
+ * be.
+ */
+lp_rc lp_journal_append(struct lp_journal *j, const struct lp_push *push, struct lp_batch *batch, size_t room,
+                        struct lp_err *err) LP_MUST_USE;
 void lp_journal_say(const struct lp_journal *j, enum lp_event level, const char *fmt, ...) LP_PRINTF(3, 4);
 /* Adds a range of numbers that the next file's void entry names. Caller holds mu, or is the only thread. */
 void lp_journal_void(struct lp_journal *j, uint64_t first, uint64_t next);

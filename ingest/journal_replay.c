@@ -90,11 +90,10 @@ static lp_rc
 identify_and_enter(struct replay *r, const struct lp_push *push, struct lp_batch *b, uint64_t number,
                    struct lp_err *err)
 {
-    struct lp_batch_id id = {b->received_ns, {0, 0}};
+    struct lp_batch_id id;
     enum lp_ids_answer answer = LP_IDS_NEW;
-    lp_ids_identify(push, 0, b);
-    id.identity = b->identity;
-    if (b->has_identity) {
+    bool has_identity = lp_ids_identify(push, b, &id) && lp_batch_note_id(b, &id);
+    if (has_identity) {
         lp_rc rc = lp_ids_begin(r->j->log.env.ids, &id, INT64_MAX, &answer, err);
         if (rc != LP_OK) {
             lp_batch_free(b);
@@ -106,7 +105,6 @@ identify_and_enter(struct replay *r, const struct lp_push *push, struct lp_batch
         skip(r, number);
         return LP_OK;
     }
-    bool has_identity = b->has_identity;
     lp_rc rc = enter(r, b, number, number + 1, err);
     if (has_identity) {
         lp_ids_end(r->j->log.env.ids, &id, rc == LP_OK);
@@ -254,13 +252,16 @@ static lp_rc
 read_position(struct replay *r, struct lp_err *err)
 {
     struct lp_cat_txn *t;
-    uint64_t epoch;
+    struct lp_cat_place at;
     lp_rc rc = lp_cat_begin(lp_store_catalog(r->j->log.env.store), &t, err);
     if (rc != LP_OK) {
         return rc;
     }
-    rc = lp_cat_position(t, r->j->source->log, 0, &r->position, &epoch, err);
+    rc = lp_cat_position(t, r->j->source->log, 0, &at, err);
     lp_cat_end(t);
+    if (rc == LP_OK) {
+        r->position = at.next;
+    }
     return rc == LP_ERR_NOT_FOUND ? LP_OK : rc;
 }
 
@@ -297,9 +298,11 @@ lp_rc
 lp_journal_replay(struct lp_journal *j, struct lp_err *err)
 {
     struct replay r = {.j = j};
+    struct lp_jnl_stores stores;
+    stores.uuids = lp_catalog_uuids(lp_store_catalog(j->log.env.store), &stores.n);
     int64_t start_ns = lp_mono_ns();
     lp_rc rc = read_position(&r, err);
-    rc = rc == LP_OK ? lp_jnl_walk(j->io, j->dir, j->uuid, &r.w, err) : rc;
+    rc = rc == LP_OK ? lp_jnl_walk(j->io, j->dir, stores, &r.w, err) : rc;
     if (rc != LP_OK) {
         return rc;
     }

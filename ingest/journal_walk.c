@@ -127,8 +127,19 @@ walk_entries(struct lp_jnl_walk *w, struct reader *r, uint32_t file, uint64_t *l
     }
 }
 
+static bool
+one_of(struct lp_jnl_stores stores, const struct lp_uuid *uuid)
+{
+    for (size_t i = 0; i < stores.n; i++) {
+        if (lp_uuid_eq(&stores.uuids[i], uuid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static lp_rc
-walk_file(const struct lp_io *io, struct lp_jnl_walk *w, uint32_t file, const struct lp_uuid *uuid,
+walk_file(const struct lp_io *io, struct lp_jnl_walk *w, uint32_t file, struct lp_jnl_stores stores,
           uint64_t *last, struct lp_err *err)
 {
     struct reader r = {.io = io, .fd = -1};
@@ -145,7 +156,7 @@ walk_file(const struct lp_io *io, struct lp_jnl_walk *w, uint32_t file, const st
     w->files[file].bytes = r.bytes;
     r.window = lp_malloc(WINDOW_BYTES);
     const char *h = peek(&r, 0, LP_JNL_HEADER_BYTES);
-    if (h != NULL && lp_jnl_get_file_head(h, &have, &first) && memcmp(have.b, uuid->b, sizeof(have.b)) != 0) {
+    if (h != NULL && lp_jnl_get_file_head(h, &have, &first) && !one_of(stores, &have)) {
         rc = lp_err_set(err, LP_ERR_CORRUPT, "journal file %s belongs to another store", w->files[file].path);
     } else {
         /* a damaged file header costs nothing: each entry carries the file's number, which is also its name
@@ -201,7 +212,7 @@ join_stretches(struct lp_jnl_walk *w)
 }
 
 lp_rc
-lp_jnl_walk(const struct lp_io *io, const char *dir, const struct lp_uuid *uuid, struct lp_jnl_walk *ret,
+lp_jnl_walk(const struct lp_io *io, const char *dir, struct lp_jnl_stores stores, struct lp_jnl_walk *ret,
             struct lp_err *err)
 {
     *ret = (struct lp_jnl_walk){.files = NULL};
@@ -212,7 +223,7 @@ lp_jnl_walk(const struct lp_io *io, const char *dir, const struct lp_uuid *uuid,
         qsort(ret->files, ret->nfiles, sizeof(*ret->files), file_cmp);
     }
     for (uint32_t i = 0; i < ret->nfiles && rc == LP_OK; i++) {
-        rc = walk_file(io, ret, i, uuid, &last, err);
+        rc = walk_file(io, ret, i, stores, &last, err);
     }
     if (rc != LP_OK) {
         lp_jnl_walk_clear(ret);

@@ -298,6 +298,17 @@ record_time(const struct lp_json_mapper *x, int64_t default_ns)
     return t;
 }
 
+/* Reserved label names (decode.h) are the instance here too: a message of Logpond's own could not hold them
+ * as labels. */
+static void
+take_reserved(struct lp_json_mapper *x)
+{
+    struct lp_instance named;
+    x->nlabels = lp_labels_take_instance(x->labels, x->nlabels, &named);
+    x->inst.uid = named.uid.n > 0 ? named.uid : x->inst.uid;
+    x->inst.incarnation = named.incarnation.n > 0 ? named.incarnation : x->inst.incarnation;
+}
+
 lp_rc
 lp_json_record(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc,
                struct lp_str raw, int64_t default_ns, struct lp_batch *b, struct lp_err *err)
@@ -311,6 +322,7 @@ lp_json_record(struct lp_json_mapper *x, const struct lp_json_map *m, const stru
     if (rc != LP_OK) {
         return rc;
     }
+    take_reserved(x);
     if (x->nlabels == 0) {
         x->labels[x->nlabels++] = m->otherwise;
     }

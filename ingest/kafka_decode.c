@@ -1,11 +1,10 @@
 /*
- * kafka_decode.c - decoding a ticket's messages on a worker. Every message has its own outcome: a record, a
+ * kafka_decode.c - decoding a ticket's messages on a worker. Every message has its own outcome: records, a
  * raw line, the quarantine, or nothing (empty). The ticket always ends as stored, whatever the bytes were.
  */
-#include <stdio.h>
-
 #include "base/metrics.h"
 #include "ingest/kafka_int.h"
+#include "ingest/otlp.h"
 
 static struct lp_decoder *
 take_decoder(struct lp_kafka *k)
@@ -47,6 +46,31 @@ view_of(const rd_kafka_message_t *m)
     };
 }
 
+/* One of our own messages (docs/kafka.md), or an agent's. What is malformed in ours goes to the quarantine.
+ */
+static lp_rc
+decode_message(struct lp_decoder *d, const rd_kafka_message_t *m, int64_t now_ns, struct lp_batch *b,
+               struct lp_err *err)
+{
+    struct lp_kafka_message view = view_of(m);
+    struct lp_kafka_headers h;
+    struct lp_err why;
+    lp_kafka_read_headers(m, &h);
+    b->received_ns = h.ours ? h.received_ns : now_ns;
+    if (!lp_batch_set_tenant(b, h.tenant)) {
+        return lp_err_set(err, LP_ERR_LIMIT, "no memory left for a tenant's name");
+    }
+    if (!h.ours) {
+        return lp_decode_kafka(d, &view, b, err);
+    }
+    lp_err_clear(&why);
+    lp_rc rc = lp_otlp_read(view.value, b, &why);
+    if (rc == LP_ERR_PARSE) {
+        return lp_kafka_quarantine(b, &view, why.text, err);
+    }
+    return rc == LP_OK ? rc : lp_err_set(err, rc, "%s", why.text);
+}
+
 static struct lp_batch *
 decode(struct lp_decoder *d, const struct lp_kafka_run *run, size_t budget, int64_t now_ns,
        struct lp_err *err)
@@ -55,13 +79,16 @@ decode(struct lp_decoder *d, const struct lp_kafka_run *run, size_t budget, int6
     if (b == NULL) {
         return NULL;
     }
-    b->received_ns = now_ns;
-    for (unsigned i = 0; i < run->n; i++) {
-        struct lp_kafka_message m = view_of(run->messages[i]);
-        if (lp_decode_kafka(d, &m, b, err) != LP_OK) {
-            lp_batch_free(b);
-            return NULL;
-        }
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < run->nids && rc == LP_OK; i++) {
+        rc = lp_batch_note_id(b, &run->ids[i]) ? LP_OK : LP_ERR_LIMIT;
+    }
+    for (unsigned i = 0; i < run->n && rc == LP_OK; i++) {
+        rc = decode_message(d, run->messages[i], now_ns, b, err);
+    }
+    if (rc != LP_OK) {
+        lp_batch_free(b);
+        return NULL;
     }
     lp_batch_finish(b);
     return b;
@@ -77,14 +104,16 @@ keep_raw(const struct lp_kafka_run *run, int64_t now_ns, const char *why)
     b->received_ns = now_ns;
     for (unsigned i = 0; i < run->n; i++) {
         struct lp_kafka_message m = view_of(run->messages[i]);
-        char place[320];
-        snprintf(place, sizeof(place), "%.*s/%u/%llu", (int)LP_MIN(m.topic.n, (size_t)249), m.topic.p,
-                 m.partition, (unsigned long long)m.offset);
+        struct lp_kafka_headers h;
+        lp_kafka_read_headers(run->messages[i], &h);
         /* an arena without a budget fails only when the system has no memory at all */
-        lp_rc rc = m.value.n == 0 ? LP_OK
-                                  : lp_batch_quarantine(b, LP_STR("kafka"), m.value, lp_str_c(why),
-                                                        lp_str_c(place), NULL);
-        LP_ASSERT(rc == LP_OK);
+        bool room = lp_batch_set_tenant(b, h.tenant);
+        lp_rc rc = m.value.n == 0 ? LP_OK : lp_kafka_quarantine(b, &m, why, NULL);
+        LP_ASSERT(room && rc == LP_OK);
+    }
+    for (size_t i = 0; i < run->nids; i++) {
+        bool noted = lp_batch_note_id(b, &run->ids[i]);
+        LP_ASSERT(noted);
     }
     lp_batch_finish(b);
     return b;
@@ -107,10 +136,7 @@ lp_kafka_decode_job(void *arg)
     }
     give_decoder(k, d);
     lp_metric_add(LP_M_KAFKA_MESSAGES, job->run->n);
-    for (unsigned i = 0; i < job->run->n; i++) {
-        rd_kafka_message_destroy(job->run->messages[i]);
-    }
-    lp_free(job->run);
+    lp_kafka_run_free(job->run);
     lp_head_end(k->head, job->ticket, LP_STORED, b);
     lp_free(job);
 }

@@ -2,11 +2,16 @@
  * kafka_rebalance.c - partitions come and go (cooperative or eager). Runs on the poll thread, inside
  * librdkafka's poll.
  *
- * Assigned: where to begin. The catalog's position wins, unless the group's commit names another store and is
- * further (another instance went on meanwhile), or this process still holds rows that are further (they will
- * be committed or this process dies). Without any of these, from the beginning: nothing that the broker still
- * has is skipped. Revoked: seal, commit, release. If the seal fails in time, or the partition was lost, its
- * unsealed batches leave the head whole and are not committed: the next owner reads them again.
+ * Assigned: the partition is placed, then claimed. Where to begin: the catalog's position wins, unless the
+ * group's commit names another store and is further (another instance went on meanwhile); a commit of the
+ * store that this one was copied from does not count. Without either, the oldest message there is: nothing
+ * that the broker still has is skipped. Rows that this process still holds are never fetched twice. Claiming:
+ * a new owner commits its epoch, one above the last, at the unchanged offset before it reads, so that an
+ * owner that does not know yet that it lost the partition stores under a lower epoch. A partition that cannot
+ * be claimed is not read, and the group is joined again.
+ *
+ * Revoked: seal, commit, release. If the seal fails in time, or the partition was lost, its unsealed batches
+ * leave the head whole and are not committed: the next owner reads them again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,127 +20,206 @@
 #include "base/metrics.h"
 #include "ingest/kafka_int.h"
 
-#define COMMITTED_TIMEOUT_MS 5000
+#define BROKER_MS 5000
+#define CLAIM_TRIES 3
+#define REJOIN_AFTER_NS LP_NS_PER_S
 #define REVOKE_SEAL_NS (20 * LP_NS_PER_S)
 
 struct committed {
     int64_t next; /* -1: none */
-    bool ours;
+    bool ours;    /* by this store */
+    bool lineage; /* by this store, or by one that it was copied from */
     uint64_t epoch;
 };
+
+void
+lp_kafka_commit_item(const struct lp_kafka *k, rd_kafka_topic_partition_list_t *list,
+                     const struct lp_kafka_partition *p, int64_t next)
+{
+    char meta[80];
+    int n = snprintf(meta, sizeof(meta), "%s %llu", k->uuid, (unsigned long long)p->epoch);
+    rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_add(list, p->topic, p->partition);
+    tp->offset = next;
+    tp->metadata_size = (size_t)n;
+    tp->metadata = lp_strdup(meta); /* from malloc: librdkafka frees it */
+}
 
 /* "UUID EPOCH" as lp_kafka_commit_item writes it. */
 static struct committed
 parse_commit(const struct lp_kafka *k, const rd_kafka_topic_partition_t *tp)
 {
-    struct committed c = {tp->offset >= 0 && tp->err == RD_KAFKA_RESP_ERR_NO_ERROR ? tp->offset : -1, false,
-                          0};
+    struct committed c = {.next = tp->offset >= 0 ? tp->offset : -1};
     char meta[80] = "";
+    struct lp_uuid uuid;
     size_t n = LP_MIN(tp->metadata_size, sizeof(meta) - 1);
     if (n > 0) {
         memcpy(meta, tp->metadata, n);
     }
-    c.ours = strncmp(meta, k->uuid, strlen(k->uuid)) == 0;
-    if (n > strlen(k->uuid)) {
-        c.epoch = strtoull(meta + strlen(k->uuid), NULL, 10);
+    if (lp_uuid_parse(lp_str_of(meta, LP_MIN(n, (size_t)LP_UUID_TEXT)), &uuid)) {
+        c.epoch = strtoull(meta + LP_UUID_TEXT, NULL, 10);
+        c.ours = strncmp(meta, k->uuid, LP_UUID_TEXT) == 0;
+        c.lineage = lp_catalog_uuid_known(lp_store_catalog(k->log.env.store), &uuid);
     }
     return c;
 }
 
-static lp_rc
-catalog_position(const struct lp_kafka *k, const struct lp_source *src, int64_t *ret_next,
-                 uint64_t *ret_epoch, struct lp_err *err)
+/* false: the partition was never stored. */
+static bool
+catalog_position(const struct lp_kafka *k, const struct lp_kafka_partition *p, struct lp_cat_place *ret)
 {
     struct lp_cat_txn *t;
-    uint64_t next = 0;
-    *ret_next = -1;
-    *ret_epoch = 0;
-    lp_rc rc = lp_cat_begin(lp_store_catalog(k->log.env.store), &t, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    rc = lp_cat_position(t, src->log, src->partition, &next, ret_epoch, err);
-    lp_cat_end(t);
-    if (rc == LP_OK) {
-        *ret_next = (int64_t)next;
-    }
-    return rc == LP_ERR_NOT_FOUND ? LP_OK : rc;
-}
-
-static void
-place(struct lp_kafka *k, struct lp_kafka_partition *p, rd_kafka_topic_partition_t *tp)
-{
-    struct committed c = parse_commit(k, tp);
     struct lp_err err;
-    int64_t stored, held;
-    uint64_t epoch;
     lp_err_clear(&err);
-    if (catalog_position(k, p->source, &stored, &epoch, &err) != LP_OK) {
+    lp_rc rc = lp_cat_begin(lp_store_catalog(k->log.env.store), &t, &err);
+    if (rc == LP_OK) {
+        rc = lp_cat_position(t, p->source->log, p->source->partition, ret, &err);
+        lp_cat_end(t);
+    }
+    if (rc != LP_OK && rc != LP_ERR_NOT_FOUND) {
         lp_kafka_say(k, LP_EVENT_ERROR, "position of %s/%d cannot be read: %s", p->topic, p->partition,
                      err.text);
         abort(); /* reading from a wrong place could store twice; a new process opens the catalog anew */
     }
-    held = lp_head_source_next(k->head, p->source);
-    bool other_is_further = c.next > stored && !c.ours;
-    int64_t start = LP_MAX(other_is_further || stored < 0 ? c.next : stored, held);
-    p->epoch = LP_MAX(epoch, c.epoch) + (c.ours || c.next < 0 ? 0 : 1);
-    p->next = start;
+    return rc == LP_OK;
+}
+
+/* --- assigned --- */
+
+static bool
+oldest(struct lp_kafka *k, const struct lp_kafka_partition *p, int64_t *ret)
+{
+    int64_t high;
+    rd_kafka_resp_err_t rc =
+        rd_kafka_query_watermark_offsets(k->rk, p->topic, p->partition, ret, &high, BROKER_MS);
+    return rc == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void
+watch_anchor(struct lp_kafka_partition *p, const struct lp_cat_place *at)
+{
+    p->anchor_at = -1;
+    if (at->anchor != 0 && (int64_t)at->next == p->next && p->next > 0) {
+        p->anchor_at = p->next - 1;
+        p->anchor = at->anchor;
+    }
+}
+
+/* Where to begin. False: it cannot be told at the moment. */
+static bool
+place(struct lp_kafka *k, struct lp_kafka_partition *p, const struct committed *c)
+{
+    struct lp_cat_place at = {0, 0, 0};
+    bool known = catalog_position(k, p, &at);
+    int64_t stored = known ? (int64_t)at.next : -1, held = lp_head_source_next(k->head, p->source);
+    bool theirs = c->next > stored && (!c->lineage || !known);
+    p->next = LP_MAX(theirs ? c->next : stored, held);
+    if (p->next < 0 && !oldest(k, p, &p->next)) {
+        return false;
+    }
+    p->epoch = LP_MAX(at.epoch, c->epoch) + (c->ours ? 0 : 1);
+    p->committed = c->ours ? c->next : -1;
+    p->commit_above = c->next >= 0 ? LP_MIN(c->next, p->next) : p->next;
+    p->ids_whole = p->ids_whole && c->ours;
     atomic_store(&p->stored, stored);
-    tp->offset = start >= 0 ? start : RD_KAFKA_OFFSET_BEGINNING;
-    tp->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    watch_anchor(p, &at);
+    return true;
+}
+
+static void
+forget(struct lp_kafka_partition *p)
+{
+    lp_kafka_drop_run(p);
+    p->claimed = p->has_gap = p->seek_due = false;
+    p->anchor_at = -1;
+    p->reread_until = -1;
+}
+
+/* Commits the new epochs of those that have no commit of ours; the offsets stay what they are. */
+static bool
+claim(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *claims = rd_kafka_topic_partition_list_new(list->cnt);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *tp = &list->elems[i];
+        struct committed c = parse_commit(k, tp);
+        struct lp_kafka_partition *p = lp_kafka_partition(k, tp->topic, tp->partition, true);
+        if (!c.ours) {
+            lp_kafka_commit_item(k, claims, p, c.next >= 0 ? c.next : p->next);
+        }
+    }
+    rd_kafka_resp_err_t rc =
+        claims->cnt > 0 ? rd_kafka_commit(k->rk, claims, /* async= */ 0) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < claims->cnt && rc == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        rc = claims->elems[i].err;
+    }
+    rd_kafka_topic_partition_list_destroy(claims);
+    if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        lp_kafka_say(k, LP_EVENT_WARN, "kafka: partitions could not be claimed: %s", rd_kafka_err2str(rc));
+    }
+    return rc == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* One try to place and claim all. */
+static bool
+place_all(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t rc = rd_kafka_committed(k->rk, list, BROKER_MS);
+    for (int i = 0; i < list->cnt && rc == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        rc = list->elems[i].err;
+    }
+    if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        lp_kafka_say(k, LP_EVENT_WARN, "kafka: committed offsets cannot be read: %s", rd_kafka_err2str(rc));
+        return false;
+    }
+    for (int i = 0; i < list->cnt; i++) {
+        struct committed c = parse_commit(k, &list->elems[i]);
+        struct lp_kafka_partition *p =
+            lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
+        if (!place(k, p, &c)) {
+            lp_kafka_say(k, LP_EVENT_WARN, "kafka: the oldest offset of %s/%d cannot be read", p->topic,
+                         p->partition);
+            return false;
+        }
+    }
+    return claim(k, list);
 }
 
 static void
 assigned(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_resp_err_t rc = rd_kafka_committed(k->rk, list, COMMITTED_TIMEOUT_MS);
-    if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_kafka_say(k, LP_EVENT_WARN,
-                     "committed offsets cannot be read: %s; the store's own positions are used",
-                     rd_kafka_err2str(rc));
+    for (int i = 0; i < list->cnt; i++) {
+        forget(lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true));
+    }
+    bool claimed = false;
+    for (int try = 0; try < CLAIM_TRIES && !claimed && list->cnt > 0 && !atomic_load(&k->stopping); try++) {
+        claimed = place_all(k, list);
     }
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *tp = &list->elems[i];
         struct lp_kafka_partition *p = lp_kafka_partition(k, tp->topic, tp->partition, true);
-        lp_kafka_drop_run(p);
-        place(k, p, tp);
+        p->claimed = claimed;
+        tp->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        tp->offset = !claimed            ? RD_KAFKA_OFFSET_END /* whatever comes is dropped */
+                     : p->anchor_at >= 0 ? p->anchor_at
+                                         : p->next;
         lp_lock(&k->mu);
-        p->owned = true;
+        p->owned = claimed;
         lp_unlock(&k->mu);
     }
     if (list->cnt > 0) {
         lp_kafka_say(k, LP_EVENT_INFO, "kafka: %d partitions assigned", list->cnt);
+        k->rejoin_ns = claimed ? k->rejoin_ns : lp_mono_ns() + REJOIN_AFTER_NS;
     }
+    k->joining_ns = 0;
     atomic_store(&k->assigned, true);
 }
 
-static void
-commit_revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
-{
-    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(list->cnt);
-    for (int i = 0; i < list->cnt; i++) {
-        struct lp_kafka_partition *p =
-            lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, false);
-        int64_t stored = p != NULL ? atomic_load(&p->stored) : -1;
-        if (stored >= 0) {
-            lp_kafka_commit_item(k, offsets, p, stored);
-        }
-    }
-    rd_kafka_resp_err_t rc =
-        offsets->cnt > 0 ? rd_kafka_commit(k->rk, offsets, /* async= */ 0) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_metric_add(LP_M_KAFKA_COMMIT_FAILED, 1);
-        lp_kafka_say(k, LP_EVENT_WARN, "kafka: offsets were stored but the group did not take them: %s",
-                     rd_kafka_err2str(rc));
-    }
-    rd_kafka_topic_partition_list_destroy(offsets);
-}
+/* --- revoked --- */
 
+/* What has no ticket yet is nobody's; from now on nothing is taken. */
 static void
-revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lost)
+let_go(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
 {
-    struct lp_err err;
-    lp_err_clear(&err);
     for (int i = 0; i < list->cnt; i++) {
         struct lp_kafka_partition *p =
             lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
@@ -144,20 +228,44 @@ revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lo
         p->owned = false;
         lp_unlock(&k->mu);
     }
-    bool sealed = !lost && lp_store_seal(k->log.env.store, lp_mono_ns() + REVOKE_SEAL_NS, &err) == LP_OK;
-    if (sealed) {
-        commit_revoked(k, list);
-    }
-    for (int i = 0; i < list->cnt && !sealed; i++) {
+}
+
+/* Batches that are not sealed leave; ids that came with them are not stored. */
+static void
+drop_unsealed(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
         struct lp_kafka_partition *p =
             lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
         (void)lp_head_drop_source(k->head, p->source);
+        lp_ids_table_free(p->ids);
+        p->ids = lp_ids_table_new();
+        p->ids_whole = false;
+    }
+}
+
+static void
+revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lost)
+{
+    struct lp_err err;
+    lp_err_clear(&err);
+    let_go(k, list);
+    k->joining_ns = lp_mono_ns();
+    bool sealed = !lost && lp_store_seal(k->log.env.store, lp_mono_ns() + REVOKE_SEAL_NS, &err) == LP_OK;
+    if (sealed) {
+        lp_kafka_commit_stored(k, true);
+    } else {
+        drop_unsealed(k, list);
+    }
+    for (int i = 0; i < list->cnt; i++) {
+        forget(lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true));
     }
     if (list->cnt > 0) {
         lp_kafka_say(k, sealed ? LP_EVENT_INFO : LP_EVENT_WARN, "kafka: %d partitions %s%s%s", list->cnt,
                      lost ? "lost; what was not yet sealed is left to the next owner" : "revoked",
                      sealed || lost ? "" : ", not sealed in time: ", sealed || lost ? "" : err.text);
     }
+    lp_metric_add(LP_M_KAFKA_LOST, lost ? list->cnt : 0);
 }
 
 void
@@ -184,7 +292,6 @@ lp_kafka_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_part
             rc = rd_kafka_assign(rk, NULL);
         }
     }
-    k->paused = false; /* what is assigned now is not paused */
     if (error != NULL || rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         lp_kafka_say(k, LP_EVENT_ERROR, "kafka: rebalance: %s",
                      error != NULL ? rd_kafka_error_string(error) : rd_kafka_err2str(rc));

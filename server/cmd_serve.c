@@ -137,8 +137,8 @@ make_log(struct lp_server *s, struct lp_err *err)
     if (s->set.kafka_brokers[0] == 0) {
         return make_journal(s, &env, err);
     }
-    struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_group,
-                                s->set.kafka_set, (unsigned)s->set.ingest_workers};
+    struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_push_topic,
+                                s->set.kafka_group,   s->set.kafka_set,    (unsigned)s->set.ingest_workers};
     lp_rc rc = drain_journal(s, &env, err);
     return rc == LP_OK ? lp_kafka_new(&env, &k, &s->log, err) : rc;
 }
@@ -160,7 +160,6 @@ build(struct lp_server *s, struct lp_err *err)
         return rc;
     }
     s->intake.store = s->store;
-    s->intake.ids = s->ids;
     s->intake.log = s->log;
     s->ingest = lp_pool_new("ingest", (unsigned)s->set.ingest_workers, INGEST_QUEUE);
     s->queries = lp_pool_new("query", (unsigned)s->set.query_workers, QUERY_QUEUE);
@@ -194,9 +193,9 @@ dispatch(struct lp_http_req *req, void *ctx)
 {
     struct bound_route *b = ctx;
     if (!lp_server_ready(b->s)) {
-        lp_http_error(req, 503,
-                      atomic_load(&b->s->stopping) ? "the server is stopping"
-                                                   : "the server is starting: the journal is being replayed");
+        bool stopping = atomic_load(&b->s->stopping);
+        lp_http_error(req, 503, stopping ? "the server is stopping%s" : "the server is starting: %s",
+                      stopping ? "" : b->s->log->ops->starting);
         return;
     }
     struct work *w = lp_malloc(sizeof(*w));

@@ -27,23 +27,11 @@ gather(struct lp_http_req *req, struct lp_str tenant, struct lp_push *p)
     }
 }
 
+/* Any thread. */
 static void
-work_push(struct lp_http_req *req, struct lp_server *s)
+answer(void *ctx, lp_rc rc, bool duplicate, const struct lp_err *err)
 {
-    struct lp_str tenant;
-    struct lp_push push;
-    struct lp_err err;
-    bool duplicate;
-    if (!lp_server_tenant(s, req, &tenant)) {
-        return;
-    }
-    lp_err_clear(&err);
-    gather(req, tenant, &push);
-    struct lp_decoder *d = lp_server_decoder(s);
-    struct lp_intake in = s->intake;
-    in.push_wait_ns = LP_SETTING(&s->set, push_wait);
-    lp_rc rc = lp_intake_push(&in, d, &push, &duplicate, &err);
-    lp_server_decoder_back(s, d);
+    struct lp_http_req *req = ctx;
     if (rc == LP_OK) {
         if (duplicate) { /* for `logpond push`, which tells its user */
             lp_http_add_header(req, "X-Logpond-Duplicate", LP_STR("1"));
@@ -54,7 +42,23 @@ work_push(struct lp_http_req *req, struct lp_server *s)
     bool pressure =
         rc == LP_ERR_BUSY || rc == LP_ERR_TIMEOUT || rc == LP_ERR_DISK_FULL || rc == LP_ERR_SHUTDOWN;
     lp_metric_add(pressure ? LP_M_INGEST_NO_ROOM : LP_M_INGEST_REFUSED, 1);
-    lp_server_error(req, rc, &err);
+    lp_server_error(req, rc, err);
+}
+
+static void
+work_push(struct lp_http_req *req, struct lp_server *s)
+{
+    struct lp_str tenant;
+    struct lp_push push;
+    if (!lp_server_tenant(s, req, &tenant)) {
+        return;
+    }
+    gather(req, tenant, &push);
+    struct lp_decoder *d = lp_server_decoder(s);
+    struct lp_intake in = s->intake;
+    in.push_wait_ns = LP_SETTING(&s->set, push_wait);
+    lp_intake_push(&in, d, &push, answer, req);
+    lp_server_decoder_back(s, d);
 }
 
 const struct lp_work_route lp_push_routes[] = {

@@ -198,14 +198,20 @@ meta_key(struct lp_cat_key *k, const char *name)
     memcpy(k->b, name, k->n);
 }
 
+int
+lp_cat_put_meta(MDB_txn *txn, struct lp_catalog *cat, const char *name, struct lp_str value)
+{
+    struct lp_cat_key k;
+    meta_key(&k, name);
+    return lp_cat_put(txn, cat, LP_DB_META, &k, value);
+}
+
 static int
 put_meta_u64(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t v)
 {
-    struct lp_cat_key k;
     char b[8];
-    meta_key(&k, name);
     lp_put_u64(b, v);
-    return lp_cat_put(txn, cat, LP_DB_META, &k, lp_str_of(b, sizeof(b)));
+    return lp_cat_put_meta(txn, cat, name, lp_str_of(b, sizeof(b)));
 }
 
 static int
@@ -215,14 +221,7 @@ write_first(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
                                            "next_tenant", "next_label",  "owner_epoch"};
     (void)arg;
     (void)err;
-    struct lp_cat_key k;
-    if (getrandom(cat->uuid.b, sizeof(cat->uuid.b), 0) != sizeof(cat->uuid.b)) {
-        return errno;
-    }
-    cat->uuid.b[6] = (uint8_t)((cat->uuid.b[6] & 0x0f) | 0x40);
-    cat->uuid.b[8] = (uint8_t)((cat->uuid.b[8] & 0x3f) | 0x80);
-    meta_key(&k, "uuid");
-    int rc = lp_cat_put(txn, cat, LP_DB_META, &k, lp_str_of((const char *)cat->uuid.b, sizeof(cat->uuid.b)));
+    int rc = lp_cat_write_uuid(txn, cat);
     for (size_t i = 0; i < LP_ARRAY_LEN(counters) && rc == 0; i++) {
         rc = put_meta_u64(txn, cat, counters[i], i == 0 ? 0 : 1);
     }
@@ -243,13 +242,15 @@ open_dbs(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
     return 0;
 }
 
-static lp_rc
-get_meta(struct lp_cat_txn *t, const char *name, size_t bytes, struct lp_str *ret, struct lp_err *err)
+lp_rc
+lp_cat_get_meta(struct lp_cat_txn *t, const char *name, size_t bytes, struct lp_str *ret, struct lp_err *err)
 {
     struct lp_cat_key k;
     meta_key(&k, name);
     lp_rc rc = lp_cat_get(t->txn, t->cat, LP_DB_META, &k, ret, err);
-    return rc == LP_OK && ret->n != bytes ? lp_corrupt(err, "catalog: meta %s has a wrong size", name) : rc;
+    return rc == LP_OK && bytes != 0 && ret->n != bytes
+               ? lp_corrupt(err, "catalog: meta %s has a wrong size", name)
+               : rc;
 }
 
 static lp_rc
@@ -261,16 +262,13 @@ read_first(struct lp_catalog *cat, bool *ret_empty, struct lp_err *err)
     if (rc != LP_OK) {
         return rc;
     }
-    rc = get_meta(t, "format", 8, &v, err);
+    rc = lp_cat_get_meta(t, "format", 8, &v, err);
     *ret_empty = rc == LP_ERR_NOT_FOUND;
     if (rc == LP_OK && lp_get_u64(v.p) > CATALOG_FORMAT) {
         rc = lp_err_set(err, LP_ERR_UNSUPPORTED, "the catalog was written by a later version of Logpond");
     }
     if (rc == LP_OK) {
-        rc = get_meta(t, "uuid", sizeof(cat->uuid.b), &v, err);
-    }
-    if (rc == LP_OK) {
-        memcpy(cat->uuid.b, v.p, sizeof(cat->uuid.b));
+        rc = lp_cat_read_uuids(t, err);
     }
     lp_cat_end(t);
     return *ret_empty ? LP_OK : rc;
@@ -356,13 +354,8 @@ lp_catalog_close(struct lp_catalog *cat)
     }
     pthread_rwlock_destroy(&cat->map_lock);
     lp_mutex_destroy(&cat->write_mu);
+    lp_free(cat->uuids);
     lp_free(cat);
-}
-
-const struct lp_uuid *
-lp_catalog_uuid(const struct lp_catalog *cat)
-{
-    return &cat->uuid;
 }
 
 lp_rc
@@ -372,7 +365,7 @@ lp_cat_counters(struct lp_cat_txn *t, struct lp_cat_counters *ret, struct lp_err
     uint64_t v[LP_ARRAY_LEN(names)];
     for (size_t i = 0; i < LP_ARRAY_LEN(names); i++) {
         struct lp_str s;
-        lp_rc rc = get_meta(t, names[i], 8, &s, err);
+        lp_rc rc = lp_cat_get_meta(t, names[i], 8, &s, err);
         if (rc != LP_OK) {
             return rc;
         }

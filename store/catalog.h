@@ -25,7 +25,15 @@ lp_rc lp_catalog_open(const struct lp_io *io, const char *dir, bool create, stru
                       struct lp_err *err) LP_MUST_USE;
 /* All read transactions must have ended. NULL is fine. */
 void lp_catalog_close(struct lp_catalog *cat);
+/*
+ * Notes which folder the catalog lies in (bytes that tell it from a copy, lp_io_birth). In another folder than before it is a copy: it gets
+ * a new UUID and keeps the old ones as earlier identities. Before anything else is written.
+ */
+lp_rc lp_catalog_settle(struct lp_catalog *cat, struct lp_str folder, bool *ret_copied, struct lp_err *err) LP_MUST_USE;
 const struct lp_uuid *lp_catalog_uuid(const struct lp_catalog *cat);
+/* The same, then those of the stores that this one was copied from, newest first. */
+const struct lp_uuid *lp_catalog_uuids(const struct lp_catalog *cat, size_t *ret_n);
+bool lp_catalog_uuid_known(const struct lp_catalog *cat, const struct lp_uuid *uuid);
 
 /* --- reading --- */
 lp_rc lp_cat_begin(struct lp_catalog *cat, struct lp_cat_txn **ret, struct lp_err *err) LP_MUST_USE;
@@ -85,8 +93,12 @@ lp_rc lp_cat_segments(struct lp_cat_txn *t, lp_cat_segment_fn fn, void *arg, str
 lp_rc lp_cat_segment(struct lp_cat_txn *t, uint64_t id, struct lp_cat_segment *ret, struct lp_err *err) LP_MUST_USE;
 
 /* LP_ERR_NOT_FOUND when the partition was never stored. */
-lp_rc lp_cat_position(struct lp_cat_txn *t, const char *log, uint32_t partition, uint64_t *ret_next,
-                      uint64_t *ret_epoch, struct lp_err *err) LP_MUST_USE;
+struct lp_cat_place {
+    uint64_t next, epoch;
+    uint64_t anchor; /* what stood at next - 1; 0: not known */
+};
+lp_rc lp_cat_position(struct lp_cat_txn *t, const char *log, uint32_t partition, struct lp_cat_place *ret,
+                      struct lp_err *err) LP_MUST_USE;
 typedef bool (*lp_cat_position_fn)(void *arg, struct lp_str log, uint32_t partition, uint64_t next, uint64_t epoch);
 lp_rc lp_cat_positions(struct lp_cat_txn *t, lp_cat_position_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
 typedef bool (*lp_cat_id_fn)(void *arg, const struct lp_batch_id *id);

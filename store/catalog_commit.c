@@ -413,6 +413,7 @@ put_positions(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *
         lp_buf_u64(b, p->next);
         lp_buf_u64(b, p->epoch);
         lp_buf_u64(b, c->segment.generation);
+        lp_buf_u64(b, p->anchor);
         rc = lp_cat_put(txn, cat, LP_DB_POSITIONS, &k, lp_buf_view(b));
     }
     return rc;

@@ -36,7 +36,8 @@ enum lp_cat_db {
 struct lp_catalog {
     MDB_env *env;
     MDB_dbi dbi[LP_DB_COUNT];
-    struct lp_uuid uuid;
+    struct lp_uuid *uuids; /* ours, then those of the stores that this one was copied from */
+    size_t nuuids;
     pthread_rwlock_t map_lock; /* shared by transactions; exclusive while the map grows */
     struct lp_mutex write_mu;
 };
@@ -83,6 +84,15 @@ const char *lp_cat_db_name(enum lp_cat_db db);
 /* One write transaction; body is run again after the map has grown. */
 typedef int (*lp_cat_write_fn)(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err);
 lp_rc lp_cat_write(struct lp_catalog *cat, lp_cat_write_fn body, void *arg, struct lp_err *err);
+
+/* Values of `meta`. bytes 0: any size. */
+int lp_cat_put_meta(MDB_txn *txn, struct lp_catalog *cat, const char *name, struct lp_str value);
+lp_rc lp_cat_get_meta(struct lp_cat_txn *t, const char *name, size_t bytes, struct lp_str *ret, struct lp_err *err);
+
+/* --- catalog_identity.c --- */
+/* Writes a UUID for a new store. */
+int lp_cat_write_uuid(MDB_txn *txn, struct lp_catalog *cat);
+lp_rc lp_cat_read_uuids(struct lp_cat_txn *t, struct lp_err *err);
 
 /* A visitor of all keys that begin with prefix. */
 typedef lp_rc (*lp_cat_visit_fn)(void *arg, const MDB_val *key, struct lp_str value, bool *stop, struct lp_err *err);

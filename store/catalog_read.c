@@ -417,8 +417,8 @@ lp_cat_segment(struct lp_cat_txn *t, uint64_t id, struct lp_cat_segment *ret, st
 /* --- positions, ids, reserved, removed --- */
 
 lp_rc
-lp_cat_position(struct lp_cat_txn *t, const char *log, uint32_t partition, uint64_t *ret_next,
-                uint64_t *ret_epoch, struct lp_err *err)
+lp_cat_position(struct lp_cat_txn *t, const char *log, uint32_t partition, struct lp_cat_place *ret,
+                struct lp_err *err)
 {
     struct lp_cat_key k = {.n = 0};
     struct lp_str v;
@@ -431,8 +431,7 @@ lp_cat_position(struct lp_cat_txn *t, const char *log, uint32_t partition, uint6
     if (v.n < 16) {
         return bad_value(LP_DB_POSITIONS, err);
     }
-    *ret_next = lp_get_u64(v.p);
-    *ret_epoch = lp_get_u64(v.p + 8);
+    *ret = (struct lp_cat_place){lp_get_u64(v.p), lp_get_u64(v.p + 8), v.n >= 32 ? lp_get_u64(v.p + 24) : 0};
     return LP_OK;
 }
 

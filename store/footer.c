@@ -56,7 +56,10 @@ static void
 put_identity(struct enc *e)
 {
     lp_buf_add(&e->raw, e->f->uuid.b, sizeof(e->f->uuid.b));
-    lp_buf_varint(&e->raw, 0); /* earlier UUIDs: a restored copy writes them */
+    lp_buf_varint(&e->raw, e->f->nearlier);
+    for (size_t i = 0; i < e->f->nearlier; i++) {
+        lp_buf_add(&e->raw, e->f->earlier[i].b, sizeof(e->f->earlier[i].b));
+    }
     lp_buf_varint(&e->raw, 0); /* replaced segments: compaction writes them */
 }
 

@@ -7,15 +7,13 @@
 #include "store/codec.h"
 #include "store/head.h"
 #include "store/record.h"
-
-struct lp_uuid {
-    uint8_t b[16];
-};
+#include "store/uuid.h"
 
 struct lp_foot_ticket {
     const char *log;
     uint32_t partition;
     uint64_t generation, first, next, epoch;
+    uint64_t anchor; /* of positions on their way into the catalog only; 0: not known */
 };
 
 struct lp_foot_stream {
@@ -44,6 +42,8 @@ struct lp_foot_block {
 /* Borrowed arrays; the owner is whoever filled it. */
 struct lp_footer {
     struct lp_uuid uuid;
+    const struct lp_uuid *earlier; /* of the stores that this one was copied from, newest first */
+    size_t nearlier;
     uint64_t segment, generation, rows;
     struct lp_foot_ticket *tickets;
     size_t ntickets;

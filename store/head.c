@@ -241,26 +241,27 @@ struct lp_ticket *
 lp_head_ticket(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next, uint64_t epoch,
                size_t room)
 {
-    return lp_head_ticket_expect(h, src, first, next, epoch, room, room);
+    return lp_head_ticket_of(h, &(struct lp_ticket_spec){src, first, next, epoch, 0, room, room});
 }
 
 struct lp_ticket *
-lp_head_ticket_expect(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next, uint64_t epoch,
-                      size_t room, size_t expect)
+lp_head_ticket_of(struct lp_head *h, const struct lp_ticket_spec *spec)
 {
-    LP_ASSERT(first <= next);
+    LP_ASSERT(spec->first <= spec->next);
+    struct lp_source *src = spec->source;
     struct lp_ticket *t = lp_calloc(1, sizeof(*t));
     lp_lock(&h->mu);
-    struct lp_gen *g = gen_for(h, expect);
+    struct lp_gen *g = gen_for(h, spec->expect);
     if (g->ntickets == g->tickets_cap) {
         g->tickets_cap = g->tickets_cap ? g->tickets_cap * 2 : 64;
         g->tickets = lp_realloc(g->tickets, g->tickets_cap * sizeof(*g->tickets));
     }
     *t = (struct lp_ticket){
-        .source = src, .gen = g, .room = room, .expect = expect, .index = (uint32_t)g->ntickets};
-    g->tickets[g->ntickets++] = (struct lp_gen_ticket){src, first, next, epoch, false};
-    g->room += room;
-    g->fill += expect;
+        .source = src, .gen = g, .room = spec->room, .expect = spec->expect, .index = (uint32_t)g->ntickets};
+    g->tickets[g->ntickets++] =
+        (struct lp_gen_ticket){src, spec->first, spec->next, spec->epoch, spec->anchor, false};
+    g->room += spec->room;
+    g->fill += spec->expect;
     g->pending++;
     if (src->last != NULL) {
         LP_ASSERT(src->last->gen->id <= g->id);

@@ -31,6 +31,7 @@ struct lp_gen_ticket {
     struct lp_source *source;
     uint64_t first, next; /* positions [first, next) */
     uint64_t epoch;
+    uint64_t anchor; /* what stood at next - 1: FORMAT.md section 4, positions; 0: not known */
     bool dropped; /* its partition was lost: its rows are out, its position must not be stored */
 };
 
@@ -62,11 +63,6 @@ struct lp_gen {
     size_t nbuckets;
 };
 
-struct lp_batch_id {
-    int64_t received_ns;
-    struct lp_hash128 identity;
-};
-
 struct lp_head_config {
     size_t seal_bytes;
     size_t largest_bytes; /* the largest single batch, in head memory */
@@ -89,12 +85,16 @@ void lp_head_unroom(struct lp_head *h, size_t bytes);
 /* Turns a reservation into a ticket for positions [first, next). Never waits, never fails. */
 struct lp_ticket *lp_head_ticket(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next,
                                  uint64_t epoch, size_t room);
-/* As above where room is a bound: `expect` is what the batch will probably take, by which generations are filled. */
-struct lp_ticket *lp_head_ticket_expect(struct lp_head *h, struct lp_source *src, uint64_t first, uint64_t next,
-                                        uint64_t epoch, size_t room, size_t expect);
+/* The same in full. room may be a bound: `expect` is what the batch will probably take, by which generations are filled. */
+struct lp_ticket_spec {
+    struct lp_source *source;
+    uint64_t first, next, epoch, anchor;
+    size_t room, expect;
+};
+struct lp_ticket *lp_head_ticket_of(struct lp_head *h, const struct lp_ticket_spec *spec);
 /*
- * Ends a ticket and frees it. LP_STORED takes ownership of batch (which may have no rows); otherwise batch is NULL. With
- * has_identity the identity is stored with the generation. A batch that is smaller than its reservation gives back the rest.
+ * Ends a ticket and frees it. LP_STORED takes ownership of batch (which may have no rows); otherwise batch is NULL. The batch's ids
+ * are stored with the generation. A batch that is smaller than its reservation gives back the rest.
  */
 void lp_head_end(struct lp_head *h, struct lp_ticket *t, enum lp_outcome outcome, struct lp_batch *batch);
 

@@ -364,6 +364,24 @@ lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str
     return LP_OK;
 }
 
+bool
+lp_batch_note_id(struct lp_batch *b, const struct lp_batch_id *id)
+{
+    struct lp_batch_id *ids = lp_arena_grow(&b->ar, b->ids, &b->ids_cap, b->nids + 1, sizeof(*ids));
+    if (ids == NULL) {
+        return false;
+    }
+    b->ids = ids;
+    b->ids[b->nids++] = *id;
+    return true;
+}
+
+bool
+lp_batch_set_tenant(struct lp_batch *b, struct lp_str tenant)
+{
+    return lp_str_eq(b->tenant, tenant) || lp_arena_str(&b->ar, tenant, &b->tenant);
+}
+
 void
 lp_batch_finish(struct lp_batch *b)
 {

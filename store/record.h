@@ -43,6 +43,12 @@ struct lp_batch_stream {
     int64_t min_ns, max_ns;
 };
 
+/* Identity of something that is stored once (ingest/ids.h). */
+struct lp_batch_id {
+    int64_t received_ns;
+    struct lp_hash128 identity;
+};
+
 struct lp_batch {
     struct lp_arena ar;
     struct lp_str tenant;
@@ -56,10 +62,9 @@ struct lp_batch {
     size_t untimed; /* rows that brought no time of their own */
     size_t quarantined;
     size_t demoted;
-    /* identity for stored-once (ingest/ids.h); has_identity false: none */
-    bool has_identity;
-    struct lp_hash128 identity;
     int64_t received_ns;
+    struct lp_batch_id *ids; /* stored with the generation, so that a retry is known: lp_batch_note_id() */
+    size_t nids, ids_cap;
     /* set by the head when the batch enters a generation */
     uint32_t *gen_streams; /* batch stream -> stream of the generation */
     uint32_t ticket;       /* index into the generation's tickets */
@@ -84,6 +89,12 @@ lp_rc lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n
  */
 lp_rc lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
                    const struct lp_pair *meta, size_t nmeta, struct lp_err *err) LP_MUST_USE;
+
+/* Notes an identity that the batch is stored under. False when the arena is spent. */
+bool lp_batch_note_id(struct lp_batch *b, const struct lp_batch_id *id);
+
+/* The tenant of the streams that are added from now on: a batch may hold messages of several. Copied. False when the arena is spent. */
+bool lp_batch_set_tenant(struct lp_batch *b, struct lp_str tenant);
 
 /* Gives back what the rows' array has too much. After the last row. */
 void lp_batch_finish(struct lp_batch *b);

@@ -120,9 +120,8 @@ stored_again(struct lp_store *st, const char *path)
         lp_seg_tickets(seg, true, &ar, &t, &n, NULL) == LP_OK && lp_cat_begin(st->cat, &txn, NULL) == LP_OK;
     bool begun = passed;
     for (size_t i = 0; i < n && passed; i++) {
-        uint64_t next, epoch;
-        passed =
-            lp_cat_position(txn, t[i].log, t[i].partition, &next, &epoch, NULL) == LP_OK && next >= t[i].next;
+        struct lp_cat_place at;
+        passed = lp_cat_position(txn, t[i].log, t[i].partition, &at, NULL) == LP_OK && at.next >= t[i].next;
     }
     if (begun) {
         lp_cat_end(txn);
@@ -192,8 +191,7 @@ check_newest(struct lp_store *st, const struct lp_cat_segment *row, struct lp_er
             err, rc, "the catalog names a segment that cannot be opened; run `logpond verify --rebuild`");
     }
     bool same = seg->id == row->id && seg->generation == row->generation &&
-                seg->file_bytes == row->file_bytes &&
-                memcmp(seg->uuid.b, lp_catalog_uuid(st->cat)->b, sizeof(seg->uuid.b)) == 0;
+                seg->file_bytes == row->file_bytes && lp_catalog_uuid_known(st->cat, &seg->uuid);
     lp_seg_unref(seg);
     return same ? LP_OK
                 : lp_corrupt(

@@ -161,7 +161,10 @@ write_segment(struct lp_store *st, struct lp_seal_plan *plan, bool plain, struct
         return rc;
     }
     plan->foot.segment = id;
-    plan->foot.uuid = *lp_catalog_uuid(st->cat);
+    const struct lp_uuid *known = lp_catalog_uuids(st->cat, &plan->foot.nearlier);
+    plan->foot.uuid = known[0];
+    plan->foot.earlier = known + 1;
+    plan->foot.nearlier--;
     rc = lp_seg_writer_new(st->cfg.io, st->seg_dir, &plan->foot.uuid, id, &w, err);
     lp_hook("encode");
     if (rc == LP_OK && plan->foot.nblocks > 0) {

@@ -210,7 +210,7 @@ plan_tickets(struct planner *p, struct lp_err *err)
         if (used[i]) {
             p->foot_ticket[i] = (uint32_t)f->ntickets;
             f->tickets[f->ntickets++] = (struct lp_foot_ticket){
-                t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch};
+                t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch, 0};
         }
     }
     lp_free(used);
@@ -241,10 +241,13 @@ plan_positions(struct planner *p, struct lp_err *err)
                 return no_memory(err);
             }
             f->positions[f->npositions++] = (struct lp_foot_ticket){
-                t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch};
+                t->source->log, t->source->partition, g->id, t->first, t->next, t->epoch, t->anchor};
         }
         f->positions[k].first = LP_MIN(f->positions[k].first, t->first);
-        f->positions[k].next = LP_MAX(f->positions[k].next, t->next);
+        if (t->next >= f->positions[k].next) {
+            f->positions[k].next = t->next;
+            f->positions[k].anchor = t->anchor;
+        }
         f->positions[k].epoch = LP_MAX(f->positions[k].epoch, t->epoch);
     }
     return LP_OK;
@@ -254,11 +257,15 @@ plan_positions(struct planner *p, struct lp_err *err)
 static lp_rc
 plan_ids(struct planner *p, struct lp_err *err)
 {
-    struct lp_batch_id *ids = lp_arena_array(&p->plan->ar, p->g->nbatches, sizeof(*ids));
     size_t n = 0;
+    for (const struct lp_batch *b = p->g->first; b != NULL; b = b->next) {
+        n += b->dropped ? 0 : b->nids;
+    }
+    struct lp_batch_id *ids = lp_arena_array(&p->plan->ar, n, sizeof(*ids));
+    n = 0;
     for (const struct lp_batch *b = p->g->first; b != NULL && ids != NULL; b = b->next) {
-        if (b->has_identity && !b->dropped) {
-            ids[n++] = (struct lp_batch_id){b->received_ns, b->identity};
+        for (size_t i = 0; i < b->nids && !b->dropped; i++) {
+            ids[n++] = b->ids[i];
         }
     }
     p->plan->foot.ids = ids;

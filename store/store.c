@@ -70,6 +70,25 @@ open_folders(struct lp_store *st, struct lp_err *err)
     return rc == LP_OK ? lp_io_sync_dir(st->cfg.io, st->dir, err) : rc;
 }
 
+/* A store that was copied goes on as another one. */
+static lp_rc
+settle(struct lp_store *st, struct lp_err *err)
+{
+    uint8_t birth[LP_IO_BIRTH_BYTES];
+    char text[LP_UUID_TEXT + 1];
+    bool copied;
+    if (!lp_io_birth(st->cfg.io, st->lock_fd, birth)) {
+        return LP_OK;
+    }
+    lp_rc rc = lp_catalog_settle(st->cat, lp_str_of((const char *)birth, sizeof(birth)), &copied, err);
+    if (rc == LP_OK && copied) {
+        lp_uuid_text(lp_catalog_uuid(st->cat), text);
+        lp_store_say(st, LP_EVENT_INFO, "this folder is a copy of another store: its UUID from now on is %s",
+                     text);
+    }
+    return rc;
+}
+
 static lp_rc
 open_all(struct lp_store *st, struct lp_err *err)
 {
@@ -84,6 +103,7 @@ open_all(struct lp_store *st, struct lp_err *err)
         return lp_err_set(err, rc, "another process is using the data folder %s", st->dir);
     }
     rc = rc == LP_OK ? open_catalog(st, err) : rc;
+    rc = rc == LP_OK ? settle(st, err) : rc;
     rc = rc == LP_OK ? open_folders(st, err) : rc;
     return rc == LP_OK ? lp_store_recover(st, err) : rc;
 }

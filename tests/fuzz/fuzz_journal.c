@@ -131,7 +131,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     write_file(&file);
-    LP_ASSERT(lp_jnl_walk(lp_io_posix(), dir, &uuid, &w, NULL) == LP_OK);
+    LP_ASSERT(lp_jnl_walk(lp_io_posix(), dir, (struct lp_jnl_stores){&uuid, 1}, &w, NULL) == LP_OK);
     check_walk(&w, file.n);
     lp_jnl_walk_clear(&w);
     lp_buf_clear(&file);

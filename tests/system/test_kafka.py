@@ -101,11 +101,20 @@ def test_a_journal_is_stored_before_kafka_takes_over(new_server, broker, tmp_pat
     assert set(exported(s)) == {'from the journal', 'message 1'}
 
 
-def test_push_with_brokers_says_why_not(new_server, broker):
-    broker.topic('nopush')
-    s = new_server(*flags(broker, 'nopush')).start()
-    status, body, headers = s.jsonline(b'{"_msg":"x"}')
-    assert status == 503 and b'Kafka' in body and 'retry-after' in headers
+def test_a_push_goes_through_kafka_once(new_server, broker):
+    s = new_server(*flags(broker, 'push')).start()
+    body = b''.join(b'{"_msg":"line %d","app":"a%d","_time":"%d"}\n' % (i, i % 3, T0 + i) for i in range(1000))
+    for _ in range(2):
+        assert s.jsonline(body)[0] == 204
+    wait_for(lambda: s.status()['intake']['duplicates'] >= 3, what='the repeat, one part for each group')
+    assert exported(s) == {'line %d' % i: 1 for i in range(1000)}
+    assert s.stop() == 0
+    s.start()  # the ids of before are read again from the log
+    assert s.jsonline(body)[0] == 204
+    wait_for(lambda: s.status()['intake']['duplicates'] >= 3, what='the repeat after a restart')
+    assert s.jsonline(body, {'Idempotency-Key': 'another'})[0] == 204
+    wait_for(lambda: rows(s) >= 2000, what='the same lines as another batch')
+    assert set(exported(s).values()) == {2}
 
 
 def test_lag_is_shown(new_server, broker, tmp_path):

@@ -136,14 +136,17 @@ identified(const char *key, const char *body, const char *tenant, int64_t time_n
                         .tenant = lp_str_c(tenant),
                         .body = lp_str_c(body)};
     struct lp_batch *b = batch("x", time_ns);
-    lp_ids_identify(&p, 0, b);
+    struct lp_batch_id found;
+    if (lp_ids_identify(&p, b, &found)) {
+        CU_ASSERT_FATAL(lp_batch_note_id(b, &found));
+    }
     return b;
 }
 
 static bool
 same(struct lp_batch *a, struct lp_batch *b)
 {
-    bool eq = a->has_identity && b->has_identity && lp_hash128_eq(a->identity, b->identity);
+    bool eq = a->nids == 1 && b->nids == 1 && lp_hash128_eq(a->ids[0].identity, b->ids[0].identity);
     lp_batch_free(a);
     lp_batch_free(b);
     return eq;

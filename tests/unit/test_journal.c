@@ -68,7 +68,7 @@ up_with(struct rig *r, const char *dir, const struct lp_io *io, struct lp_err *e
         return rc;
     }
     lp_store_set_callbacks(r->st, stored, r);
-    r->in = (struct lp_intake){r->st, r->ids, r->log, env.limits, 10 * LP_NS_PER_S};
+    r->in = (struct lp_intake){r->st, r->log, env.limits, 10 * LP_NS_PER_S};
     return lp_log_start(r->log, err);
 }
 
@@ -101,6 +101,18 @@ down(struct rig *r, bool seal)
     lp_decoder_free(r->dec);
 }
 
+struct outcome {
+    lp_rc rc;
+    bool duplicate;
+};
+
+static void
+note_outcome(void *ctx, lp_rc rc, bool duplicate, const struct lp_err *err)
+{
+    (void)err;
+    *(struct outcome *)ctx = (struct outcome){rc, duplicate};
+}
+
 static lp_rc
 push_as(struct rig *r, const char *key, int n, bool timed, bool *dup)
 {
@@ -114,8 +126,10 @@ push_as(struct rig *r, const char *key, int n, bool timed, bool *dup)
                         .key = lp_str_c(key),
                         .body = lp_str_of(body, (size_t)k),
                         .received_ns = lp_now_ns()};
-    struct lp_err err;
-    return lp_intake_push(&r->in, r->dec, &p, dup, &err);
+    struct outcome o;
+    lp_intake_push(&r->in, r->dec, &p, note_outcome, &o);
+    *dup = o.duplicate;
+    return o.rc;
 }
 
 static lp_rc
@@ -149,7 +163,8 @@ newest(const char *dir, char path[4300], struct stat *st)
     CU_ASSERT_EQUAL_FATAL(lp_open_store(dir, NULL, 1 << 20, &s, NULL), LP_OK);
     uuid = *lp_catalog_uuid(lp_store_catalog(s));
     lp_store_free(s);
-    CU_ASSERT_EQUAL_FATAL(lp_jnl_walk(lp_io_posix(), folder, &uuid, &w, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_jnl_walk(lp_io_posix(), folder, (struct lp_jnl_stores){&uuid, 1}, &w, NULL),
+                          LP_OK);
     if (w.nfiles > 0) {
         snprintf(path, 4300, "%s", w.files[w.nfiles - 1].path);
         CU_ASSERT_EQUAL_FATAL(stat(path, st), 0);
@@ -297,7 +312,7 @@ flipped_bits_of_a_journal(void)
         CU_ASSERT_EQUAL_FATAL(pread(fd, &c, 1, (off_t)(bit / 8)), 1);
         c ^= (uint8_t)(1 << bit % 8);
         CU_ASSERT_EQUAL_FATAL(pwrite(fd, &c, 1, (off_t)(bit / 8)), 1);
-        lp_rc rc = lp_jnl_walk(lp_io_posix(), folder, &uuid, &w, NULL);
+        lp_rc rc = lp_jnl_walk(lp_io_posix(), folder, (struct lp_jnl_stores){&uuid, 1}, &w, NULL);
         CU_ASSERT_EQUAL_FATAL(rc, LP_OK);
         size_t good = 0, bad = 0;
         for (size_t k = 0; k < w.nitems; k++) {
@@ -406,8 +421,9 @@ many_push_at_once_and_files_are_released(void)
                                    .target = LP_STR("/insert/jsonline"),
                                    .body = lp_str_of(body, (size_t)k),
                                    .received_ns = 1};
-        bool dup;
-        CU_ASSERT_EQUAL_FATAL(lp_intake_push(&r.in, r.dec, &push_big, &dup, NULL), LP_OK);
+        struct outcome o;
+        lp_intake_push(&r.in, r.dec, &push_big, note_outcome, &o);
+        CU_ASSERT_EQUAL_FATAL(o.rc, LP_OK);
     }
     CU_ASSERT(((struct lp_journal *)r.log)->nfiles >= 3);
     CU_ASSERT_EQUAL(lp_store_seal(r.st, lp_mono_ns() + 60 * LP_NS_PER_S, NULL), LP_OK);
