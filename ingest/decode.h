@@ -31,7 +31,7 @@ lp_rc lp_decode_push(struct lp_decoder *d, const struct lp_push *push, const str
                      struct lp_batch **ret, struct lp_err *err) LP_MUST_USE;
 
 /*
- * How a Loki push (protobuf or JSON) may say which pod and which run of the container a stream is of: as two stream labels with reserved
+ * How a push may say which pod and which run of the container a stream is of: as two stream labels with reserved
  * names. They are taken out and become the stream's instance, never labels. `logpond push` writes them (loki_write.h).
  */
 #define LP_LABEL_POD_UID "__pod_uid__"

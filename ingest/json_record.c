@@ -2,7 +2,7 @@
  * json_record.c - see json_record.h. Walks the nodes of a document once, without recursion: depth is bounded
  * by the parser.
  */
-#include "ingest/json_record.h"
+#include "ingest/decode_int.h"
 
 #include <string.h>
 

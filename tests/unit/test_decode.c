@@ -145,6 +145,17 @@ json_lines_with_parameters(void)
 }
 
 static void
+json_lines_with_reserved_labels(void)
+{
+    CU_ASSERT_EQUAL_FATAL(
+        decode(JL "?_stream_fields=svc,__pod_uid__,__incarnation__", NULL,
+               "{\"svc\":\"s\",\"__pod_uid__\":\"u\",\"__incarnation__\":3}\n{\"__pod_uid__\":\"u\"}"),
+        LP_OK);
+    CU_ASSERT(stream_is(0, "{svc=s}/u/3"));
+    CU_ASSERT(stream_is(1, "{job=jsonline}/u/"));
+}
+
+static void
 bad_lines_go_to_the_quarantine(void)
 {
     CU_ASSERT_EQUAL_FATAL(
@@ -363,6 +374,7 @@ kafka_messages(void)
 LP_SUITE(decode, {"JSON lines by default", json_lines_by_default},
          {"JSON lines with other names", json_lines_other_names},
          {"JSON lines with parameters", json_lines_with_parameters},
+         {"JSON lines with reserved labels", json_lines_with_reserved_labels},
          {"bad lines go to the quarantine", bad_lines_go_to_the_quarantine},
          {"any bytes of a line survive", any_bytes_of_a_line_survive}, {"Loki JSON", loki_json},
          {"Loki JSON refused whole", loki_json_refused_whole}, {"Loki's old path", loki_old_path},
