@@ -84,6 +84,7 @@ struct lp_kafka {
     struct lp_pool *workers;
     pthread_t thread;
     bool thread_there; /* main thread only */
+    bool joined;       /* subscribed; poll thread, then main thread once that has ended */
     atomic_bool stopping, assigned;
     atomic_bool commit_due;
     _Atomic int64_t started_ns; /* lp_mono_ns; 0: not yet */

@@ -361,6 +361,7 @@ subscribe(struct lp_kafka *k)
     }
     rd_kafka_resp_err_t rc = rd_kafka_subscribe(k->rk, topics);
     rd_kafka_topic_partition_list_destroy(topics);
+    k->joined = true;
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         lp_kafka_say(k, LP_EVENT_ERROR, "kafka: subscribe to %s: %s", k->cfg.topics, rd_kafka_err2str(rc));
     }

@@ -94,19 +94,37 @@ identify(struct planner *p, struct stream *s, struct lp_err *err)
     return rc;
 }
 
+/* Streams that have rows: those whose batches were all dropped with a lost partition leave no trace. */
+static bool *
+live_streams(const struct lp_gen *g)
+{
+    bool *live = lp_calloc(g->nstreams, sizeof(*live));
+    for (const struct lp_batch *b = g->first; b != NULL; b = b->next) {
+        for (size_t i = 0; i < b->nstreams && !b->dropped; i++) {
+            live[b->gen_streams[i]] = live[b->gen_streams[i]] || b->streams[i].rows > 0;
+        }
+    }
+    return live;
+}
+
 static lp_rc
 identify_all(struct planner *p, struct lp_err *err)
 {
     p->streams = lp_calloc(p->g->nstreams, sizeof(*p->streams));
     p->place = lp_malloc(p->g->nstreams * sizeof(*p->place));
+    bool *live = live_streams(p->g);
     lp_rc rc = LP_OK;
     for (uint32_t i = 0; i < p->g->nstreams && rc == LP_OK; i++) {
+        if (!live[i]) {
+            continue;
+        }
         const struct lp_gen_stream *gs = lp_gen_stream(p->g, i);
         struct stream *s = &p->streams[p->nstreams];
         *s = (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash};
         rc = identify(p, s, err);
         p->nstreams += rc == LP_OK;
     }
+    lp_free(live);
     return rc;
 }
 
