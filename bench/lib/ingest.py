@@ -79,7 +79,7 @@ def run_once(binary, load, records, folder, flags=(), profile=False):
         node.kill()
     check_stored(stored_records(binary, folder), records, folder)
     if profile:
-        result['profile'] = node.profile.top()
+        result['profile'] = node.profile.result()
     return result
 
 

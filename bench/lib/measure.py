@@ -119,12 +119,24 @@ class Profile:
             self.process = subprocess.Popen(['perf', 'record', '-q', '-F', '499', '-p', str(pid), '-o', self.path], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def top(self, n=30):
-        """[{percent, symbol, object}], after the process has ended (perf ends with it)."""
+    def result(self, n=30):
+        """The shares of functions (what a library does not name is one row) and of threads, after the process has ended (perf ends with it)."""
         if self.process is None:
-            return []
+            return {'symbols': [], 'threads': []}
         self.process.wait()
-        text = subprocess.run(['perf', 'report', '-i', self.path, '--stdio', '-q', '--no-children', '-F', 'overhead,dso,sym'], stdin=subprocess.DEVNULL,
+        symbols = {}
+        for percent, rest in self.report('overhead,dso,sym'):
+            dso, _, symbol = rest.partition(' ')
+            symbol = symbol.strip()[4:]  # behind "[.] " or "[k] "
+            key = (dso, '(unnamed)' if symbol.startswith('0x') else symbol)
+            symbols[key] = symbols.get(key, 0) + percent
+        rows = sorted(symbols.items(), key=lambda item: -item[1])[:n]
+        return {'symbols': [{'percent': round(v, 2), 'object': dso, 'symbol': symbol} for (dso, symbol), v in rows],
+                'threads': [{'percent': percent, 'name': name} for percent, name in self.report('overhead,comm')]}
+
+    def report(self, fields):
+        """[(percent, the rest of the line)]"""
+        text = subprocess.run(['perf', 'report', '-i', self.path, '--stdio', '-q', '--no-children', '-F', fields, '-s', fields.partition(',')[2]], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-        rows = [line.split(None, 3) for line in text.split('\n') if '%' in line]
-        return [{'percent': float(r[0].rstrip('%')), 'object': r[1], 'symbol': r[3]} for r in rows if len(r) == 4][:n]
+        rows = [line.split(None, 1) for line in text.split('\n') if '%' in line]
+        return [(float(r[0].rstrip('%')), r[1].strip()) for r in rows if len(r) == 2]

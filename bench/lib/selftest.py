@@ -106,6 +106,11 @@ def test_a_work_is_what_was_asked_for():
     assert generate.parse_mix('kv=1,plain=2.5') == {'kv': 1, 'plain': 2.5}
 
 
+def test_a_work_without_ids_is_asked_for_other_things():
+    work = generate.Work(**dict(TINY, mix={'plain': 1}))
+    assert [q.id for q in queries.generated_queries(work, {}, 1)] == ['q03', 'q05', 'q06', 'q08', 'q12', 'q13', 'q14']
+
+
 def test_every_form_holds_the_same_records():
     work = generate.Work(**TINY)
     body = work.body(1)
