@@ -199,6 +199,7 @@ def test_numbers_are_checked():
     value = queries.value(lambda: 17)
     samples = lambda *v: (200, json.dumps({'data': {'result': [{'metric': {}, 'value': [1, str(x)]} for x in v]}}).encode())
     assert [verdict(samples(*v), value)['verdict'] for v in ((17,), (16,), (), (17, 17))] == ['ok', 'wrong', 'wrong', 'wrong']
+    assert [verdict(samples(*v), queries.value(lambda: 0))['verdict'] for v in ((), (0,))] == ['ok', 'wrong']
     assert queries.quantile(0.5, [1, 2, 3, 10]) == 2.5 and queries.quantile(0.99, [7]) == 7
 
 
