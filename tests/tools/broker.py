@@ -12,15 +12,19 @@ VERSION = '3.9.1'
 JARS = os.environ.get('LOGPOND_KAFKA_JARS') or os.path.join(os.path.expanduser('~'), '.cache', 'logpond-kafka-' + VERSION)
 POM = '''<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>logpond</groupId><artifactId>test-broker</artifactId><version>1</version><dependencies><dependency>
-<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>%s</version><scope>runtime</scope></dependency>
+<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>%s</version><scope>runtime</scope></dependency><dependency>
+<groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version><scope>runtime</scope></dependency>
 </dependencies></project>
 ''' % VERSION
-# one compiler level and the plain collector: half the start-up time and memory of the server settings
-JAVA = ['java', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', os.path.join(JARS, '*')]
+# One compiler level and the plain collector: half the start-up time and memory of the server settings. The log has warnings only.
+JAVA = ['java', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+        '-Dorg.slf4j.simpleLogger.showDateTime=true', '-cp', os.path.join(JARS, '*')]
 
 
 def available():
-    return os.path.isdir(JARS) and any(n.startswith('kafka_2.13') for n in os.listdir(JARS)) and shutil.which('java') is not None
+    """True if Java and all jars are there; a cache from before slf4j-simple was asked for is not complete."""
+    jars = os.listdir(JARS) if os.path.isdir(JARS) else []
+    return all(any(n.startswith(want) for n in jars) for want in ('kafka_2.13', 'slf4j-simple')) and shutil.which('java') is not None
 
 
 def fetch():
