@@ -224,7 +224,7 @@ class Segment:
         places = [(i.log, i.partition) for i in self.intervals]
         need(len(places) == len(set(places)), 'an interval twice')
         for t in self.tickets:
-            need(any((i.log, i.partition) == (t.log, t.partition) and i.first <= t.first < t.next <= i.next for i in self.intervals), 'ticket %r in no interval', t)
+            need(any((i.log, i.partition) == (t.log, t.partition) and i.first <= t.first <= t.next <= i.next for i in self.intervals), 'ticket %r in no interval', t)
 
     def rows(self):
         """Yields every Row, block after block."""
