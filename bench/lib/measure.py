@@ -45,6 +45,7 @@ class Yardsticks:
     def __init__(self, y1_cpu_s, y2_wall_s, sample_bytes, zstd1_bytes=0, y2_tool=None, work_bytes=None):
         self.y1_cpu_s, self.y2_wall_s, self.sample_bytes, self.zstd1_bytes, self.y2_tool = y1_cpu_s, y2_wall_s, sample_bytes, zstd1_bytes, y2_tool
         self.scale = (work_bytes or sample_bytes) / sample_bytes
+        self.y1_after_cpu_s = None
 
     def over_y1(self, cpu_s):
         return round(cpu_s / (self.y1_cpu_s * self.scale), 3)
@@ -53,7 +54,7 @@ class Yardsticks:
         return None if self.y2_wall_s is None else round(ms / 1000 / (self.y2_wall_s * self.scale), 4)
 
     def json(self):
-        return {'y1_cpu_s': round(self.y1_cpu_s, 4), 'y2_wall_s': self.y2_wall_s and round(self.y2_wall_s, 4), 'y2_tool': self.y2_tool,
+        return {'y1_cpu_s': round(self.y1_cpu_s, 4), 'y1_after_cpu_s': self.y1_after_cpu_s and round(self.y1_after_cpu_s, 4), 'y2_wall_s': self.y2_wall_s and round(self.y2_wall_s, 4), 'y2_tool': self.y2_tool,
                 'sample_bytes': self.sample_bytes, 'zstd1_bytes': self.zstd1_bytes, 'scale': round(self.scale, 4)}
 
 
@@ -73,6 +74,10 @@ def grep_wall(packed, needle):
     return time.monotonic() - begin, int(found.stdout or 0)
 
 
+def measure_y1(raw, repeats=3):
+    return min(child_cpu(['zstd', '-q', '-1', '-c', raw]) for _ in range(repeats))
+
+
 def measure_yardsticks(raw, needle, folder, work_bytes=None, repeats=3):
     """Yardsticks over the file `raw`; the needle must be in it. Leaves raw.1.zst in the folder."""
     if not shutil.which('zstd'):
@@ -80,7 +85,7 @@ def measure_yardsticks(raw, needle, folder, work_bytes=None, repeats=3):
     into_page_cache([raw])
     packed = os.path.join(folder, 'raw.1.zst')
     subprocess.run(['zstd', '-q', '-f', '-1', '-o', packed, raw], check=True)
-    y1 = min(child_cpu(['zstd', '-q', '-1', '-c', raw]) for _ in range(repeats))
+    y1 = measure_y1(raw, repeats)
     times = [grep_wall(packed, needle) for _ in range(repeats + 2)]
     if min(n for _, n in times) < 1:
         raise BenchError('the needle of Y2 was not found in ' + raw)
@@ -118,6 +123,9 @@ class Profile:
         if shutil.which('perf'):
             self.process = subprocess.Popen(['perf', 'record', '-q', '-F', '499', '-p', str(pid), '-o', self.path], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            deadline = time.monotonic() + 30
+            while not (os.path.exists(self.path) and os.path.getsize(self.path)) and self.process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)  # it has attached to the threads when it begins to write
 
     def result(self, n=30):
         """The shares of functions (what a library does not name is one row) and of threads, after the process has ended (perf ends with it)."""

@@ -135,11 +135,18 @@ def stream_rows(part):
         yield row("  a pod's 20 lines, ms", pod['first_ms'] if pod['verdict'] == 'ok' else pod['verdict'], theirs['pod_ms'])
 
 
+def drift(yardsticks):
+    """How much Y1 changed during the run, as a share."""
+    return (yardsticks['y1_after_cpu_s'] or yardsticks['y1_cpu_s']) / yardsticks['y1_cpu_s'] - 1
+
+
 def table(result):
     """Lines of text."""
     y, parts, m = result['yardsticks'], result['parts'], result['machine']
     out = ['%s; %d cores, load before %.2f; Y1 %.3f CPU s, Y2 %s s (%s), work %d records, %.1f MB of messages' % (
         result['version'].split('\n')[0], m['cores'], m['load_before'], y['y1_cpu_s'], number(y['y2_wall_s'], '%.3f'), y['y2_tool'], result['work']['records'], result['work']['raw_bytes'] / 1e6), '']
+    if abs(drift(y)) > 0.1:
+        out += ['Y1 was %+.0f %% after the last part: the machine was not the same all the time, and these ratios are off by as much' % (100 * drift(y)), '']
     out += [row('', 'Logpond', *[peers.TITLES[p] for p in peers.NAMES], 'gate')]
     out += ingest_rows(parts, result['gates'], result['work']['source'] == 'corpus')
     for name in ('queries', 'queries-head'):

@@ -29,6 +29,8 @@ def test_ratios_are_to_the_yardstick_of_the_same_bytes():
     scaled = Yardsticks(0.5, 0.2, 1000, work_bytes=4000)
     assert scaled.over_y1(4.0) == 2.0 and scaled.over_y2(100.0) == 0.125
     assert Yardsticks(0.5, None, 1000).over_y2(1.0) is None
+    y.y1_after_cpu_s = 0.6
+    assert abs(report.drift(y.json()) - 0.2) < 1e-9 and report.drift(scaled.json()) == 0
 
 
 def test_cpu_time_is_the_childs_and_not_its_sleep():
