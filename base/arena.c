@@ -48,6 +48,17 @@ lp_arena_clear(struct lp_arena *ar)
 }
 
 void
+lp_arena_reset(struct lp_arena *ar)
+{
+    if (ar->chunks == NULL || ar->chunks->next != NULL) {
+        lp_arena_clear(ar);
+        return;
+    }
+    ar->at = (char *)(ar->chunks + 1);
+    CLOSE(ar->at, (size_t)(ar->end - ar->at));
+}
+
+void
 lp_arena_move(struct lp_arena *to, struct lp_arena *from)
 {
     LP_ASSERT(to->chunks == NULL);

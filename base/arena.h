@@ -32,6 +32,8 @@ struct lp_arena {
 void lp_arena_init(struct lp_arena *ar, size_t budget, size_t first_chunk);
 /* Frees everything; the arena is as after lp_arena_init. */
 void lp_arena_clear(struct lp_arena *ar);
+/* Frees what was allocated for use again; the first chunk is kept where it is the only one. */
+void lp_arena_reset(struct lp_arena *ar);
 /* Moves all memory of `from` to `to` (initialised and empty; it keeps its own budget); `from` becomes empty. */
 void lp_arena_move(struct lp_arena *to, struct lp_arena *from);
 

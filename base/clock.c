@@ -84,7 +84,11 @@ eat_digits(struct lp_str *s, size_t n, int *ret)
 static bool
 eat_one(struct lp_str *s, const char *set)
 {
-    if (s->n == 0 || s->p[0] == 0 || strchr(set, s->p[0]) == NULL) {
+    bool among = false;
+    for (const char *c = set; *c != 0 && s->n > 0 && !among; c++) {
+        among = s->p[0] == *c;
+    }
+    if (!among) {
         return false;
     }
     *s = lp_str_sub(*s, 1, s->n);

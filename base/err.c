@@ -13,7 +13,10 @@
 void
 lp_err_clear(struct lp_err *err)
 {
-    *err = (struct lp_err){.rc = LP_OK};
+    err->rc = LP_OK;
+    err->sys_errno = 0;
+    err->line = err->col = 0;
+    err->text[0] = 0;
 }
 
 static void

@@ -21,17 +21,13 @@ struct jsonline {
     struct lp_err *err;
 };
 
-/* Drops the rules of a kind: the request names its own. */
+/* Members that had a role and lose it are metadata like any other: the request names its own. */
 static void
 drop_rules(struct lp_json_map *m, enum lp_field_kind kind)
 {
-    size_t n = 0;
     for (size_t i = 0; i < m->nrules; i++) {
-        if (m->rules[i].kind != kind) {
-            m->rules[n++] = m->rules[i];
-        }
+        m->rules[i].kind = m->rules[i].kind == kind ? LP_FIELD_META : m->rules[i].kind;
     }
-    m->nrules = n;
 }
 
 static bool
@@ -42,12 +38,6 @@ add_names(struct jsonline *j, struct lp_str list, enum lp_field_kind kind)
         struct lp_str name = lp_str_trim(lp_str_cut(&list, ',')), label = LP_STR_NULL;
         if (name.n == 0) {
             continue;
-        }
-        /* a path that had another role before gives it up */
-        for (size_t i = 0; i < j->map.nrules; i++) {
-            if (lp_str_eq(j->map.rules[i].path, name)) {
-                j->map.rules[i--] = j->map.rules[--j->map.nrules];
-            }
         }
         if (rank >= FIELDS_MAX || (kind == LP_FIELD_LABEL && !lp_label_name(&j->ar, name, &label)) ||
             !lp_json_map_add(&j->map, name, kind, rank, label)) {
@@ -102,7 +92,7 @@ on_doc(void *arg, const struct lp_json_doc *doc, struct lp_str raw)
     struct lp_err why;
     lp_err_clear(&why);
     size_t rows = j->b->nrows;
-    j->rc = lp_json_record(j->d->mapper, &j->map, doc, raw, LP_TIME_NONE, j->b, &why);
+    j->rc = lp_json_record(j->d->mapper, &j->map, doc, NULL, raw, LP_TIME_NONE, j->b, &why);
     if (j->rc == LP_OK) {
         j->good++;
         return true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ingest/decode_int.h"
+#include "ingest/json_memo.h"
 
 /* Text without control bytes other than blanks: something a person may have written. */
 static bool
@@ -43,28 +44,117 @@ add_raw(const struct lp_kafka_message *m, struct lp_batch *b, const char *why, s
     return rc == LP_OK ? lp_batch_add(b, stream, m->time_ns, m->value, false, NULL, 0, err) : rc;
 }
 
+/* --- JSON records --- */
+
+#define SHARED_KEY "kubernetes"
+/* In valid JSON this can only be a key: inside a string quotes are escaped. */
+#define SHARED_MARK "\"" SHARED_KEY "\":"
+#define BRACES_MAX 8
+#define SHARED_FIELDS_MAX 128
+
+/* Where the object of the shared member begins, as agents write it: without blanks, last or nearly so.
+ * SIZE_MAX: not seen. */
+static size_t
+shared_object(struct lp_str value)
+{
+    size_t mark = sizeof(SHARED_MARK) - 1;
+    for (int tries = 0; tries < BRACES_MAX; tries++) {
+        size_t at = lp_str_rfind_byte(value, '{');
+        if (at == SIZE_MAX || at < mark) {
+            return SIZE_MAX;
+        }
+        if (memcmp(value.p + at - mark, SHARED_MARK, mark) == 0) {
+            return at;
+        }
+        value.n = at;
+    }
+    return SIZE_MAX;
+}
+
+/* The message's text, without `cut` bytes at `at` (0 in their place), where the parser may read beyond its
+ * end. */
+static lp_rc
+copy_without(struct lp_decoder *d, struct lp_str value, size_t at, size_t cut, struct lp_err *err)
+{
+    lp_buf_reset(&d->content);
+    bool ok = lp_buf_str(&d->content, lp_str_sub(value, 0, at));
+    if (cut > 0) {
+        ok = ok && lp_buf_byte(&d->content, '0');
+    }
+    ok = ok && lp_buf_str(&d->content, lp_str_sub(value, at + cut, value.n)) &&
+         lp_buf_reserve(&d->content, LP_BUF_PAD);
+    return ok ? LP_OK : lp_err_set(err, LP_ERR_NOMEM, "no memory for a message of %zu bytes", value.n);
+}
+
+/* The record without the member whose fields are remembered. Anything but LP_OK has added nothing. */
+static lp_rc
+record_known(struct lp_decoder *d, const struct lp_kafka_message *m, size_t at, const struct lp_memo_entry *e,
+             struct lp_batch *b, struct lp_err *why)
+{
+    struct lp_json_doc doc;
+    struct lp_json_known known = {LP_STR(SHARED_KEY), e, false};
+    lp_rc rc = copy_without(d, m->value, at, e->text.n, why);
+    rc = rc == LP_OK ? lp_json_parse(d->json, lp_buf_view(&d->content), &doc, why) : rc;
+    return rc == LP_OK ? lp_json_record(d->mapper, &d->kafka, &doc, &known, m->value, m->time_ns, b, why)
+                       : rc;
+}
+
+/* Remembers the shared member of a document that was read whole. */
+static void
+learn(struct lp_decoder *d, const struct lp_json_doc *doc)
+{
+    struct lp_memo_field fields[SHARED_FIELDS_MAX];
+    const struct lp_json *v = lp_json_member(doc, 0, LP_STR(SHARED_KEY));
+    if (v == NULL || v->type != LP_JSON_OBJECT) {
+        return;
+    }
+    size_t n =
+        lp_json_leaves(d->mapper, &d->kafka, doc, (uint32_t)(v - doc->nodes), fields, LP_ARRAY_LEN(fields));
+    if (n != SIZE_MAX) {
+        lp_json_memo_keep(d->memo, v->text, fields, n);
+    }
+}
+
+static lp_rc
+record_whole(struct lp_decoder *d, const struct lp_kafka_message *m, bool worth_learning, struct lp_batch *b,
+             struct lp_err *why)
+{
+    struct lp_json_doc doc;
+    lp_rc rc = copy_without(d, m->value, m->value.n, 0, why);
+    rc = rc == LP_OK ? lp_json_parse(d->json, lp_buf_view(&d->content), &doc, why) : rc;
+    rc = rc == LP_OK ? lp_json_record(d->mapper, &d->kafka, &doc, NULL, m->value, m->time_ns, b, why) : rc;
+    if (rc == LP_OK && worth_learning) {
+        learn(d, &doc);
+    }
+    return rc;
+}
+
+static lp_rc
+record(struct lp_decoder *d, const struct lp_kafka_message *m, struct lp_batch *b, struct lp_err *why)
+{
+    size_t at = shared_object(m->value);
+    bool there = at != SIZE_MAX;
+    const struct lp_memo_entry *e =
+        there ? lp_json_memo_find(d->memo, lp_str_sub(m->value, at, m->value.n)) : NULL;
+    if (e != NULL && record_known(d, m, at, e, b, why) == LP_OK) {
+        return LP_OK;
+    }
+    return record_whole(d, m, there && e == NULL, b, why);
+}
+
 lp_rc
 lp_decode_kafka(struct lp_decoder *d, const struct lp_kafka_message *m, struct lp_batch *b,
                 struct lp_err *err)
 {
-    struct lp_json_doc doc;
     struct lp_err why;
     if (m->value.n == 0) {
         return LP_OK; /* a tombstone, or an empty line of a raw output */
     }
     lp_err_clear(&why);
-    lp_buf_reset(&d->content);
-    if (!lp_buf_str(&d->content, m->value) || !lp_buf_reserve(&d->content, LP_BUF_PAD)) {
-        return lp_err_set(err, LP_ERR_NOMEM, "no memory for a message of %zu bytes", m->value.n);
-    }
-    struct lp_str value = lp_buf_view(&d->content);
-    lp_rc rc = lp_json_parse(d->json, value, &doc, &why);
     size_t rows = b->nrows;
-    if (rc == LP_OK) {
-        rc = lp_json_record(d->mapper, &d->kafka, &doc, value, m->time_ns, b, &why);
-    }
-    if (rc == LP_OK) {
-        return LP_OK;
+    lp_rc rc = record(d, m, b, &why);
+    if (rc == LP_OK || rc == LP_ERR_NOMEM) {
+        return rc == LP_OK ? rc : lp_err_set(err, rc, "%s", why.text);
     }
     return b->nrows == rows ? add_raw(m, b, why.text, err) : lp_err_set(err, rc, "%s", why.text);
 }

@@ -4,6 +4,7 @@
  */
 #include "ingest/content.h"
 #include "ingest/decode_int.h"
+#include "ingest/json_memo.h"
 
 #define BUFFER_KEPT_BYTES (4u << 20)
 
@@ -16,6 +17,7 @@ lp_decoder_new(void)
     lp_buf_init(&d->content, SIZE_MAX);
     lp_buf_init(&d->block, SIZE_MAX);
     lp_json_map_kafka(&d->kafka);
+    d->memo = lp_json_memo_new();
     return d;
 }
 
@@ -27,6 +29,7 @@ lp_decoder_free(struct lp_decoder *d)
     }
     lp_json_parser_free(d->json);
     lp_json_mapper_free(d->mapper);
+    lp_json_memo_free(d->memo);
     lp_buf_clear(&d->content);
     lp_buf_clear(&d->block);
     lp_free(d);

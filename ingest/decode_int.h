@@ -13,6 +13,7 @@ struct lp_decoder {
     struct lp_buf content;     /* a decompressed body */
     struct lp_buf block;       /* a snappy block out of it */
     struct lp_json_map kafka;  /* made once */
+    struct lp_json_memo *memo; /* of Kafka messages, by that map */
 };
 
 /* A body, decompressed, for a batch that exists already (tenant, received_ns set). */

@@ -70,7 +70,8 @@ static void
 add_all(struct lp_json_map *m, const struct lp_field_rule *rules, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        m->rules[m->nrules++] = rules[i];
+        bool added = lp_json_map_add(m, rules[i].path, rules[i].kind, rules[i].rank, rules[i].label);
+        LP_ASSERT(added);
     }
 }
 

@@ -3,6 +3,7 @@
  * by the parser.
  */
 #include "ingest/decode_int.h"
+#include "ingest/json_memo.h"
 
 #include <string.h>
 
@@ -49,14 +50,39 @@ lp_json_mapper_free(struct lp_json_mapper *x)
     }
 }
 
+/* Length and three bytes tell the paths of rules apart well enough. */
+static size_t
+slot_of(struct lp_str path)
+{
+    size_t last = path.n - 1;
+    uint32_t h = (uint32_t)path.n * 31 + (uint8_t)path.p[0];
+    h = h * 31 + (uint8_t)path.p[path.n / 2];
+    return (h * 31 + (uint8_t)path.p[last]) % LP_RULE_SLOTS;
+}
+
+/* The slot of a path, or the free one where it would stand. */
+static size_t
+find_slot(const struct lp_json_map *m, struct lp_str path)
+{
+    size_t at = slot_of(path);
+    while (m->slots[at] != 0 && !lp_str_eq(m->rules[m->slots[at] - 1].path, path)) {
+        at = (at + 1) % LP_RULE_SLOTS;
+    }
+    return at;
+}
+
 bool
 lp_json_map_add(struct lp_json_map *m, struct lp_str path, enum lp_field_kind kind, uint8_t rank,
                 struct lp_str label)
 {
-    if (m->nrules == LP_RULES_MAX) {
+    size_t at = find_slot(m, path);
+    if (m->slots[at] == 0 && m->nrules == LP_RULES_MAX) {
         return false;
     }
-    m->rules[m->nrules++] = (struct lp_field_rule){path, kind, rank, label};
+    if (m->slots[at] == 0) {
+        m->slots[at] = (uint8_t)++m->nrules;
+    }
+    m->rules[m->slots[at] - 1] = (struct lp_field_rule){path, kind, rank, label};
     return true;
 }
 
@@ -96,13 +122,8 @@ lp_label_name(struct lp_arena *ar, struct lp_str name, struct lp_str *ret)
 static const struct lp_field_rule *
 rule_of(const struct lp_json_map *m, struct lp_str path)
 {
-    for (size_t i = 0; i < m->nrules; i++) {
-        const struct lp_field_rule *r = &m->rules[i];
-        if (r->path.n == path.n && r->path.p[0] == path.p[0] && memcmp(r->path.p, path.p, path.n) == 0) {
-            return r;
-        }
-    }
-    return NULL;
+    size_t at = find_slot(m, path);
+    return m->slots[at] != 0 ? &m->rules[m->slots[at] - 1] : NULL;
 }
 
 static lp_rc
@@ -185,10 +206,9 @@ put_time(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_
 }
 
 static lp_rc
-put_field(struct lp_json_mapper *x, const struct lp_json_map *m, struct lp_str path, const struct lp_json *v,
-          struct lp_err *err)
+put_field(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_field_rule *r,
+          struct lp_str path, const struct lp_json *v, struct lp_err *err)
 {
-    const struct lp_field_rule *r = path.n > 0 ? rule_of(m, path) : NULL;
     bool took;
     lp_rc rc;
     if (v->type == LP_JSON_NULL) {
@@ -237,49 +257,99 @@ member_path(struct lp_json_mapper *x, struct lp_str parent, struct lp_str key, s
     return true;
 }
 
-/* All leaves of the document, in order. A line that is an object keeps its JSON text and is not taken apart.
- */
-static lp_rc
-walk(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc, struct lp_err *err)
-{
+/* A walk over the leaves below a node, in order. A line that is an object keeps its JSON text and is not
+ * taken apart. */
+struct walk {
+    const struct lp_json_map *map;
+    const struct lp_json_doc *doc;
     struct {
         struct lp_str path;
         uint32_t end;
-    } open[LP_JSON_DEPTH_MAX + 1] = {{LP_STR_NULL, doc->nodes[0].next}};
-    size_t depth = 0;
-    for (uint32_t i = 1; i < doc->count;) {
-        const struct lp_json *v = &doc->nodes[i];
-        struct lp_str path;
-        while (depth > 0 && i >= open[depth].end) {
-            depth--;
+    } open[LP_JSON_DEPTH_MAX + 1];
+    size_t depth;
+    uint32_t at, end;
+    /* the leaf */
+    const struct lp_json *value;
+    struct lp_str path;
+    const struct lp_field_rule *rule;
+};
+
+static void
+walk_begin(struct walk *w, const struct lp_json_map *m, const struct lp_json_doc *doc, uint32_t node,
+           struct lp_str path)
+{
+    w->map = m;
+    w->doc = doc;
+    w->depth = 0;
+    w->at = node + 1;
+    w->end = doc->nodes[node].next;
+    w->open[0].path = path;
+    w->open[0].end = w->end;
+}
+
+/* False at the end, or with LP_ERR_LIMIT in *ret_rc. */
+static bool
+walk_next(struct lp_json_mapper *x, struct walk *w, lp_rc *ret_rc, struct lp_err *err)
+{
+    while (w->at < w->end) {
+        const struct lp_json *v = &w->doc->nodes[w->at];
+        while (w->depth > 0 && w->at >= w->open[w->depth].end) {
+            w->depth--;
         }
-        if (!member_path(x, open[depth].path, v->key, &path)) {
-            return too_many(err);
+        if (!member_path(x, w->open[w->depth].path, v->key, &w->path)) {
+            *ret_rc = too_many(err);
+            return false;
         }
-        const struct lp_field_rule *r = v->type == LP_JSON_OBJECT && path.n > 0 ? rule_of(m, path) : NULL;
-        if (v->type == LP_JSON_OBJECT && (r == NULL || r->kind != LP_FIELD_LINE) &&
-            depth < LP_JSON_DEPTH_MAX) {
-            depth++;
-            open[depth].path = path;
-            open[depth].end = v->next;
-            i++;
+        w->rule = w->path.n > 0 ? rule_of(w->map, w->path) : NULL;
+        if (v->type == LP_JSON_OBJECT && (w->rule == NULL || w->rule->kind != LP_FIELD_LINE) &&
+            w->depth < LP_JSON_DEPTH_MAX) {
+            w->depth++;
+            w->open[w->depth].path = w->path;
+            w->open[w->depth].end = v->next;
+            w->at++;
             continue;
         }
-        lp_rc rc = put_field(x, m, path, v, err);
-        if (rc != LP_OK) {
-            return rc;
-        }
-        i = v->next;
+        w->value = v;
+        w->at = v->next;
+        return true;
     }
-    return LP_OK;
+    return false;
+}
+
+static lp_rc
+put_known(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_memo_entry *e,
+          struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < e->nfields && rc == LP_OK; i++) {
+        const struct lp_memo_field *f = &e->fields[i];
+        rc = put_field(x, m, f->rule, f->path, &f->value, err);
+    }
+    return rc;
+}
+
+static lp_rc
+put_all(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc,
+        struct lp_json_known *known, struct lp_err *err)
+{
+    struct walk w;
+    lp_rc rc = LP_OK;
+    walk_begin(&w, m, doc, 0, LP_STR_NULL);
+    while (rc == LP_OK && walk_next(x, &w, &rc, err)) {
+        if (known != NULL && !known->used && w.depth == 0 && lp_str_eq(w.path, known->key)) {
+            known->used = true;
+            rc = put_known(x, m, known->entry, err);
+        } else {
+            rc = put_field(x, m, w.rule, w.path, w.value, err);
+        }
+    }
+    return rc;
 }
 
 static void
 begin(struct lp_json_mapper *x)
 {
-    if (x->ar.reserved > 0) {
-        lp_arena_clear(&x->ar);
-    }
+    lp_arena_reset(&x->ar);
     x->nmeta = x->nlabels = x->demoted = 0;
     x->inst = (struct lp_instance){LP_STR_NULL, LP_STR_NULL};
     x->line.set = x->time.set = x->line_is_log = false;
@@ -309,16 +379,37 @@ take_reserved(struct lp_json_mapper *x)
     x->inst.incarnation = named.incarnation.n > 0 ? named.incarnation : x->inst.incarnation;
 }
 
+size_t
+lp_json_leaves(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc,
+               uint32_t i, struct lp_memo_field *ret, size_t max)
+{
+    struct walk w;
+    lp_rc rc = LP_OK;
+    size_t n = 0;
+    walk_begin(&w, m, doc, i, doc->nodes[i].key);
+    while (n <= max && walk_next(x, &w, &rc, NULL)) {
+        if (n < max) {
+            ret[n] = (struct lp_memo_field){w.rule, w.path, *w.value};
+        }
+        n++;
+    }
+    return rc == LP_OK && n <= max ? n : SIZE_MAX;
+}
+
 lp_rc
 lp_json_record(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc,
-               struct lp_str raw, int64_t default_ns, struct lp_batch *b, struct lp_err *err)
+               struct lp_json_known *known, struct lp_str raw, int64_t default_ns, struct lp_batch *b,
+               struct lp_err *err)
 {
     uint32_t stream;
     if (doc->nodes[0].type != LP_JSON_OBJECT) {
         return lp_err_set(err, LP_ERR_UNSUPPORTED, "not a JSON object");
     }
     begin(x);
-    lp_rc rc = walk(x, m, doc, err);
+    lp_rc rc = put_all(x, m, doc, known, err);
+    if (rc == LP_OK && known != NULL && !known->used) {
+        rc = lp_err_set(err, LP_ERR_NOT_FOUND, "the known member is not at the top");
+    }
     if (rc != LP_OK) {
         return rc;
     }

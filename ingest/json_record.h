@@ -23,14 +23,17 @@ struct lp_field_rule {
     struct lp_str label; /* LP_FIELD_LABEL: its name */
 };
 
+#define LP_RULE_SLOTS 512 /* a power of two, at least twice LP_RULES_MAX */
+
 struct lp_json_map {
     struct lp_field_rule rules[LP_RULES_MAX];
     size_t nrules;
+    uint8_t slots[LP_RULE_SLOTS]; /* hash table by path: index + 1, 0 = free */
     bool exact_time;          /* a member "time" in RFC 3339 within 2 s of the chosen time is exacter, and wins */
     struct lp_pair otherwise; /* the label of a record that has none */
 };
 
-/* Adds a rule; false when the map is full. Slices are borrowed. */
+/* Adds a rule, or gives the path of one another role; false when the map is full. Slices are borrowed. */
 bool lp_json_map_add(struct lp_json_map *m, struct lp_str path, enum lp_field_kind kind, uint8_t rank, struct lp_str label);
 /* The default maps: of /insert/jsonline, and of Kafka messages (fluent-bit, fluentd, Vector, Filebeat, Logstash). */
 void lp_json_map_jsonline(struct lp_json_map *m);
@@ -41,11 +44,27 @@ struct lp_json_mapper *lp_json_mapper_new(void);
 void lp_json_mapper_free(struct lp_json_mapper *x);
 
 /*
- * Adds the document (an object) as one row. raw: its whole text, the line where no member is one. default_ns: the time where none is found
+ * A member of the record that stands in the document as the number 0 only: its fields are known already (json_memo.h). used is set
+ * when it was met.
+ */
+struct lp_memo_entry;
+struct lp_json_known {
+    struct lp_str key; /* at the document's top */
+    const struct lp_memo_entry *entry;
+    bool used;
+};
+
+/* The leaves of the object at node i, whose path is that of its key, in order. At most max; returns how many, SIZE_MAX when there are more. */
+struct lp_memo_field;
+size_t lp_json_leaves(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc, uint32_t i,
+                      struct lp_memo_field *ret, size_t max);
+
+/*
+ * Adds the document (an object) as one row. known: NULL, or what the document lacks; LP_ERR_NOT_FOUND when it was not met, and nothing is added. raw: its whole text, the line where no member is one. default_ns: the time where none is found
  * (LP_TIME_NONE: that of receipt). LP_ERR_UNSUPPORTED: not an object (for the quarantine). LP_ERR_LIMIT: the batch's memory, or too many members.
  */
 lp_rc lp_json_record(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc,
-                     struct lp_str raw, int64_t default_ns, struct lp_batch *b, struct lp_err *err) LP_MUST_USE;
+                     struct lp_json_known *known, struct lp_str raw, int64_t default_ns, struct lp_batch *b, struct lp_err *err) LP_MUST_USE;
 
 /* A name with every byte outside [A-Za-z0-9_] as '_', and '_' before a leading digit; name itself when it is fine already. */
 bool lp_label_name(struct lp_arena *ar, struct lp_str name, struct lp_str *ret);

@@ -93,6 +93,7 @@ struct lp_kafka {
     int64_t joining_ns; /* poll thread only: when partitions went and the group began to form anew; 0: it stands */
     int64_t rejoin_ns; /* poll thread only: when to leave and join again; 0: not */
     int64_t commit_ns; /* poll thread only: last look for what is to be committed */
+    int64_t no_topic_ns; /* poll thread only: when a topic was last said to be unknown; 0: never */
     rd_kafka_resp_err_t last_error; /* poll thread only: said at last_error_ns */
     int64_t last_error_ns;
 

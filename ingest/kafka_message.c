@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "ingest/kafka_int.h"
+#include "ingest/otlp.h"
 
 #define VERSION "1"
 #define ID_BYTES_MAX 64
@@ -31,6 +32,9 @@ lp_kafka_read_headers(const rd_kafka_message_t *m, struct lp_kafka_headers *ret)
     rd_kafka_headers_t *hs;
     uint64_t received = 0;
     *ret = (struct lp_kafka_headers){.records = 1};
+    if (m->key_len != LP_OTLP_KEY_BYTES) { /* reading headers costs more than the rest of taking a message */
+        return;
+    }
     if (rd_kafka_message_headers(m, &hs) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         !lp_str_eqc(header(hs, "logpond"), VERSION)) {
         return;

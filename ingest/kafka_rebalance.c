@@ -11,7 +11,8 @@
  * be claimed is not read, and the group is joined again.
  *
  * Revoked: seal, commit, release. If the seal fails in time, or the partition was lost, its unsealed batches
- * leave the head whole and are not committed: the next owner reads them again.
+ * leave the head whole and are not committed: the next owner reads them again. Unless
+ * their topic was deleted: then they are sealed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #define BROKER_MS 5000
 #define CLAIM_TRIES 3
 #define REJOIN_AFTER_NS LP_NS_PER_S
+#define TOPIC_GONE_NS (60 * LP_NS_PER_S)
 #define REVOKE_SEAL_NS (20 * LP_NS_PER_S)
 
 struct committed {
@@ -244,6 +246,13 @@ drop_unsealed(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
     }
 }
 
+/* A deleted topic takes its partitions with it, and nobody can read again what was not yet sealed. */
+static bool
+topic_is_gone(const struct lp_kafka *k)
+{
+    return k->no_topic_ns != 0 && lp_mono_ns() - k->no_topic_ns < TOPIC_GONE_NS;
+}
+
 static void
 revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lost)
 {
@@ -251,10 +260,11 @@ revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lo
     lp_err_clear(&err);
     let_go(k, list);
     k->joining_ns = lp_mono_ns();
-    bool sealed = !lost && lp_store_seal(k->log.env.store, lp_mono_ns() + REVOKE_SEAL_NS, &err) == LP_OK;
-    if (sealed) {
+    bool keep = !lost || topic_is_gone(k);
+    bool sealed = keep && lp_store_seal(k->log.env.store, lp_mono_ns() + REVOKE_SEAL_NS, &err) == LP_OK;
+    if (sealed && !lost) {
         lp_kafka_commit_stored(k, true);
-    } else {
+    } else if (!sealed) {
         drop_unsealed(k, list);
     }
     for (int i = 0; i < list->cnt; i++) {
@@ -262,8 +272,10 @@ revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lo
     }
     if (list->cnt > 0) {
         lp_kafka_say(k, sealed ? LP_EVENT_INFO : LP_EVENT_WARN, "kafka: %d partitions %s%s%s", list->cnt,
-                     lost ? "lost; what was not yet sealed is left to the next owner" : "revoked",
-                     sealed || lost ? "" : ", not sealed in time: ", sealed || lost ? "" : err.text);
+                     !keep  ? "lost; what was not yet sealed is left to the next owner"
+                     : lost ? "lost with their topic"
+                            : "revoked",
+                     sealed || !keep ? "" : ", not sealed in time: ", sealed || !keep ? "" : err.text);
     }
     lp_metric_add(LP_M_KAFKA_LOST, lost ? list->cnt : 0);
 }

@@ -15,7 +15,9 @@
 /* What the head adds for a stream and a ticket beside the batch's own memory; head.c asserts that it
  * suffices. */
 #define STREAM_OVERHEAD_BYTES 160
-#define BATCH_OVERHEAD_BYTES 512
+#define BATCH_OVERHEAD_BYTES 2048
+/* Longer label sets are always sorted and looked up. */
+#define GIVEN_BYTES_MAX 1024
 
 struct lp_batch *
 lp_batch_new(struct lp_str tenant, size_t budget, size_t expect)
@@ -107,7 +109,7 @@ put_lpstr(char *p, struct lp_str s)
 /* Writes the canonical key of sorted labels into arena scratch that the caller may give back by not keeping
  * it. */
 static struct lp_str
-write_key(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+write_key(const struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
           char *out)
 {
     char *p = put_lpstr(out, b->tenant);
@@ -237,13 +239,12 @@ key_bytes_max(const struct lp_batch *b, const struct lp_pair *labels, size_t n,
     return bytes;
 }
 
-lp_rc
-lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
-                uint32_t *ret_stream, struct lp_err *err)
+/* The stream by its canonical key. *ret_plain: it has no demoted labels, so the same labels are the same
+ * stream. */
+static lp_rc
+canonical_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+                 uint32_t *ret_stream, bool *ret_plain, struct lp_err *err)
 {
-    if (n > LP_META_PAIRS_MAX) {
-        return lp_err_set(err, LP_ERR_LIMIT, "a stream has %zu labels, more than %d", n, LP_META_PAIRS_MAX);
-    }
     struct lp_pair sorted[LP_META_PAIRS_MAX], scratch[LP_META_PAIRS_MAX];
     if (n > 0) {
         memcpy(sorted, labels, n * sizeof(*labels));
@@ -260,10 +261,48 @@ lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, cons
     }
     struct lp_str key = write_key(b, sorted, nlabels, inst, out);
     struct lp_hash128 hash = lp_xxh128(key.p, key.n);
+    *ret_plain = nextra == 0;
     if (find_stream(b, hash, nextra, ret_stream)) {
         return LP_OK;
     }
     return add_stream(b, key, hash, scratch, nextra, ret_stream, err);
+}
+
+/* Hash of the labels as they were given, unsorted: records of a stream come with the same ones in the same
+ * order. */
+static bool
+given_hash(const struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+           struct lp_hash128 *ret)
+{
+    char text[GIVEN_BYTES_MAX];
+    if (key_bytes_max(b, labels, n, inst) > sizeof(text)) {
+        return false;
+    }
+    struct lp_str given = write_key(b, labels, n, inst, text);
+    *ret = lp_xxh128(given.p, given.n);
+    return true;
+}
+
+lp_rc
+lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+                uint32_t *ret_stream, struct lp_err *err)
+{
+    struct lp_hash128 hash;
+    bool plain = false;
+    if (n > LP_META_PAIRS_MAX) {
+        return lp_err_set(err, LP_ERR_LIMIT, "a stream has %zu labels, more than %d", n, LP_META_PAIRS_MAX);
+    }
+    bool given = given_hash(b, labels, n, inst, &hash);
+    struct lp_recent_stream *r = given ? &b->recent[hash.lo % LP_RECENT_STREAMS] : NULL;
+    if (r != NULL && r->stream > 0 && lp_hash128_eq(r->hash, hash)) {
+        *ret_stream = r->stream - 1;
+        return LP_OK;
+    }
+    lp_rc rc = canonical_stream(b, labels, n, inst, ret_stream, &plain, err);
+    if (rc == LP_OK && r != NULL && plain) {
+        *r = (struct lp_recent_stream){hash, *ret_stream + 1};
+    }
+    return rc;
 }
 
 /* Encodes sorted pairs as the blob that rows point to. */

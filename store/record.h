@@ -19,6 +19,7 @@
 #define LP_LABELS_MAX 64
 #define LP_LABEL_NAME_BYTES_MAX 1024
 #define LP_LABEL_VALUE_BYTES_MAX 2048
+#define LP_RECENT_STREAMS 32
 #define LP_META_PAIRS_MAX 1024 /* more pairs of one row are refused */
 
 /* Where the sender tells it: which pod, and which run of the container. Not labels. */
@@ -59,6 +60,10 @@ struct lp_batch {
     uint64_t line_bytes, meta_bytes;
     uint32_t *buckets; /* hash table over streams: index + 1, 0 = free */
     size_t nbuckets;
+    struct lp_recent_stream {
+        struct lp_hash128 hash; /* of tenant, labels and instance as they were given */
+        uint32_t stream;        /* + 1; 0: free */
+    } recent[LP_RECENT_STREAMS];
     size_t untimed; /* rows that brought no time of their own */
     size_t quarantined;
     size_t demoted;
