@@ -9,9 +9,10 @@
 #include <string.h>
 
 #define READY_WITHOUT_NS (10 * LP_NS_PER_S)
+#define END_WAIT_NS (3 * LP_NS_PER_S)
 #define WORK_QUEUE 4 /* tickets reserve for the worst case until they are decoded: few at a time */
 
-/* See kafka_free(). */
+/* See end_consumer(). */
 static struct lp_kafka *left_behind;
 
 void
@@ -106,6 +107,72 @@ kafka_stop(struct lp_log *log)
     lp_pool_stop(k->workers);
 }
 
+/* --- its end --- */
+
+/* The end of a consumer, on a thread of its own. */
+struct ending {
+    rd_kafka_t *rk;
+    struct lp_mutex mu;
+    struct lp_cond changed;
+    bool done;
+    atomic_int refs;
+};
+
+static void
+ending_unref(struct ending *e)
+{
+    if (atomic_fetch_sub(&e->refs, 1) == 1) {
+        lp_cond_destroy(&e->changed);
+        lp_mutex_destroy(&e->mu);
+        lp_free(e);
+    }
+}
+
+static void
+ending_main(void *arg)
+{
+    struct ending *e = arg;
+    rd_kafka_destroy(e->rk);
+    lp_lock(&e->mu);
+    e->done = true;
+    lp_cond_broadcast(&e->changed);
+    lp_unlock(&e->mu);
+    ending_unref(e);
+}
+
+/*
+ * False: the consumer was left as it is, with whatever its threads may still call. The group was left by
+ * then, so nobody misses it. librdkafka 2.0.2 never comes back from the end of a consumer whose topic was
+ * deleted and made again, and aborts when a group ends between its first JoinGroup answer and its first
+ * assignment (its issue 4308).
+ */
+static bool
+end_consumer(struct lp_kafka *k)
+{
+    if (k->rk == NULL) {
+        return true;
+    }
+    if (k->joined && !atomic_load(&k->assigned)) {
+        return false;
+    }
+    bool in_time = true;
+    struct ending *e = lp_calloc(1, sizeof(*e));
+    e->rk = k->rk;
+    atomic_store(&e->refs, 2);
+    lp_mutex_init(&e->mu, LP_LOCK_LOG);
+    lp_cond_init(&e->changed);
+    pthread_detach(lp_thread_start("kafka-end", ending_main, e));
+    int64_t deadline_ns = lp_mono_ns() + END_WAIT_NS;
+    lp_lock(&e->mu);
+    while (!e->done && in_time) {
+        in_time = lp_cond_wait_until(&e->changed, &e->mu, deadline_ns);
+    }
+    bool done = e->done;
+    lp_unlock(&e->mu);
+    ending_unref(e);
+    return done;
+}
+
 static void
 kafka_free(struct lp_log *log)
 {
@@ -114,19 +181,14 @@ kafka_free(struct lp_log *log)
         return;
     }
     kafka_stop(log);
-    if (k->rk != NULL && k->joined && !atomic_load(&k->assigned)) {
-        /* librdkafka 2.0.2 aborts when a group is destroyed between its first JoinGroup answer and the first
-         * assignment (its issue 4308); the group was left, and the process ends anyway */
-        left_behind = k;
-        return;
-    }
     for (size_t i = 0; i < k->nparts; i++) {
         lp_kafka_drop_run(k->parts[i]);
     }
-    lp_pool_free(k->workers);
-    if (k->rk != NULL) {
-        rd_kafka_destroy(k->rk);
+    if (!end_consumer(k)) {
+        left_behind = k;
+        return;
     }
+    lp_pool_free(k->workers);
     lp_kafka_out_close(k);
     for (size_t i = 0; i < k->nparts; i++) {
         lp_ids_table_free(k->parts[i]->ids);
