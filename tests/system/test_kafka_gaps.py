@@ -90,6 +90,16 @@ def test_records_deleted_while_stopped_are_a_gap(new_server, broker, topic, give
     assert lines(s) == sorted(texts(0, 1000) + texts(1300, 1600))
 
 
+def test_records_deleted_up_to_the_position_are_no_gap(new_server, broker, topic, give):
+    s = consumed(new_server, broker, topic, give)
+    assert s.stop() == 0
+    broker.admin.delete_records(topic, {0: 1000})
+    s.start()
+    give(1000, 1100)
+    wait_for(lambda: rows(s) >= 1100, what='the rest')
+    assert lines(s) == sorted(texts(0, 1100)) and gaps(s, topic) == [] and s.metric('logpond_kafka_gaps_total') == 0
+
+
 def test_records_deleted_while_running_are_a_gap(new_server, broker, topic, give):
     """The server is frozen, so that it is behind when the records go."""
     s = new_server('--kafka-brokers', broker.address, '--kafka-topics', topic, '--kafka-group', topic, '--kafka-set', 'session.timeout.ms=30000').start()
@@ -136,6 +146,20 @@ def test_a_topic_made_again_while_stopped_is_read_whole(new_server, broker, topi
     assert lines(s) == sorted(texts(0, 1000) + texts(0, count + 100, 'new '))
     covered = sorted((i.first, i.next) for g in segment.segments(s.data) for i in g.intervals if i.log.startswith('kafka/'))
     assert covered[-1][1] <= max(1000, count + 100)
+
+
+@pytest.mark.parametrize('count', [300, 1500])
+def test_a_topic_made_again_while_running_is_read_whole(new_server, broker, topic, give, count):
+    s = new_server('--seal-after', '1s', *flags(broker, topic), '--kafka-set', 'topic.metadata.refresh.interval.ms=300').start()
+    give(0, 1000)
+    wait_for(lambda: s.status()['store']['records'] >= 1000, what='1000 messages to be stored')
+    broker.admin.delete(topic)
+    wait_for(lambda: s.status()['kafka']['partitions'] == [], what='the deletion to be noticed')
+    broker.admin.create(topic, 1)
+    give(0, count, 'new ')
+    wait_for(lambda: len(lines(s)) >= 1000 + count, 60, 'all of the new topic')
+    assert lines(s) == sorted(texts(0, 1000) + texts(0, count, 'new '))
+    assert_gap(s, topic, 1000, 0)
 
 
 # --- whose position ---
