@@ -21,7 +21,7 @@ static lp_rc
 decode(struct lp_intake *in, struct lp_decoder *d, const struct lp_push *push, struct lp_batch **ret,
        struct lp_err *err)
 {
-    if (!in->log->ops->ready(in->log)) {
+    if (!in->log->ops->open(in->log)) {
         return lp_err_set(err, LP_ERR_SHUTDOWN, "the server is starting: %s", in->log->ops->starting);
     }
     lp_rc rc = lp_store_intake(in->store, err);

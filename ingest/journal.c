@@ -547,6 +547,7 @@ lp_journal_new(const struct lp_log_env *env, const struct lp_journal_config *cfg
         .stop = journal_stop,
         .free = journal_free,
         .starting = "the journal is being replayed",
+        .open = journal_ready,
         .ready = journal_ready,
         .metrics = journal_metrics,
         .status = journal_status,

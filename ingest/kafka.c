@@ -205,6 +205,13 @@ kafka_free(struct lp_log *log)
 }
 
 static bool
+kafka_open(const struct lp_log *log)
+{
+    const struct lp_kafka *k = (const struct lp_kafka *)(const void *)log;
+    return atomic_load(&k->started_ns) != 0;
+}
+
+static bool
 kafka_ready(const struct lp_log *log)
 {
     const struct lp_kafka *k = (const struct lp_kafka *)(const void *)log;
@@ -224,6 +231,7 @@ lp_kafka_new(const struct lp_log_env *env, const struct lp_kafka_config *cfg, st
         .stop = kafka_stop,
         .free = kafka_free,
         .starting = "the first assignment of partitions has not come yet",
+        .open = kafka_open,
         .ready = kafka_ready,
         .metrics = lp_kafka_metrics,
         .status = lp_kafka_status,

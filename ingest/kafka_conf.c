@@ -106,7 +106,7 @@ on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
     if (strcmp(facility, "CONFWARN") == 0) { /* the configuration is one for consumer and producer */
         return;
     }
-    lp_kafka_say(k, level <= 3 ? LP_EVENT_WARN : LP_EVENT_INFO, "kafka: %s", text);
+    lp_kafka_say(k, level <= 3 ? LP_EVENT_WARN : LP_EVENT_INFO, "%s", text);
 }
 
 static void

@@ -29,7 +29,7 @@ note(struct lp_kafka *k, struct lp_kafka_partition *p, int64_t to, const char *r
         p->committed = atomic_load(&p->stored);
     }
     lp_metric_add(LP_M_KAFKA_GAPS, 1);
-    lp_kafka_say(k, LP_EVENT_ERROR, "kafka: %s/%d: %s: offset %lld is gone, going on at %lld", p->topic,
+    lp_kafka_say(k, LP_EVENT_ERROR, "%s/%d: %s: offset %lld is gone, going on at %lld", p->topic,
                  p->partition, reason, (long long)p->gap.from, (long long)to);
 }
 
@@ -44,7 +44,7 @@ lp_kafka_out_of_range(struct lp_kafka *k, struct lp_kafka_partition *p)
     rd_kafka_resp_err_t rc =
         rd_kafka_query_watermark_offsets(k->rk, p->topic, p->partition, &low, &high, BROKER_MS);
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_kafka_say(k, LP_EVENT_ERROR, "kafka: %s/%d: %s", p->topic, p->partition, rd_kafka_err2str(rc));
+        lp_kafka_say(k, LP_EVENT_ERROR, "%s/%d: %s", p->topic, p->partition, rd_kafka_err2str(rc));
         p->claimed = false;
         k->rejoin_ns = lp_mono_ns() + LP_NS_PER_S; /* a new assignment asks again */
         return;

@@ -31,11 +31,10 @@ window_start(struct lp_kafka *k, const struct lp_kafka_partition *p, const rd_ka
     if (rc == RD_KAFKA_RESP_ERR_NO_ERROR) {
         at = list->elems[0].offset;
     } else {
-        lp_kafka_say(
-            k, LP_EVENT_WARN,
-            "kafka: %s/%d: the ids of the last ten minutes cannot be read: %s; what is sent again may be "
-            "stored again",
-            p->topic, p->partition, rd_kafka_err2str(rc));
+        lp_kafka_say(k, LP_EVENT_WARN,
+                     "%s/%d: the ids of the last ten minutes cannot be read: %s; what is sent again may be "
+                     "stored again",
+                     p->topic, p->partition, rd_kafka_err2str(rc));
     }
     rd_kafka_topic_partition_list_destroy(list);
     return at;

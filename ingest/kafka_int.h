@@ -40,8 +40,8 @@ struct lp_kafka_partition {
     int32_t partition;
     struct lp_source *source;
     struct lp_kafka_run *run; /* not yet ticketed; NULL when empty */
-    int64_t next;             /* offset that the next ticket begins at */
-    uint64_t epoch;
+    _Atomic int64_t next;     /* offset that the next ticket begins at; others read it for people */
+    _Atomic uint64_t epoch;   /* of this ownership; likewise */
     bool claimed;           /* next is known and the group has our epoch: messages are taken */
     bool seek_due;          /* a message behind the run was dropped: it must come again */
     bool has_gap;           /* gap is to be recorded before the run */

@@ -66,7 +66,7 @@ static void
 too_large(struct lp_kafka *k, struct lp_kafka_partition *p, const struct lp_err *err)
 {
     int64_t offset = p->run->messages[0]->offset;
-    lp_kafka_say(k, LP_EVENT_ERROR, "kafka: %s/%d: the message at offset %lld cannot be held: %s", p->topic,
+    lp_kafka_say(k, LP_EVENT_ERROR, "%s/%d: the message at offset %lld cannot be held: %s", p->topic,
                  p->partition, (long long)offset, err->text);
     lp_kafka_drop_run(p);
     p->gap = (struct lp_kafka_gap){p->next, offset + 1,
@@ -188,7 +188,7 @@ lp_kafka_seek(struct lp_kafka *k, struct lp_kafka_partition *p, int64_t offset)
         one->elems[0].offset = offset;
         const char *why = assign_again(k, one);
         if (why != NULL) {
-            lp_kafka_say(k, LP_EVENT_WARN, "kafka: %s/%d: to go on at %lld: %s", p->topic, p->partition,
+            lp_kafka_say(k, LP_EVENT_WARN, "%s/%d: to go on at %lld: %s", p->topic, p->partition,
                          (long long)offset, why);
             k->rejoin_ns = lp_mono_ns() + LP_NS_PER_S; /* a new assignment places the partition anew */
             p->claimed = false;
@@ -269,7 +269,7 @@ handle_error(struct lp_kafka *k, rd_kafka_message_t *m)
         (m->err != k->last_error || lp_mono_ns() - k->last_error_ns > SAME_ERROR_NS)) {
         k->last_error = m->err;
         k->last_error_ns = lp_mono_ns();
-        lp_kafka_say(k, LP_EVENT_WARN, "kafka: %s", rd_kafka_message_errstr(m));
+        lp_kafka_say(k, LP_EVENT_WARN, "%s", rd_kafka_message_errstr(m));
     }
     rd_kafka_message_destroy(m);
 }
@@ -324,7 +324,7 @@ lp_kafka_commit_stored(struct lp_kafka *k, bool wait)
     rd_kafka_resp_err_t rc = list->cnt > 0 ? rd_kafka_commit(k->rk, list, !wait) : RD_KAFKA_RESP_ERR_NO_ERROR;
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         lp_metric_add(LP_M_KAFKA_COMMIT_FAILED, 1);
-        lp_kafka_say(k, LP_EVENT_WARN, "kafka: offsets were stored but the group did not take them: %s",
+        lp_kafka_say(k, LP_EVENT_WARN, "offsets were stored but the group did not take them: %s",
                      rd_kafka_err2str(rc));
     }
     rd_kafka_topic_partition_list_destroy(list);
@@ -392,7 +392,7 @@ subscribe(struct lp_kafka *k)
     rd_kafka_topic_partition_list_destroy(topics);
     k->joined = true;
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_kafka_say(k, LP_EVENT_ERROR, "kafka: subscribe to %s: %s", k->cfg.topics, rd_kafka_err2str(rc));
+        lp_kafka_say(k, LP_EVENT_ERROR, "subscribe to %s: %s", k->cfg.topics, rd_kafka_err2str(rc));
     }
     return rc == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -412,7 +412,7 @@ connect_cluster(struct lp_kafka *k)
             rd_kafka_mem_free(k->rk, id);
         } else if (lp_mono_ns() - said_ns > SAME_ERROR_NS) {
             said_ns = lp_mono_ns();
-            lp_kafka_say(k, LP_EVENT_WARN, "kafka: no broker has answered for %lld s",
+            lp_kafka_say(k, LP_EVENT_WARN, "no broker has answered for %lld s",
                          (long long)((said_ns - since_ns) / LP_NS_PER_S));
         }
     }
@@ -423,7 +423,7 @@ static void
 rejoin(struct lp_kafka *k)
 {
     k->rejoin_ns = 0;
-    lp_kafka_say(k, LP_EVENT_WARN, "kafka: joining the group again");
+    lp_kafka_say(k, LP_EVENT_WARN, "joining the group again");
     rd_kafka_unsubscribe(k->rk);
     int64_t until_ns = lp_mono_ns() + 10 * LP_NS_PER_S;
     rd_kafka_topic_partition_list_t *list = NULL;

@@ -230,9 +230,9 @@ renew_if_fatal(struct lp_kafka *k)
         return;
     }
     k->out.renewed_ns = lp_mono_ns();
-    lp_kafka_say(k, LP_EVENT_ERROR, "kafka: the producer failed (%s); a new one takes over", text);
+    lp_kafka_say(k, LP_EVENT_ERROR, "the producer failed (%s); a new one takes over", text);
     if (lp_kafka_client(k, RD_KAFKA_PRODUCER, &k->cfg, &fresh, &err) != LP_OK) {
-        lp_kafka_say(k, LP_EVENT_ERROR, "kafka: %s", err.text);
+        lp_kafka_say(k, LP_EVENT_ERROR, "%s", err.text);
         return;
     }
     lp_lock(&k->out.mu);
@@ -296,7 +296,7 @@ lp_kafka_make_topic(struct lp_kafka *k)
     char text[256];
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(k->out.topic, -1, -1, text, sizeof(text));
     if (topic == NULL) {
-        lp_kafka_say(k, LP_EVENT_WARN, "kafka: topic %s: %s", k->out.topic, text);
+        lp_kafka_say(k, LP_EVENT_WARN, "topic %s: %s", k->out.topic, text);
         return;
     }
     rd_kafka_queue_t *queue = rd_kafka_queue_new(k->out.rk);
@@ -305,10 +305,9 @@ lp_kafka_make_topic(struct lp_kafka *k)
     rd_kafka_CreateTopics(k->out.rk, &topic, 1, options, queue);
     rd_kafka_resp_err_t rc = topic_result(queue);
     if (rc == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_kafka_say(k, LP_EVENT_INFO, "kafka: topic %s was not there and was made", k->out.topic);
+        lp_kafka_say(k, LP_EVENT_INFO, "topic %s was not there and was made", k->out.topic);
     } else if (rc != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-        lp_kafka_say(k, LP_EVENT_INFO, "kafka: topic %s was not made: %s", k->out.topic,
-                     rd_kafka_err2str(rc));
+        lp_kafka_say(k, LP_EVENT_INFO, "topic %s was not made: %s", k->out.topic, rd_kafka_err2str(rc));
     }
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);

@@ -114,13 +114,14 @@ place(struct lp_kafka *k, struct lp_kafka_partition *p, const struct committed *
     bool known = catalog_position(k, p, &at);
     int64_t stored = known ? (int64_t)at.next : -1, held = lp_head_source_next(k->head, p->source);
     bool theirs = c->next > stored && (!c->lineage || !known);
-    p->next = LP_MAX(theirs ? c->next : stored, held);
-    if (p->next < 0 && !oldest(k, p, &p->next)) {
+    int64_t next = LP_MAX(theirs ? c->next : stored, held);
+    if (next < 0 && !oldest(k, p, &next)) {
         return false;
     }
+    p->next = next;
     p->epoch = LP_MAX(at.epoch, c->epoch) + (c->ours ? 0 : 1);
     p->committed = c->ours ? c->next : -1;
-    p->commit_above = c->next >= 0 ? LP_MIN(c->next, p->next) : p->next;
+    p->commit_above = c->next >= 0 ? LP_MIN(c->next, next) : next;
     p->ids_whole = p->ids_whole && c->ours;
     atomic_store(&p->stored, stored);
     watch_anchor(p, &at);
@@ -156,7 +157,7 @@ claim(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
     }
     rd_kafka_topic_partition_list_destroy(claims);
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_kafka_say(k, LP_EVENT_WARN, "kafka: partitions could not be claimed: %s", rd_kafka_err2str(rc));
+        lp_kafka_say(k, LP_EVENT_WARN, "partitions could not be claimed: %s", rd_kafka_err2str(rc));
     }
     return rc == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -170,7 +171,7 @@ place_all(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
         rc = list->elems[i].err;
     }
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_kafka_say(k, LP_EVENT_WARN, "kafka: committed offsets cannot be read: %s", rd_kafka_err2str(rc));
+        lp_kafka_say(k, LP_EVENT_WARN, "committed offsets cannot be read: %s", rd_kafka_err2str(rc));
         return false;
     }
     for (int i = 0; i < list->cnt; i++) {
@@ -178,7 +179,7 @@ place_all(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
         struct lp_kafka_partition *p =
             lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
         if (!place(k, p, &c)) {
-            lp_kafka_say(k, LP_EVENT_WARN, "kafka: the oldest offset of %s/%d cannot be read", p->topic,
+            lp_kafka_say(k, LP_EVENT_WARN, "the oldest offset of %s/%d cannot be read", p->topic,
                          p->partition);
             return false;
         }
@@ -209,7 +210,7 @@ assigned(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
         lp_unlock(&k->mu);
     }
     if (list->cnt > 0) {
-        lp_kafka_say(k, LP_EVENT_INFO, "kafka: %d partitions assigned", list->cnt);
+        lp_kafka_say(k, LP_EVENT_INFO, "%d partitions assigned", list->cnt);
         k->rejoin_ns = claimed ? k->rejoin_ns : lp_mono_ns() + REJOIN_AFTER_NS;
     }
     k->joining_ns = 0;
@@ -271,7 +272,7 @@ revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lo
         forget(lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true));
     }
     if (list->cnt > 0) {
-        lp_kafka_say(k, sealed ? LP_EVENT_INFO : LP_EVENT_WARN, "kafka: %d partitions %s%s%s", list->cnt,
+        lp_kafka_say(k, sealed ? LP_EVENT_INFO : LP_EVENT_WARN, "%d partitions %s%s%s", list->cnt,
                      !keep  ? "lost; what was not yet sealed is left to the next owner"
                      : lost ? "lost with their topic"
                             : "revoked",
@@ -305,7 +306,7 @@ lp_kafka_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_part
         }
     }
     if (error != NULL || rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        lp_kafka_say(k, LP_EVENT_ERROR, "kafka: rebalance: %s",
+        lp_kafka_say(k, LP_EVENT_ERROR, "rebalance: %s",
                      error != NULL ? rd_kafka_error_string(error) : rd_kafka_err2str(rc));
     }
     if (error != NULL) {

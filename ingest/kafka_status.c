@@ -94,8 +94,11 @@ lp_kafka_status(struct lp_log *log, struct lp_buf *out)
     for (size_t i = 0; i < k->nparts; i++) {
         const struct lp_kafka_partition *p = k->parts[i];
         if (p->owned) {
-            lp_buf_printf(out, "%s{\"topic\":\"%s\",\"partition\":%d,\"stored\":%lld,\"lag\":%lld}", comma,
-                          p->topic, p->partition, (long long)atomic_load(&p->stored),
+            lp_buf_printf(out,
+                          "%s{\"topic\":\"%s\",\"partition\":%d,\"epoch\":%llu,\"read\":%lld,\"stored\":%lld,"
+                          "\"lag\":%lld}",
+                          comma, p->topic, p->partition, (unsigned long long)atomic_load(&p->epoch),
+                          (long long)atomic_load(&p->next), (long long)atomic_load(&p->stored),
                           (long long)lag_of(k, p));
             comma = ",";
         }

@@ -48,6 +48,8 @@ struct lp_log_ops {
     void (*free)(struct lp_log *log);
     /* What it waits for before it is ready, for people. */
     const char *starting;
+    /* True once pushes may be taken: replay has ended; the producer runs. */
+    bool (*open)(const struct lp_log *log);
     /* True once start-up work is done (replay ended, first assignment). */
     bool (*ready)(const struct lp_log *log);
     /* Appends lines for /metrics, members for `status` (JSON object text). */

@@ -39,6 +39,19 @@ on_event(void *ctx, enum lp_event level, const char *text)
 }
 
 static void
+on_kafka_event(void *ctx, enum lp_event level, const char *text)
+{
+    (void)ctx;
+    if (level == LP_EVENT_ERROR) {
+        lp_error("kafka", "%s", text);
+    } else if (level == LP_EVENT_WARN) {
+        lp_warn("kafka", "%s", text);
+    } else {
+        lp_info("kafka", "%s", text);
+    }
+}
+
+static void
 on_fatal(void *ctx, const struct lp_err *err)
 {
     (void)ctx;
@@ -140,6 +153,7 @@ make_log(struct lp_server *s, struct lp_err *err)
     struct lp_kafka_config k = {s->set.kafka_brokers, s->set.kafka_topics, s->set.kafka_push_topic,
                                 s->set.kafka_group,   s->set.kafka_set,    (unsigned)s->set.ingest_workers};
     lp_rc rc = drain_journal(s, &env, err);
+    env.on_event = on_kafka_event;
     return rc == LP_OK ? lp_kafka_new(&env, &k, &s->log, err) : rc;
 }
 
@@ -192,7 +206,7 @@ static void
 dispatch(struct lp_http_req *req, void *ctx)
 {
     struct bound_route *b = ctx;
-    if (!lp_server_ready(b->s)) {
+    if (!(b->route->ingest ? lp_server_open(b->s) : lp_server_ready(b->s))) {
         bool stopping = atomic_load(&b->s->stopping);
         lp_http_error(req, 503, stopping ? "the server is stopping%s" : "the server is starting: %s",
                       stopping ? "" : b->s->log->ops->starting);

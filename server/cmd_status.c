@@ -150,6 +150,34 @@ show_intake(const struct status *s, const struct moment *before)
     }
 }
 
+/* What happened to the group and to pushes since the server started; only what did. */
+static void
+show_kafka_events(const struct status *s)
+{
+    static const struct {
+        const char *name, *words;
+    } events[] = {{"gaps", "GAPS: offsets that the brokers no longer had; see {__quarantine__=\"kafka\"}"},
+                  {"lost", "partitions were lost without a revocation"},
+                  {"commit_failures", "commits of positions were refused (hints only)"},
+                  {"produce_failures", "messages were not taken by the brokers"}};
+    char n[LP_UI_TEXT];
+    for (size_t i = 0; i < LP_ARRAY_LEN(events); i++) {
+        uint64_t count = number(s, "kafka", events[i].name);
+        if (count > 0) {
+            printf("           %s %s\n", lp_ui_count(count, n), events[i].words);
+        }
+    }
+    if (number(s, "kafka", "produced") > 0) {
+        const struct lp_json *ms = lp_json_path(&s->doc, "kafka", "produce_ms", NULL);
+        printf("           %s messages produced, " LP_STR_FMT " ms a push\n",
+               lp_ui_count(number(s, "kafka", "produced"), n),
+               LP_STR_ARG(ms != NULL ? ms->text : LP_STR("?")));
+    }
+    if (number(s, "kafka", "paused") > 0) {
+        printf("WARNING    reading is paused until there is room\n");
+    }
+}
+
 static void
 show_kafka(const struct status *s)
 {
@@ -164,16 +192,23 @@ show_kafka(const struct status *s)
         const struct lp_json *v = lp_json_member(&s->doc, i, LP_STR("lag"));
         total += v != NULL && lp_str_u64(v->text, &n) ? n : 0;
     }
-    printf("kafka      %u partitions, %s messages behind\n", list->count, lp_ui_count(total, lag));
+    printf("kafka      %u partition%s, %s messages not yet stored, %llu rebalances\n", list->count,
+           list->count == 1 ? "" : "s", lp_ui_count(total, lag),
+           (unsigned long long)number(s, "kafka", "rebalances"));
     for (uint32_t i = first; i < list->next && shown < PARTITIONS_SHOWN; i = s->doc.nodes[i].next, shown++) {
         const struct lp_json *topic = lp_json_member(&s->doc, i, LP_STR("topic"));
         const struct lp_json *part = lp_json_member(&s->doc, i, LP_STR("partition"));
         const struct lp_json *v = lp_json_member(&s->doc, i, LP_STR("lag"));
         if (topic != NULL && part != NULL && v != NULL) {
-            printf("           " LP_STR_FMT "/" LP_STR_FMT ": " LP_STR_FMT " behind\n",
-                   LP_STR_ARG(topic->text), LP_STR_ARG(part->text), LP_STR_ARG(v->text));
+            printf("           " LP_STR_FMT "/" LP_STR_FMT ": " LP_STR_FMT "\n", LP_STR_ARG(topic->text),
+                   LP_STR_ARG(part->text), LP_STR_ARG(v->text));
         }
     }
+    const struct lp_json *cluster = lp_json_path(&s->doc, "kafka", "cluster", NULL);
+    if (cluster != NULL && cluster->text.n == 0) {
+        printf("WARNING    no broker has answered yet: nothing is read\n");
+    }
+    show_kafka_events(s);
 }
 
 static void

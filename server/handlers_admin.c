@@ -50,14 +50,17 @@ put_store(struct lp_server *s, struct lp_buf *b)
 {
     struct lp_store_stats st;
     struct lp_head_stats h;
+    char uuid[LP_UUID_TEXT + 1];
+    lp_uuid_text(lp_catalog_uuid(lp_store_catalog(s->store)), uuid);
     lp_store_stats(s->store, &st);
     lp_head_stats(lp_store_head(s->store), &h);
     lp_buf_printf(
         b,
-        "\"store\":{\"segments\":%llu,\"records\":%llu,\"line_bytes\":%llu,\"file_bytes\":%llu,"
+        "\"store\":{\"uuid\":\"%s\",\"segments\":%llu,\"records\":%llu,\"line_bytes\":%llu,\"file_bytes\":%"
+        "llu,"
         "\"generation\":%llu,\"last_seal_ns\":%lld,\"disk_free\":%llu,\"disk_total\":%llu,\"disk_full\":%s,"
         "\"seal_failing\":%s},",
-        (unsigned long long)st.segments, (unsigned long long)st.rows, (unsigned long long)st.bytes,
+        uuid, (unsigned long long)st.segments, (unsigned long long)st.rows, (unsigned long long)st.bytes,
         (unsigned long long)st.file_bytes, (unsigned long long)st.sealed, (long long)st.last_seal_ns,
         (unsigned long long)st.disk_free, (unsigned long long)st.disk_total, st.disk_full ? "true" : "false",
         st.seal_failing ? "true" : "false");

@@ -79,6 +79,12 @@ lp_server_decoder_back(struct lp_server *s, struct lp_decoder *d)
 }
 
 bool
+lp_server_open(const struct lp_server *s)
+{
+    return !atomic_load(&s->stopping) && s->log->ops->open(s->log);
+}
+
+bool
 lp_server_ready(const struct lp_server *s)
 {
     return !atomic_load(&s->stopping) && s->log->ops->ready(s->log);

@@ -63,7 +63,9 @@ void lp_server_error(struct lp_http_req *req, lp_rc rc, const struct lp_err *err
 /* A decoder for this call; give it back after. */
 struct lp_decoder *lp_server_decoder(struct lp_server *s);
 void lp_server_decoder_back(struct lp_server *s, struct lp_decoder *d);
-/* True when intake and queries may be answered. */
+/* True when pushes may be taken. */
+bool lp_server_open(const struct lp_server *s);
+/* True when queries may be answered. */
 bool lp_server_ready(const struct lp_server *s);
 
 /* Reads settings from file and flags; argv[0] is the command's name. LP_ERR_*: err says why. `--help` and `--print-config` are answered by the caller. */

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""kill_loop.py [--mode http|kafka|both] [--kills 50] [--seed N] [--folder DIR]: kill -9 again and again; nothing lost, nothing twice.
+"""kill_loop.py [--mode http|kafka|push|all] [--kills 50] [--seed N] [--folder DIR]: kill -9 again and again; nothing lost, nothing twice.
 
-http: clients push batches and retry each until it is answered 204. kafka: a topic is consumed from a real broker. Seals are
+http: clients push batches and retry each until it is answered 204. kafka: a topic is consumed from a real broker. push: clients push to two
+instances whose log is Kafka, any of them at each try, and throw away some of the answers; both instances are killed. Seals are
 small (2 MiB), so that many fall into each run. Kills come at random moments, and at every named point of the server (a build
 with --enable-test-hooks). At the end the whole store is read back: each line must be there exactly once.
 The last line is a report of the kills per stage, as JSON; the exit status 0 only if the store was right.
@@ -10,22 +11,24 @@ import argparse, collections, json, os, random, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'tools'))
 import broker as broker_tool  # noqa: E402
+import segment  # noqa: E402
 from server import Server, wait_for  # noqa: E402
 
 # named points: append, head, encode, footer, rename, folder sync, commit, release, replay
 HTTP_STAGES = ['append', 'sync', 'head', 'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release', 'replay']
 KAFKA_STAGES = ['kafka-ticket', 'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release']
+PUSH_STAGES = ['kafka-produce', 'kafka-ticket', 'encode', 'commit', 'release']
 RARE = {'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release'}  # once a seal: low pass numbers
 SEAL = ['--seal-bytes', '2MiB']
 T0 = 1795132800 * 10**9
 
 
 class Pusher(threading.Thread):
-    """Pushes numbered batches; each is repeated, byte for byte, until the server says 204."""
+    """Pushes numbered batches; each is repeated, byte for byte, until one of the servers says 204. lossy: how many of the answers are thrown away."""
 
-    def __init__(self, server, number, lines=200):
+    def __init__(self, servers, number, lines=200, lossy=0.0):
         super().__init__(daemon=True)
-        self.server, self.number, self.lines, self.batch, self.acked, self.stopping = server, number, lines, 0, 0, False
+        self.servers, self.number, self.lines, self.lossy, self.batch, self.acked, self.stopping = servers, number, lines, lossy, 0, 0, False
         self.rng, self.answers, self.error = random.Random(number), collections.Counter(), None
 
     def body(self, batch):
@@ -45,8 +48,11 @@ class Pusher(threading.Thread):
             while not self.stopping:
                 body, headers = self.body(self.batch)
                 while True:
+                    server = self.rng.choice(self.servers)
                     try:
-                        status, text, _ = self.server.request('POST', '/insert/jsonline', body, headers, timeout=20)
+                        status, text, _ = server.request('POST', '/insert/jsonline', body, headers, timeout=20)
+                        if self.rng.random() < self.lossy:
+                            status = -status  # as if the answer had been lost on its way
                     except Exception:  # the server was killed: try again
                         status, text = 0, b''
                     self.answers[status] += 1
@@ -117,7 +123,7 @@ def run_http(folder, kills, seed):
     rng = random.Random(seed)
     server = Server(folder, *SEAL)
     server.address = '127.0.0.1:1'
-    pushers = [Pusher(server, i) for i in range(3)]
+    pushers = [Pusher([server], i) for i in range(3)]
     counts, segments = collections.Counter(), 0
     for p in pushers:
         p.start()
@@ -182,13 +188,93 @@ def run_kafka(folder, kills, seed, broker=None, lines=200000, messages=None):
     return dict(result, mode='kafka', kills=dict(counts), total=kills)
 
 
+# --- pushes into Kafka ---
+
+class Pair:
+    """What one generation of one store holds of one partition."""
+
+    def __init__(self, interval):
+        self.partition, self.first, self.next, self.epoch, self.lines = interval.partition, interval.first, interval.next, interval.epoch, collections.Counter()
+
+
+def read_pairs(data):
+    out = []
+    for s in segment.segments(data):
+        mine = {i.partition: Pair(i) for i in s.intervals}
+        for r in s.rows():
+            mine[r.ticket.partition].lines[r.line] += 1
+        out += mine.values()
+    return out
+
+
+def cut(pairs, end):
+    """The pairs of a partition that count: from its end back, the higher epoch wins (docs/architecture.md)."""
+    at, chosen = end, []
+    while at > 0:
+        here = [p for p in pairs if p.next == at and p.first < at]
+        assert here, 'nobody stored what ends at %d: %r' % (at, [(p.first, p.next, p.epoch) for p in pairs])
+        chosen.append(max(here, key=lambda p: p.epoch))
+        at = chosen[-1].first
+    return chosen
+
+
+def run_push(folder, kills, seed, broker=None):
+    rng, own = random.Random(seed), None
+    if broker is None:
+        own = broker = broker_tool.Broker(os.path.join(folder, 'broker')).start()
+    topic = 'push-%d-%d' % (seed, os.getpid())
+    broker.topic(topic)
+    servers = []
+    for name in 'ab':
+        os.makedirs(os.path.join(folder, name))
+        servers.append(Server(os.path.join(folder, name), *SEAL, '--kafka-brokers', broker.address, '--kafka-topics', topic, '--kafka-group', topic,
+                              '--kafka-set', 'session.timeout.ms=1500', '--kafka-set', 'heartbeat.interval.ms=300'))
+        servers[-1].address = '127.0.0.1:1'
+    servers[1].start(ready=False)
+    pushers = [Pusher(servers, i, lossy=0.2) for i in range(3)]
+    counts = collections.Counter()
+    for p in pushers:
+        p.start()
+    for stage in plan(PUSH_STAGES, kills, rng):
+        counts[live_until_death(servers[0], stage, rng, 60)] += 1
+        if rng.random() < 0.3:
+            servers[1].kill()
+            counts['the other'] += 1
+            servers[1].start(ready=False)
+    servers[0].start()
+    for p in pushers:
+        p.stopping = True
+    for p in pushers:
+        p.join(120)
+        assert not p.is_alive() and p.error is None, p.error
+    ends = {p: end for p, (_, end) in broker.admin.offsets(topic).items()}
+
+    def read():  # what is in a head by then is sealed by the clean end
+        at = {p['partition']: p['read'] for s in servers for p in s.status()['kafka']['partitions']}
+        return all(at.get(p, -1) >= end for p, end in ends.items())
+    wait_for(read, 120, 'all messages to be consumed')
+    assert [s.stop() for s in servers] == [0, 0], servers[0].tail() + servers[1].tail()
+    pairs, have = [p for s in servers for p in read_pairs(s.data)], collections.Counter()
+    for partition, end in ends.items():
+        for p in cut([p for p in pairs if p.partition == partition], end):
+            have.update(p.lines)
+    want = collections.Counter(expected_lines(pushers))
+    extra = have - want
+    answers = sum((p.answers for p in pushers), collections.Counter())
+    if own is not None:
+        own.stop()
+    return {'expected': sum(want.values()), 'found': sum(have.values()), 'missing': sum((want - have).values()),
+            'twice': sum(n for line, n in extra.items() if line in want), 'foreign': sum(n for line, n in extra.items() if line not in want),
+            'mode': 'push', 'kills': dict(counts), 'total': kills, 'answers': {str(k): v for k, v in sorted(answers.items())}, 'pairs': len(pairs)}
+
+
 def good(r):
     return r['missing'] == 0 and r['twice'] == 0 and r['foreign'] == 0 and r.get('after_restart', 0) == 0
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument('--mode', default='both', choices=['http', 'kafka', 'both'])
+    ap.add_argument('--mode', default='all', choices=['http', 'kafka', 'push', 'all'])
     ap.add_argument('--kills', type=int, default=50)
     ap.add_argument('--seed', type=int, default=1)
     ap.add_argument('--lines', type=int, default=400000)
@@ -197,10 +283,11 @@ def main():
     a = ap.parse_args()
     results = []
     with tempfile.TemporaryDirectory() as tmp:
-        for mode in ['http', 'kafka'] if a.mode == 'both' else [a.mode]:
+        for mode in ['http', 'kafka', 'push'] if a.mode == 'all' else [a.mode]:
             folder = os.path.join(a.folder or tmp, mode)
             os.makedirs(folder)
-            run = run_http(folder, a.kills, a.seed) if mode == 'http' else run_kafka(folder, a.kills, a.seed, lines=a.lines, messages=a.messages)
+            run = (run_http(folder, a.kills, a.seed) if mode == 'http' else run_push(folder, a.kills, a.seed) if mode == 'push' else
+                   run_kafka(folder, a.kills, a.seed, lines=a.lines, messages=a.messages))
             results.append(run)
             print(json.dumps(run), flush=True)
     sys.exit(0 if all(good(r) for r in results) else 1)

@@ -23,6 +23,13 @@ def test_kills_while_consuming_slow(tmp_path, broker):
     assert kill_loop.good(r), r
 
 
+def test_kills_while_pushing_into_kafka_slow(tmp_path, broker):
+    r = kill_loop.run_push(str(tmp_path), kills=8, seed=13, broker=broker)
+    print(r)
+    assert kill_loop.good(r), r
+    assert r['expected'] > 1000 and r['answers'].get('-204', 0) > 0, r
+
+
 @pytest.fixture
 def fast_folder(tmp_path):
     """Memory where there is some: images are many small files."""
