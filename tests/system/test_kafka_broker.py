@@ -181,7 +181,7 @@ def test_topics_by_pattern_and_new_partitions(new_server, broker, tmp_path):
     admin.create('other-logs-a', 1)
     give('logs-a', 0, 1)
     give('other-logs-a', 10000, 0)
-    s = new_server(*flags(broker, '^logs-.*', 'pattern'), '--kafka-set', 'topic.metadata.refresh.interval.ms=300').start()
+    s = new_server(*flags(broker, '^logs-.*', 'pattern'), '--kafka-push-topic', 'pushed', '--kafka-set', 'topic.metadata.refresh.interval.ms=300').start()
     wait_for(lambda: rows(s) >= 100, what='the first topic')
     admin.create('logs-b', 1)
     give('logs-b', 100, 0)
