@@ -1,6 +1,6 @@
 """measure.py - CPU time, memory and wall time of processes, and the yardsticks that make them comparable between machines.
 
-Y1 is the CPU time of `zstd -1 -c raw >/dev/null`, Y2 the wall time of `zstd -dc raw.1.zst | rg -c -F NEEDLE`; both best of some runs,
+Y1 is the CPU time of `zstd -1 -c raw >/dev/null`, Y2 the wall time of `zstd -dc raw.1.zst | rg -c -F NEEDLE`; both the best of some,
 measured over the same raw messages in the same run as what is compared with them. Where only a sample of the messages is at hand
 (generated work), both are scaled by bytes.
 """
@@ -40,21 +40,37 @@ def on_disk(folder):
 
 
 class Yardsticks:
-    """y1_cpu_s and y2_wall_s (None without a search tool) over sample_bytes of raw messages, used for work of `bytes` of them."""
+    """Y1 and Y2 over sample_bytes of raw messages, for work of work_bytes of them. Each is the least of its samples, which are taken all
+    through a run: other work on the machine slows both the yardstick and what is measured, and the least of each is what it disturbed least."""
 
-    def __init__(self, y1_cpu_s, y2_wall_s, sample_bytes, zstd1_bytes=0, y2_tool=None, work_bytes=None):
-        self.y1_cpu_s, self.y2_wall_s, self.sample_bytes, self.zstd1_bytes, self.y2_tool = y1_cpu_s, y2_wall_s, sample_bytes, zstd1_bytes, y2_tool
-        self.scale = (work_bytes or sample_bytes) / sample_bytes
-        self.y1_after_cpu_s = None
+    def __init__(self, y1_cpu_s, y2_wall_s, sample_bytes, zstd1_bytes=0, work_bytes=None, paths=None, needle=None):
+        self.y1_samples, self.y2_samples, self.sample_bytes, self.zstd1_bytes = list(y1_cpu_s), list(y2_wall_s), sample_bytes, zstd1_bytes
+        self.scale, self.paths, self.needle = (work_bytes or sample_bytes) / sample_bytes, paths, needle
+
+    def y1_cpu_s(self):
+        return min(self.y1_samples)
+
+    def y2_wall_s(self):
+        return min(self.y2_samples)
+
+    def again(self):
+        """One more sample of each."""
+        self.y1_samples.append(child_cpu(['zstd', '-q', '-1', '-c', self.paths[0]]))
+        self.y2_samples.append(grep_wall(self.paths[1], self.needle))
 
     def over_y1(self, cpu_s):
-        return round(cpu_s / (self.y1_cpu_s * self.scale), 3)
+        return round(cpu_s / (self.y1_cpu_s() * self.scale), 3)
 
     def over_y2(self, ms):
-        return None if self.y2_wall_s is None else round(ms / 1000 / (self.y2_wall_s * self.scale), 4)
+        return round(ms / 1000 / (self.y2_wall_s() * self.scale), 4)
+
+    def spread(self):
+        """The worst sample of Y1 over the best: near 1 on a quiet machine."""
+        return max(self.y1_samples) / min(self.y1_samples)
 
     def json(self):
-        return {'y1_cpu_s': round(self.y1_cpu_s, 4), 'y1_after_cpu_s': self.y1_after_cpu_s and round(self.y1_after_cpu_s, 4), 'y2_wall_s': self.y2_wall_s and round(self.y2_wall_s, 4), 'y2_tool': self.y2_tool,
+        return {'y1_cpu_s': round(self.y1_cpu_s(), 4), 'y2_wall_s': round(self.y2_wall_s(), 4), 'y2_tool': search_tool(), 'y1_spread': round(self.spread(), 3),
+                'y1_samples': [round(v, 4) for v in self.y1_samples], 'y2_samples': [round(v, 4) for v in self.y2_samples],
                 'sample_bytes': self.sample_bytes, 'zstd1_bytes': self.zstd1_bytes, 'scale': round(self.scale, 4)}
 
 
@@ -64,18 +80,14 @@ def search_tool():
 
 
 def grep_wall(packed, needle):
-    """(wall seconds, lines found) of unpacking and searching once."""
+    """Wall seconds of unpacking and searching once."""
     begin = time.monotonic()
     unpack = subprocess.Popen(['zstd', '-q', '-dc', packed], stdout=subprocess.PIPE)
     found = subprocess.run([search_tool(), '-c', '-F', needle], stdin=unpack.stdout, stdout=subprocess.PIPE)
     unpack.stdout.close()
-    if unpack.wait() != 0:
-        raise BenchError('zstd -dc ended with %d' % unpack.returncode)
-    return time.monotonic() - begin, int(found.stdout or 0)
-
-
-def measure_y1(raw, repeats=3):
-    return min(child_cpu(['zstd', '-q', '-1', '-c', raw]) for _ in range(repeats))
+    if unpack.wait() != 0 or int(found.stdout or 0) < 1:
+        raise BenchError('the needle of Y2 was not found in ' + packed)
+    return time.monotonic() - begin
 
 
 def measure_yardsticks(raw, needle, folder, work_bytes=None, repeats=3):
@@ -85,11 +97,10 @@ def measure_yardsticks(raw, needle, folder, work_bytes=None, repeats=3):
     into_page_cache([raw])
     packed = os.path.join(folder, 'raw.1.zst')
     subprocess.run(['zstd', '-q', '-f', '-1', '-o', packed, raw], check=True)
-    y1 = measure_y1(raw, repeats)
-    times = [grep_wall(packed, needle) for _ in range(repeats + 2)]
-    if min(n for _, n in times) < 1:
-        raise BenchError('the needle of Y2 was not found in ' + raw)
-    return Yardsticks(y1, min(t for t, _ in times), os.path.getsize(raw), os.path.getsize(packed), search_tool(), work_bytes)
+    yards = Yardsticks([], [], os.path.getsize(raw), os.path.getsize(packed), work_bytes, (raw, packed), needle)
+    for _ in range(repeats):
+        yards.again()
+    return yards
 
 
 class Memory(threading.Thread):

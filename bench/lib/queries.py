@@ -132,7 +132,7 @@ def judge(ask, status, body):
     return ('wrong', wrong) if wrong else ('ok', None)
 
 
-def run_query(asker, q, yards, repeats):
+def run_query(asker, q, repeats):
     firsts, verdict, detail = [], 'ok', None
     for a in q.asks:
         ms, status, body = asker.ask(a)
@@ -143,14 +143,13 @@ def run_query(asker, q, yards, repeats):
     again = [asker.ask(q.asks[-1])[0] for _ in range(repeats)] if verdict == 'ok' else []
     first_ms, best_ms = (median(firsts), min(again + firsts)) if verdict == 'ok' else (None, None)
     return {'id': q.id, 'title': q.title, 'query': q.asks[0].params['query'], 'verdict': verdict, 'detail': detail, 'firsts': len(firsts), 'repeats': len(again),
-            'first_ms': first_ms and round(first_ms, 2), 'best_ms': best_ms and round(best_ms, 2),
-            'first_over_y2': first_ms and yards.over_y2(first_ms), 'best_over_y2': best_ms and yards.over_y2(best_ms)}
+            'first_ms': first_ms and round(first_ms, 2), 'best_ms': best_ms and round(best_ms, 2)}
 
 
-def run_queries(address, queries, yards, repeats=5):
+def run_queries(address, queries, repeats=5):
     asker = Asker(address)
     try:
-        return [run_query(asker, q, yards, repeats) for q in queries]
+        return [run_query(asker, q, repeats) for q in queries]
     finally:
         asker.close()
 

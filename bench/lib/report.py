@@ -43,6 +43,17 @@ def gates(parts, of_corpus):
     return out
 
 
+def ratios(parts, yards):
+    """Fills in every ratio of the parts, once the yardsticks have all their samples."""
+    for part in parts.values():
+        for r in part.get('runs', []):  # the best run is one of them
+            r['over_y1'] = yards.over_y1(r['cpu_s'])
+        if 'floor_cpu_s' in part:
+            part['floor_over_y1'] = yards.over_y1(part['floor_cpu_s'])
+        for q in part.get('queries', []):
+            q['first_over_y2'], q['best_over_y2'] = [ms and yards.over_y2(ms) for ms in (q['first_ms'], q['best_ms'])]
+
+
 # --- the schema ---
 
 KINDS = {'object': dict, 'array': list, 'string': str, 'boolean': bool, 'integer': int, 'number': (int, float), 'null': type(None)}
@@ -135,18 +146,13 @@ def stream_rows(part):
         yield row("  a pod's 20 lines, ms", pod['first_ms'] if pod['verdict'] == 'ok' else pod['verdict'], theirs['pod_ms'])
 
 
-def drift(yardsticks):
-    """How much Y1 changed during the run, as a share."""
-    return (yardsticks['y1_after_cpu_s'] or yardsticks['y1_cpu_s']) / yardsticks['y1_cpu_s'] - 1
-
-
 def table(result):
     """Lines of text."""
     y, parts, m = result['yardsticks'], result['parts'], result['machine']
     out = ['%s; %d cores, load before %.2f; Y1 %.3f CPU s, Y2 %s s (%s), work %d records, %.1f MB of messages' % (
         result['version'].split('\n')[0], m['cores'], m['load_before'], y['y1_cpu_s'], number(y['y2_wall_s'], '%.3f'), y['y2_tool'], result['work']['records'], result['work']['raw_bytes'] / 1e6), '']
-    if abs(drift(y)) > 0.1:
-        out += ['Y1 was %+.0f %% after the last part: the machine was not the same all the time, and these ratios are off by as much' % (100 * drift(y)), '']
+    if y['y1_spread'] > 1.15:
+        out += ['the samples of Y1 differ by %.0f %%: the machine was not quiet, and these ratios are uncertain' % (100 * (y['y1_spread'] - 1)), '']
     out += [row('', 'Logpond', *[peers.TITLES[p] for p in peers.NAMES], 'gate')]
     out += ingest_rows(parts, result['gates'], result['work']['source'] == 'corpus')
     for name in ('queries', 'queries-head'):

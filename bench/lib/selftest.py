@@ -24,13 +24,15 @@ def raises(kind, function, *args):
 # --- yardsticks, gates, schema ---
 
 def test_ratios_are_to_the_yardstick_of_the_same_bytes():
-    y = Yardsticks(0.5, 0.2, 1000)
-    assert y.over_y1(4.0) == 8.0 and y.over_y2(100.0) == 0.5
-    scaled = Yardsticks(0.5, 0.2, 1000, work_bytes=4000)
+    y = Yardsticks([0.6, 0.5], [0.3, 0.2, 0.4], 1000)
+    assert y.over_y1(4.0) == 8.0 and y.over_y2(100.0) == 0.5 and abs(y.spread() - 1.2) < 1e-9
+    scaled = Yardsticks([0.5], [0.2], 1000, work_bytes=4000)
     assert scaled.over_y1(4.0) == 2.0 and scaled.over_y2(100.0) == 0.125
-    assert Yardsticks(0.5, None, 1000).over_y2(1.0) is None
-    y.y1_after_cpu_s = 0.6
-    assert abs(report.drift(y.json()) - 0.2) < 1e-9 and report.drift(scaled.json()) == 0
+    life = {'cpu_s': 4.0}
+    parts = {'a': {'runs': [life], 'best': life, 'floor_cpu_s': 1.0}, 'b': {'queries': [{'first_ms': 100.0, 'best_ms': None}]}, 'c': {'skipped': 'why'}}
+    report.ratios(parts, y)
+    assert parts['a']['best']['over_y1'] == 8.0 and parts['a']['floor_over_y1'] == 2.0
+    assert parts['b']['queries'][0] == {'first_ms': 100.0, 'best_ms': None, 'first_over_y2': 0.5, 'best_over_y2': None}
 
 
 def test_cpu_time_is_the_childs_and_not_its_sleep():
@@ -46,7 +48,7 @@ def test_yardsticks_of_a_file():
             f.writelines('line %d of some\n' % i for i in range(200000))
         y = measure.measure_yardsticks(path, 'line 77777 of', d)
         assert y.sample_bytes == os.path.getsize(path) and 0 < y.zstd1_bytes < y.sample_bytes / 2
-        assert 0 < y.y1_cpu_s < 2 and 0 < y.y2_wall_s < 5
+        assert 0 < y.y1_cpu_s() < 2 and 0 < y.y2_wall_s() < 5 and len(y.y1_samples) == 3
         assert 'not found' in raises(BenchError, measure.measure_yardsticks, path, 'absent', d)
 
 
@@ -168,7 +170,7 @@ def streams_answer(*lines):
 def verdict(answer, check, ask=queries.lines_ask):
     """What the harness says about a server that answers so."""
     with Fake(lambda *_: answer) as f:
-        return queries.run_queries(f.address, [queries.Query('x', 'x', [ask('{}', check, 0, 1)] * 3)], Yardsticks(1, 1, 1), repeats=1)[0]
+        return queries.run_queries(f.address, [queries.Query('x', 'x', [ask('{}', check, 0, 1)] * 3)], repeats=1)[0]
 
 
 def test_wrong_answers_are_noticed():
