@@ -4,7 +4,7 @@
 set -eu
 build="autoconf automake make gcc g++ pkg-config libevent-dev liblmdb-dev libzstd-dev librdkafka-dev libre2-dev libsnappy-dev
     zlib1g-dev libsimdjson-dev libyaml-dev libxxhash-dev ca-certificates"
-tests="libcunit1-dev python3 python3-pytest openjdk-17-jre-headless maven kcat zstd procps"
+tests="libcunit1-dev python3 python3-pytest openjdk-17-jre-headless maven kcat openssl zstd procps"
 case ${1:-build} in
 build) want=$build ;;
 test) want="$build $tests" ;;
