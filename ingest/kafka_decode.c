@@ -2,6 +2,8 @@
  * kafka_decode.c - decoding a ticket's messages on a worker. Every message has its own outcome: records, a
  * raw line, the quarantine, or nothing (empty). The ticket always ends as stored, whatever the bytes were.
  */
+#include <string.h>
+
 #include "base/metrics.h"
 #include "ingest/kafka_int.h"
 #include "ingest/otlp.h"
@@ -71,20 +73,33 @@ decode_message(struct lp_decoder *d, const rd_kafka_message_t *m, int64_t now_ns
     return rc == LP_OK ? rc : lp_err_set(err, rc, "%s", why.text);
 }
 
+static lp_rc
+keep_message(const rd_kafka_message_t *m, int64_t now_ns, struct lp_batch *b)
+{
+    struct lp_kafka_message view = view_of(m);
+    struct lp_kafka_headers h;
+    lp_kafka_read_headers(m, &h);
+    b->received_ns = h.ours ? h.received_ns : now_ns;
+    if (!lp_batch_set_tenant(b, h.tenant)) {
+        return LP_ERR_LIMIT;
+    }
+    return view.value.n == 0
+               ? LP_OK
+               : lp_kafka_quarantine(b, &view, "the message takes too much memory once decoded", NULL);
+}
+
+/* raw: which messages are kept as they are; NULL: none. NULL when the budget does not do. */
 static struct lp_batch *
-decode(struct lp_decoder *d, const struct lp_kafka_run *run, size_t budget, int64_t now_ns,
-       struct lp_err *err)
+decode(struct lp_decoder *d, const struct lp_kafka_run *run, const bool *raw, size_t budget, int64_t now_ns)
 {
     struct lp_batch *b = lp_batch_new(LP_STR_NULL, budget, run->bytes);
-    if (b == NULL) {
-        return NULL;
-    }
-    lp_rc rc = LP_OK;
+    lp_rc rc = b != NULL ? LP_OK : LP_ERR_LIMIT;
     for (size_t i = 0; i < run->nids && rc == LP_OK; i++) {
         rc = lp_batch_note_id(b, &run->ids[i]) ? LP_OK : LP_ERR_LIMIT;
     }
     for (unsigned i = 0; i < run->n && rc == LP_OK; i++) {
-        rc = decode_message(d, run->messages[i], now_ns, b, err);
+        rc = raw != NULL && raw[i] ? keep_message(run->messages[i], now_ns, b)
+                                   : decode_message(d, run->messages[i], now_ns, b, NULL);
     }
     if (rc != LP_OK) {
         lp_batch_free(b);
@@ -94,28 +109,46 @@ decode(struct lp_decoder *d, const struct lp_kafka_run *run, size_t budget, int6
     return b;
 }
 
-/* The way out when decoding takes more memory than was reserved: every message raw. Its need is bounded by
- * its bytes. */
-static struct lp_batch *
-keep_raw(const struct lp_kafka_run *run, int64_t now_ns, const char *why)
+/* Finds the messages that take more memory than was set aside for them: each by itself against its own bound.
+ */
+static void
+find_greedy(struct lp_decoder *d, const struct lp_kafka_run *run, int64_t now_ns, bool *ret_raw)
 {
-    struct lp_batch *b = lp_batch_new(LP_STR_NULL, SIZE_MAX, run->bytes);
-    LP_ASSERT(b != NULL);
-    b->received_ns = now_ns;
     for (unsigned i = 0; i < run->n; i++) {
-        struct lp_kafka_message m = view_of(run->messages[i]);
+        const rd_kafka_message_t *m = run->messages[i];
         struct lp_kafka_headers h;
-        lp_kafka_read_headers(run->messages[i], &h);
-        /* an arena without a budget fails only when the system has no memory at all */
-        bool room = lp_batch_set_tenant(b, h.tenant);
-        lp_rc rc = m.value.n == 0 ? LP_OK : lp_kafka_quarantine(b, &m, why, NULL);
-        LP_ASSERT(room && rc == LP_OK);
+        lp_kafka_read_headers(m, &h);
+        size_t bound = lp_batch_room_bound(m->len + m->key_len, h.records);
+        struct lp_batch *b = lp_batch_new(LP_STR_NULL, bound, m->len);
+        ret_raw[i] = b == NULL || decode_message(d, m, now_ns, b, NULL) != LP_OK || lp_batch_room(b) > bound;
+        lp_batch_free(b);
     }
-    for (size_t i = 0; i < run->nids; i++) {
-        bool noted = lp_batch_note_id(b, &run->ids[i]);
-        LP_ASSERT(noted);
+}
+
+static bool
+fits(const struct lp_batch *b, size_t room)
+{
+    return b != NULL && lp_batch_room(b) <= room;
+}
+
+/* Every message has its own outcome: one that takes too much memory does not take others along. */
+static struct lp_batch *
+decode_within(struct lp_decoder *d, const struct lp_kafka_run *run, size_t room, int64_t now_ns)
+{
+    bool raw[LP_KAFKA_TICKET_MESSAGES] = {false};
+    struct lp_batch *b = decode(d, run, NULL, room, now_ns);
+    if (!fits(b, room)) {
+        lp_batch_free(b);
+        find_greedy(d, run, now_ns, raw);
+        b = decode(d, run, raw, room, now_ns);
     }
-    lp_batch_finish(b);
+    if (!fits(b,
+              room)) { /* small sums may still not do; the need of raw messages is bounded by their bytes */
+        lp_batch_free(b);
+        memset(raw, true, sizeof(raw));
+        b = decode(d, run, raw, SIZE_MAX, now_ns);
+    }
+    LP_ASSERT(b != NULL); /* an arena without a budget fails only when the system has no memory at all */
     return b;
 }
 
@@ -125,15 +158,7 @@ lp_kafka_decode_job(void *arg)
     struct lp_kafka_job *job = arg;
     struct lp_kafka *k = job->k;
     struct lp_decoder *d = take_decoder(k);
-    struct lp_err err;
-    int64_t now_ns = lp_now_ns();
-    lp_err_clear(&err);
-    struct lp_batch *b = decode(d, job->run, job->room, now_ns, &err);
-    if (b == NULL || lp_batch_room(b) > job->room) {
-        lp_batch_free(b);
-        b = keep_raw(job->run, now_ns,
-                     err.text[0] ? err.text : "the record takes too much memory once decoded");
-    }
+    struct lp_batch *b = decode_within(d, job->run, job->room, lp_now_ns());
     give_decoder(k, d);
     lp_metric_add(LP_M_KAFKA_MESSAGES, job->run->n);
     lp_kafka_run_free(job->run);

@@ -14,6 +14,7 @@
 
 #define VERSION "1"
 #define ID_BYTES_MAX 64
+#define TENANT_BYTES_MAX 1024
 
 static struct lp_str
 header(const rd_kafka_headers_t *hs, const char *name)
@@ -40,7 +41,8 @@ lp_kafka_read_headers(const rd_kafka_message_t *m, struct lp_kafka_headers *ret)
         return;
     }
     ret->ours = lp_str_u64(header(hs, "received"), &received) && received <= INT64_MAX &&
-                lp_str_u64(header(hs, "records"), &ret->records) && ret->records <= m->len;
+                lp_str_u64(header(hs, "records"), &ret->records) && ret->records <= m->len &&
+                header(hs, "tenant").n <= TENANT_BYTES_MAX;
     if (!ret->ours) {
         ret->records = 1;
         return;
@@ -74,10 +76,20 @@ lp_kafka_write_headers(struct lp_str tenant, int64_t received_ns, uint32_t recor
     return hs;
 }
 
+/* A clock far ahead would drop all other ids of the partition (the window follows the newest). */
+static bool
+is_untimely(const rd_kafka_message_t *m, int64_t received_ns)
+{
+    rd_kafka_timestamp_type_t type;
+    int64_t ms = rd_kafka_message_timestamp(m, &type), ns;
+    return type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && !__builtin_mul_overflow(ms, LP_NS_PER_MS, &ns) &&
+           received_ns > ns && (uint64_t)received_ns - (uint64_t)ns > (uint64_t)LP_IDS_WINDOW_NS;
+}
+
 bool
 lp_kafka_identity(const rd_kafka_message_t *m, const struct lp_kafka_headers *h, struct lp_batch_id *ret)
 {
-    if (!h->ours || h->id.n == 0 || h->id.n > ID_BYTES_MAX) {
+    if (!h->ours || h->id.n == 0 || h->id.n > ID_BYTES_MAX || is_untimely(m, h->received_ns)) {
         return false;
     }
     struct lp_hasher *x = lp_hasher_new();

@@ -26,6 +26,7 @@
 #define CLOCK_EVERY 64
 #define COMMIT_EVERY_NS LP_NS_PER_S
 #define JOINING_NS (60 * LP_NS_PER_S)
+#define JOIN_AGAIN_NS (10 * LP_NS_PER_S)
 #define SAME_ERROR_NS (30 * LP_NS_PER_S)
 /* of a decoded record beside its bytes; the room reserved is the worst case */
 #define EXPECTED_BYTES_A_RECORD 64
@@ -210,6 +211,7 @@ wanted(struct lp_kafka *k, struct lp_kafka_partition *p, const rd_kafka_message_
         lp_kafka_note_id(k, p, m);
         return false;
     }
+    p->reread_until = -1;
     int64_t behind = p->run != NULL ? p->run->messages[p->run->n - 1]->offset + 1 : p->next;
     if (m->offset < behind) {
         return false;
@@ -438,7 +440,9 @@ rejoin(struct lp_kafka *k)
             rd_kafka_topic_partition_list_destroy(list);
         }
     }
-    (void)subscribe(k);
+    if (!subscribe(k)) {
+        k->rejoin_ns = lp_mono_ns() + JOIN_AGAIN_NS;
+    }
 }
 
 /* What is due beside messages. */
@@ -482,7 +486,7 @@ lp_kafka_poll_main(void *arg)
     connect_cluster(k);
     if (k->cluster != NULL && !atomic_load(&k->stopping)) {
         lp_kafka_make_topic(k);
-        (void)subscribe(k);
+        k->rejoin_ns = subscribe(k) ? 0 : lp_mono_ns() + JOIN_AGAIN_NS;
     }
     while (!atomic_load(&k->stopping)) {
         submit_or_pause(k);

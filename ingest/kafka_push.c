@@ -92,9 +92,11 @@ fail_kafka(struct outgoing *o, rd_kafka_resp_err_t rc)
 void
 lp_kafka_delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
+    struct lp_kafka *k = opaque;
     struct outgoing *o = m->_private;
     (void)rk;
-    (void)opaque;
+    lp_lock(&k->out.mu); /* o was made under it: what its maker wrote is seen here */
+    lp_unlock(&k->out.mu);
     if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         fail_kafka(o, m->err);
     } else {

@@ -134,6 +134,7 @@ forget(struct lp_kafka_partition *p)
     lp_kafka_drop_run(p);
     p->claimed = p->has_gap = p->seek_due = false;
     p->anchor_at = -1;
+    p->ids_whole = p->ids_whole && p->reread_until < 0; /* a reading that was not finished */
     p->reread_until = -1;
 }
 

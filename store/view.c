@@ -468,7 +468,7 @@ head_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns)
 {
     for (size_t g = v->first_gen; g < v->head.ngens; g++) {
         const struct lp_head_view_gen *vg = &v->head.gens[g];
-        struct lp_batch *b = vg->gen->first;
+        struct lp_batch *b = vg->nbatches > 0 ? vg->gen->first : NULL; /* the first may be entering now */
         struct lp_part *p = NULL;
         uint32_t number = 0;
         for (size_t i = 0; i < vg->nbatches; i++) {
