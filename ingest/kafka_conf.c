@@ -8,6 +8,8 @@
 #include "base/metrics.h"
 #include "ingest/kafka_int.h"
 
+#define FAIL_EVERY_NS (30 * LP_NS_PER_S)
+
 struct property {
     const char *name, *value;
 };
@@ -98,15 +100,29 @@ configure(rd_kafka_conf_t *conf, rd_kafka_type_t type, const struct lp_kafka_con
     return rc == LP_OK ? set_lines(conf, cfg->set, err) : rc;
 }
 
+/* A broker that is away is said by each connection of each client, several times a second. */
+static bool
+is_repeat(struct lp_kafka *k, const char *facility)
+{
+    if (strcmp(facility, "FAIL") != 0 && strcmp(facility, "ERROR") != 0) {
+        return false;
+    }
+    int64_t now_ns = lp_mono_ns(), last_ns = atomic_load(&k->said_fail_ns);
+    return (last_ns != 0 && now_ns - last_ns < FAIL_EVERY_NS) ||
+           !atomic_compare_exchange_strong(&k->said_fail_ns, &last_ns, now_ns);
+}
+
 /* librdkafka's own threads. */
 static void
 on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    const struct lp_kafka *k = rd_kafka_opaque(rk);
-    if (strcmp(facility, "CONFWARN") == 0) { /* the configuration is one for consumer and producer */
+    struct lp_kafka *k = rd_kafka_opaque(rk);
+    bool both = strcmp(facility, "CONFWARN") == 0; /* the configuration is one for consumer and producer */
+    if (both || is_repeat(k, facility)) {
         return;
     }
-    lp_kafka_say(k, level <= 3 ? LP_EVENT_WARN : LP_EVENT_INFO, "%s", text);
+    const char *words = strncmp(text, "[thrd:", 6) == 0 ? strstr(text, "]: ") : NULL;
+    lp_kafka_say(k, level <= 3 ? LP_EVENT_WARN : LP_EVENT_INFO, "%s", words != NULL ? words + 3 : text);
 }
 
 static void

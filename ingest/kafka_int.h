@@ -87,6 +87,7 @@ struct lp_kafka {
     bool joined;       /* subscribed; poll thread, then main thread once that has ended */
     atomic_bool stopping, assigned;
     atomic_bool commit_due;
+    _Atomic int64_t said_fail_ns; /* lp_mono_ns of the last word on a failed connection; 0: none */
     _Atomic int64_t started_ns; /* lp_mono_ns; 0: not yet */
     bool paused; /* poll thread only */
     struct lp_kafka_partition *recent; /* poll thread only: of the last message */

@@ -256,6 +256,14 @@ take(struct lp_kafka *k, rd_kafka_message_t *m)
     return !run_full(p->run);
 }
 
+/* Gaps have words of their own; connections are the log callback's. */
+static bool
+is_said_elsewhere(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
+           code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+}
+
 static void
 handle_error(struct lp_kafka *k, rd_kafka_message_t *m)
 {
@@ -267,7 +275,7 @@ handle_error(struct lp_kafka *k, rd_kafka_message_t *m)
     } else if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
         k->no_topic_ns = lp_mono_ns();
     }
-    if (m->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF &&
+    if (!is_said_elsewhere(m->err) &&
         (m->err != k->last_error || lp_mono_ns() - k->last_error_ns > SAME_ERROR_NS)) {
         k->last_error = m->err;
         k->last_error_ns = lp_mono_ns();

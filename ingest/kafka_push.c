@@ -191,7 +191,12 @@ lp_kafka_take(struct lp_log *log, const struct lp_push *push, struct lp_batch *b
     *o = (struct outgoing){.out = &k->out, .done = done, .ctx = ctx, .start_ns = lp_mono_ns()};
     atomic_store(&o->refs, 1);
     request_id(push, b, id);
-    lp_rc rc = lp_otlp_write(b, k->out.value_bytes_max, keep_part, o, &o->err);
+    lp_rc rc =
+        k->out.topic[0] != 0
+            ? lp_otlp_write(b, k->out.value_bytes_max, keep_part, o, &o->err)
+            : lp_err_set(&o->err, LP_ERR_SHUTDOWN,
+                         "this server takes no pushes: it reads topics by pattern, and kafka-push-topic "
+                         "names none for them");
     lp_batch_free(b);
     rc = rc == LP_OK ? wait_for_room(&k->out, o->bytes, deadline_ns, &o->err) : rc;
     if (rc != LP_OK) {
@@ -296,6 +301,9 @@ void
 lp_kafka_make_topic(struct lp_kafka *k)
 {
     char text[256];
+    if (k->out.topic[0] == 0) {
+        return;
+    }
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(k->out.topic, -1, -1, text, sizeof(text));
     if (topic == NULL) {
         lp_kafka_say(k, LP_EVENT_WARN, "topic %s: %s", k->out.topic, text);
@@ -318,23 +326,19 @@ lp_kafka_make_topic(struct lp_kafka *k)
 
 /* --- opening --- */
 
-/* The topic named, else the first of the list that is not a pattern. */
-static lp_rc
-choose_topic(struct lp_kafka_out *out, const struct lp_kafka_config *cfg, struct lp_err *err)
+/* The topic named, else the first of the list that is not a pattern; none when there are patterns only. */
+static void
+choose_topic(struct lp_kafka_out *out, const struct lp_kafka_config *cfg)
 {
     struct lp_str rest = lp_str_c(cfg->topics), topic = lp_str_trim(lp_str_c(cfg->push_topic));
     while (topic.n == 0 && rest.p != NULL && rest.n > 0) {
         struct lp_str t = lp_str_trim(lp_str_cut(&rest, ','));
         topic = t.n > 0 && t.p[0] != '^' ? t : topic;
     }
-    if (topic.n == 0) {
-        return lp_err_set(
-            err, LP_ERR_MISUSE,
-            "kafka-topics has patterns only: kafka-push-topic must name the topic that pushes go to");
-    }
     out->topic = lp_calloc(1, topic.n + 1);
-    memcpy(out->topic, topic.p, topic.n);
-    return LP_OK;
+    if (topic.n > 0) {
+        memcpy(out->topic, topic.p, topic.n);
+    }
 }
 
 static size_t
@@ -353,8 +357,8 @@ lp_kafka_out_open(struct lp_kafka *k, const struct lp_kafka_config *cfg, struct 
     lp_mutex_init(&k->out.mu, LP_LOCK_LOG);
     lp_cond_init(&k->out.room);
     k->out.bytes_max = BYTES_UNDER_WAY_MAX;
-    lp_rc rc = choose_topic(&k->out, cfg, err);
-    rc = rc == LP_OK ? lp_kafka_client(k, RD_KAFKA_PRODUCER, cfg, &k->out.rk, err) : rc;
+    choose_topic(&k->out, cfg);
+    lp_rc rc = lp_kafka_client(k, RD_KAFKA_PRODUCER, cfg, &k->out.rk, err);
     if (rc == LP_OK) {
         size_t max = message_bytes_max(k->out.rk);
         k->out.value_bytes_max = max > 2 * MESSAGE_OVERHEAD_BYTES ? max - MESSAGE_OVERHEAD_BYTES : max / 2;

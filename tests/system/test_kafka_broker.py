@@ -181,7 +181,7 @@ def test_topics_by_pattern_and_new_partitions(new_server, broker, tmp_path):
     admin.create('other-logs-a', 1)
     give('logs-a', 0, 1)
     give('other-logs-a', 10000, 0)
-    s = new_server(*flags(broker, '^logs-.*', 'pattern'), '--kafka-push-topic', 'pushed', '--kafka-set', 'topic.metadata.refresh.interval.ms=300').start()
+    s = new_server(*flags(broker, '^logs-.*', 'pattern'), '--kafka-set', 'topic.metadata.refresh.interval.ms=300').start()
     wait_for(lambda: rows(s) >= 100, what='the first topic')
     admin.create('logs-b', 1)
     give('logs-b', 100, 0)
@@ -198,6 +198,12 @@ def test_topics_by_pattern_and_new_partitions(new_server, broker, tmp_path):
 
 def partitions(server):
     return sorted((p['topic'], p['partition']) for p in server.status()['kafka']['partitions'])
+
+
+def test_a_reader_of_patterns_takes_no_pushes(new_server, broker):
+    s = new_server(*flags(broker, '^nothing-.*', 'reader')).start()
+    status, body, headers = s.jsonline(b'{"_msg":"x"}')
+    assert status == 503 and b'kafka-push-topic' in body and 'retry-after' in headers
 
 
 def test_a_static_members_restart_moves_nothing(new_server, broker, tmp_path):
