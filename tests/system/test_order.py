@@ -8,7 +8,7 @@ from server import wait_for
 T0 = 1795132800 * 10**9
 FLAGS = ['--seal-bytes', '1MiB', '--seal-after', '1h']
 # Two transactions make a store and the third reserves segment ids: the fourth is a first seal's own.
-STAGES = ['encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit:3', 'commit:4', 'drop', 'release']
+STAGES = ['encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit:4', 'commit:5', 'drop', 'release']
 
 
 def body(batch):
