@@ -3,6 +3,7 @@ import collections, hashlib, json, os, subprocess, sys, time
 
 import pytest
 
+from broker import free_port
 from server import wait_for
 
 T0 = 1795132800
@@ -115,6 +116,42 @@ def test_a_push_goes_through_kafka_once(new_server, broker):
     assert s.jsonline(body, {'Idempotency-Key': 'another'})[0] == 204
     wait_for(lambda: rows(s) >= 2000, what='the same lines as another batch')
     assert set(exported(s).values()) == {2}
+
+
+def test_a_new_owner_knows_what_the_one_before_stored(new_server, broker):
+    """Another store takes the partitions over: what is sent again is known from the log itself."""
+    a = new_server(*flags(broker, 'heir')).start()
+    bodies = [b''.join(b'{"_msg":"batch %d line %d","app":"a%d","_time":"%d"}\n' % (n, i, i % 3, T0 + i) for i in range(100)) for n in range(20)]
+    assert [a.jsonline(b)[0] for b in bodies] == [204] * 20
+    wait_for(lambda: rows(a) >= 2000, what='all lines')
+    assert a.stop() == 0
+    b = new_server(*flags(broker, 'heir')).start()
+    assert [b.jsonline(x)[0] for x in bodies] == [204] * 20
+    assert b.jsonline(b'{"_msg":"new","app":"a0","_time":"%d"}' % T0)[0] == 204
+    wait_for(lambda: b.status()['intake']['duplicates'] >= 60, what='three parts of each repeat')
+    wait_for(lambda: rows(b) >= 1, what='what is new')
+    assert exported(b) == {'new': 1}
+    assert b.metric('logpond_kafka_reread_bytes_total') > 0
+
+
+def test_brokers_that_are_not_there(new_server):
+    """Searches are served, a push is refused in time with a word, and a stop does not wait for anybody."""
+    s = new_server('--kafka-brokers', '127.0.0.1:%d' % free_port(), '--kafka-set', 'message.timeout.ms=500').start()
+    assert s.export() == b''
+    status, body, headers = s.jsonline(b'{"_msg":"x"}')
+    assert status == 503 and b'kafka' in body and 'retry-after' in headers
+    assert s.status()['kafka']['cluster'] == '' and s.metric('logpond_kafka_produce_failures_total') == 1
+    assert s.stop(20) == 0
+
+
+def test_a_line_beyond_the_message_limit_is_refused_whole(new_server, broker):
+    s = new_server(*flags(broker, 'huge')).start()
+    body = b'{"_msg":"small","app":"a"}\n{"_msg":"%s","app":"a"}\n' % (b'x' * 1000000)
+    status, text, _ = s.jsonline(body)
+    assert status == 413 and b'message' in text
+    assert s.jsonline(b'{"_msg":"after","app":"a"}')[0] == 204
+    wait_for(lambda: rows(s) >= 1, what='the line after')
+    assert exported(s) == {'after': 1}
 
 
 def test_lag_is_shown(new_server, broker, tmp_path):
