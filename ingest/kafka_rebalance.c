@@ -30,7 +30,7 @@
 struct committed {
     int64_t next; /* -1: none */
     bool ours;    /* by this store */
-    bool lineage; /* by this store, or by one that it was copied from */
+    bool other;   /* by another store, that this one was not copied from */
     uint64_t epoch;
 };
 
@@ -60,7 +60,7 @@ parse_commit(const struct lp_kafka *k, const rd_kafka_topic_partition_t *tp)
     if (lp_uuid_parse(lp_str_of(meta, LP_MIN(n, (size_t)LP_UUID_TEXT)), &uuid)) {
         c.epoch = strtoull(meta + LP_UUID_TEXT, NULL, 10);
         c.ours = strncmp(meta, k->uuid, LP_UUID_TEXT) == 0;
-        c.lineage = lp_catalog_uuid_known(lp_store_catalog(k->log.env.store), &uuid);
+        c.other = !lp_catalog_uuid_known(lp_store_catalog(k->log.env.store), &uuid);
     }
     return c;
 }
@@ -113,7 +113,7 @@ place(struct lp_kafka *k, struct lp_kafka_partition *p, const struct committed *
     struct lp_cat_place at = {0, 0, 0};
     bool known = catalog_position(k, p, &at);
     int64_t stored = known ? (int64_t)at.next : -1, held = lp_head_source_next(k->head, p->source);
-    bool theirs = c->next > stored && (!c->lineage || !known);
+    bool theirs = known ? c->other && c->next > stored : c->next >= 0;
     int64_t next = LP_MAX(theirs ? c->next : stored, held);
     if (next < 0 && !oldest(k, p, &next)) {
         return false;

@@ -197,11 +197,12 @@ def test_a_new_owner_claims_before_it_reads(new_server, broker, topic, give):
     assert epochs[-1] == epoch + 2 and epochs == sorted(epochs)
 
 
-def test_offsets_that_somebody_else_reset_move_nothing_back(new_server, broker, topic, give):
-    """An operator's reset of the group's offsets is a hint too: a store that has a position goes on there."""
+@pytest.mark.parametrize('offset', [10, 1050])
+def test_offsets_that_somebody_else_reset_move_nothing(new_server, broker, topic, give, offset):
+    """An operator's reset of the group's offsets, back or ahead, is a hint too: a store that has a position goes on there."""
     s = consumed(new_server, broker, topic, give)
     assert s.stop() == 0
-    broker.admin.commit(topic, {(topic, 0): (10, '')})
+    broker.admin.commit(topic, {(topic, 0): (offset, '')})
     give(1000, 1100)
     s.start()
     wait_for(lambda: rows(s) >= 1100, what='the rest')
