@@ -162,8 +162,10 @@ grow_map(struct lp_catalog *cat)
 lp_rc
 lp_cat_write(struct lp_catalog *cat, lp_cat_write_fn body, void *arg, struct lp_err *err)
 {
-    lp_lock(&cat->write_mu);
+    struct lp_err local;
     int rc;
+    err = err != NULL ? err : &local;
+    lp_lock(&cat->write_mu);
     do {
         MDB_txn *txn;
         lp_err_clear(err);
