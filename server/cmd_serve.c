@@ -26,29 +26,29 @@
 /* --- events of the parts below, as lines of the server's log --- */
 
 static void
+say_event(const char *area, enum lp_event level, const char *text)
+{
+    if (level == LP_EVENT_ERROR) {
+        lp_error(area, "%s", text);
+    } else if (level == LP_EVENT_WARN) {
+        lp_warn(area, "%s", text);
+    } else {
+        lp_info(area, "%s", text);
+    }
+}
+
+static void
 on_event(void *ctx, enum lp_event level, const char *text)
 {
     (void)ctx;
-    if (level == LP_EVENT_ERROR) {
-        lp_error("store", "%s", text);
-    } else if (level == LP_EVENT_WARN) {
-        lp_warn("store", "%s", text);
-    } else {
-        lp_info("store", "%s", text);
-    }
+    say_event("store", level, text);
 }
 
 static void
 on_kafka_event(void *ctx, enum lp_event level, const char *text)
 {
     (void)ctx;
-    if (level == LP_EVENT_ERROR) {
-        lp_error("kafka", "%s", text);
-    } else if (level == LP_EVENT_WARN) {
-        lp_warn("kafka", "%s", text);
-    } else {
-        lp_info("kafka", "%s", text);
-    }
+    say_event("kafka", level, text);
 }
 
 static void
