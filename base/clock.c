@@ -67,32 +67,43 @@ days_in_month(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
+static inline void
+drop(struct lp_str *s, size_t n)
+{
+    s->p += n;
+    s->n -= n;
+}
+
 /* Cuts exactly n digits off the front of *s. */
-static bool
+static inline bool
 eat_digits(struct lp_str *s, size_t n, int *ret)
 {
-    uint64_t v;
-    if (s->n < n || !lp_str_u64(lp_str_sub(*s, 0, n), &v)) {
+    int v = 0;
+    if (s->n < n) {
         return false;
     }
-    *s = lp_str_sub(*s, n, s->n);
-    *ret = (int)v;
+    for (size_t i = 0; i < n; i++) {
+        if (s->p[i] < '0' || s->p[i] > '9') {
+            return false;
+        }
+        v = v * 10 + (s->p[i] - '0');
+    }
+    drop(s, n);
+    *ret = v;
     return true;
 }
 
 /* Cuts one byte off the front if it is among `set`. */
-static bool
+static inline bool
 eat_one(struct lp_str *s, const char *set)
 {
-    bool among = false;
-    for (const char *c = set; *c != 0 && s->n > 0 && !among; c++) {
-        among = s->p[0] == *c;
+    for (const char *c = set; *c != 0 && s->n > 0; c++) {
+        if (s->p[0] == *c) {
+            drop(s, 1);
+            return true;
+        }
     }
-    if (!among) {
-        return false;
-    }
-    *s = lp_str_sub(*s, 1, s->n);
-    return true;
+    return false;
 }
 
 /* Digits of a fraction as nanoseconds; those past the ninth are dropped. False when there are none. */
@@ -104,7 +115,7 @@ eat_fraction(struct lp_str *s, int64_t *ret_ns)
     for (; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++, unit /= 10) {
         ns += unit * (s->p[i] - '0');
     }
-    *s = lp_str_sub(*s, i, s->n);
+    drop(s, i);
     *ret_ns = ns;
     return i > 0;
 }
