@@ -138,14 +138,14 @@ show_intake(const struct status *s, const struct moment *before)
            lp_ui_bytes((uint64_t)byte_rate, bytes), lp_ui_count(now.records, total));
     static const struct {
         const char *name, *words;
-    } extra[] = {{"duplicates", "batches came again and were stored once"},
-                 {"quarantined", "records could not be decoded and are kept raw"},
-                 {"refused", "pushes were refused for their content"},
-                 {"no_room", "pushes were told to come again for want of room"}};
+    } extra[] = {{"duplicates", "sent again, and stored once"},
+                 {"quarantined", "records that could not be decoded, and are kept raw"},
+                 {"refused", "pushes refused for their content"},
+                 {"no_room", "pushes told to come again for want of room"}};
     for (size_t i = 0; i < LP_ARRAY_LEN(extra); i++) {
         uint64_t n = number(s, "intake", extra[i].name);
         if (n > 0) {
-            printf("           %s %s\n", lp_ui_count(n, lines), extra[i].words);
+            printf("           %s: %s\n", extra[i].words, lp_ui_count(n, lines));
         }
     }
 }
@@ -156,20 +156,20 @@ show_kafka_events(const struct status *s)
 {
     static const struct {
         const char *name, *words;
-    } events[] = {{"gaps", "GAPS: offsets that the brokers no longer had; see {__quarantine__=\"kafka\"}"},
-                  {"lost", "partitions were lost without a revocation"},
-                  {"commit_failures", "commits of positions were refused (hints only)"},
-                  {"produce_failures", "messages were not taken by the brokers"}};
+    } events[] = {{"gaps", "GAPS, told in {__quarantine__=\"kafka\"}"},
+                  {"lost", "partitions lost without a revocation"},
+                  {"commit_failures", "commits of positions that were refused (hints only)"},
+                  {"produce_failures", "messages that the brokers did not take"}};
     char n[LP_UI_TEXT];
     for (size_t i = 0; i < LP_ARRAY_LEN(events); i++) {
         uint64_t count = number(s, "kafka", events[i].name);
         if (count > 0) {
-            printf("           %s %s\n", lp_ui_count(count, n), events[i].words);
+            printf("           %s: %s\n", events[i].words, lp_ui_count(count, n));
         }
     }
     if (number(s, "kafka", "produced") > 0) {
         const struct lp_json *ms = lp_json_path(&s->doc, "kafka", "produce_ms", NULL);
-        printf("           %s messages produced, " LP_STR_FMT " ms a push\n",
+        printf("           messages produced: %s, in " LP_STR_FMT " ms a push\n",
                lp_ui_count(number(s, "kafka", "produced"), n),
                LP_STR_ARG(ms != NULL ? ms->text : LP_STR("?")));
     }
@@ -192,7 +192,7 @@ show_kafka(const struct status *s)
         const struct lp_json *v = lp_json_member(&s->doc, i, LP_STR("lag"));
         total += v != NULL && lp_str_u64(v->text, &n) ? n : 0;
     }
-    printf("kafka      %u partition%s, %s messages not yet stored, %llu rebalances\n", list->count,
+    printf("kafka      %u partition%s, messages not yet sealed: %s, rebalances: %llu\n", list->count,
            list->count == 1 ? "" : "s", lp_ui_count(total, lag),
            (unsigned long long)number(s, "kafka", "rebalances"));
     for (uint32_t i = first; i < list->next && shown < PARTITIONS_SHOWN; i = s->doc.nodes[i].next, shown++) {

@@ -63,7 +63,7 @@ MUTANTS = [
            unit('store', 'head')),
     Mutant('journal files unlinked before the commit', 'store/seal.c', '        rc = commit(st, plan, &row, err);',
            '        st->cfg.on_stored(st->stored_ctx, row.generation, plan->foot.positions, plan->foot.npositions);\n        rc = commit(st, plan, &row, err);',
-           system('test_order.py::test_killed_at_a_stage_nothing_is_lost_or_twice[commit:5]')),
+           system('test_order.py::test_killed_at_a_stage_nothing_is_lost_or_twice[commit:6]')),
     Mutant('a sealed generation is read twice', 'store/view.c', 'v->head.gens[v->first_gen].gen->id <= n.sealed', 'v->head.gens[v->first_gen].gen->id < n.sealed',
            system('test_order.py::test_looked_at_in_a_stage_nothing_is_missing_or_twice[drop]')),
     Mutant('batch ids not committed', 'store/catalog_commit.c', 'rc = rc == 0 ? put_ids(txn, cat, c, &b) : rc;', 'rc = c->nids == SIZE_MAX ? put_ids(txn, cat, c, &b) : rc;',

@@ -7,7 +7,7 @@ from server import wait_for
 
 T0 = 1795132800 * 10**9
 FLAGS = ['--seal-bytes', '1MiB', '--seal-after', '1h']
-# Two transactions make a store and the third reserves segment ids: the fourth is a first seal's own.
+# Two transactions make a store, the third notes its folder, the fourth reserves segment ids: the fifth is a first seal's own.
 STAGES = ['encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit:4', 'commit:5', 'drop', 'release']
 
 
@@ -34,7 +34,7 @@ def lines(server):
     return sorted(server.export().split(b'\n')[:-1])
 
 
-@pytest.mark.parametrize('stage', STAGES + ['commit:5', 'encode:3', 'release:3'])
+@pytest.mark.parametrize('stage', STAGES + ['commit:6', 'encode:3', 'release:3'])
 def test_killed_at_a_stage_nothing_is_lost_or_twice(new_server, stage):
     server = new_server(*FLAGS, '--push-wait', '1s', env={'LP_HOOK': stage + '=kill'}).start()
     acked = []
