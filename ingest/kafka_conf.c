@@ -45,6 +45,25 @@ static const struct property for_producer[] = {
     {"queue.buffering.max.messages", "1000000"},
 };
 
+/* What Logpond's promises rest on: positions are the catalog's, gaps are told, an answer means that all
+ * brokers have it. */
+static const char *const fixed[] = {
+    "enable.auto.commit",    "enable.auto.offset.store", "auto.offset.reset",
+    "enable.partition.eof",  "enable.idempotence",       "acks",
+    "request.required.acks", "isolation.level",
+};
+
+static bool
+is_fixed(struct lp_str name)
+{
+    for (size_t i = 0; i < LP_ARRAY_LEN(fixed); i++) {
+        if (lp_str_eqc(name, fixed[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static lp_rc
 set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct lp_err *err)
 {
@@ -77,6 +96,12 @@ set_lines(rd_kafka_conf_t *conf, const char *lines, struct lp_err *err)
         char n[256], v[8192];
         if (value.p == NULL || name.n >= sizeof(n) || value.n >= sizeof(v)) {
             return lp_err_set(err, LP_ERR_PARSE, "kafka-set " LP_STR_FMT ": NAME=VALUE is expected",
+                              LP_STR_ARG(name));
+        }
+        if (is_fixed(name)) {
+            return lp_err_set(err, LP_ERR_MISUSE,
+                              "kafka-set " LP_STR_FMT ": this property is not free: nothing lost and nothing "
+                              "twice rests on it",
                               LP_STR_ARG(name));
         }
         snprintf(n, sizeof(n), LP_STR_FMT, LP_STR_ARG(name));

@@ -144,6 +144,12 @@ def test_brokers_that_are_not_there(new_server):
     assert s.stop(20) == 0
 
 
+@pytest.mark.parametrize('setting', ['auto.offset.reset=latest', 'enable.auto.commit=true', 'acks=1', 'enable.idempotence=false'])
+def test_what_the_promises_rest_on_cannot_be_set(new_server, setting):
+    with pytest.raises(AssertionError, match='is not free'):
+        new_server('--kafka-brokers', '127.0.0.1:%d' % free_port(), '--kafka-set', setting).start()
+
+
 def test_a_line_beyond_the_message_limit_is_refused_whole(new_server, broker):
     s = new_server(*flags(broker, 'huge')).start()
     body = b'{"_msg":"small","app":"a"}\n{"_msg":"%s","app":"a"}\n' % (b'x' * 1000000)
