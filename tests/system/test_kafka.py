@@ -23,7 +23,7 @@ def produce(broker, topic, lines, tmp_path):
 
 def flags(broker, topic, group=None):
     return ['--kafka-brokers', broker.address, '--kafka-topics', topic, '--kafka-group', group or topic,
-            '--kafka-set', 'session.timeout.ms=1500', '--kafka-set', 'heartbeat.interval.ms=300']
+            '--kafka-set', 'session.timeout.ms=8000', '--kafka-set', 'heartbeat.interval.ms=300']  # a starved machine must not look dead
 
 
 def rows(s):
@@ -172,11 +172,11 @@ def test_lag_is_shown(new_server, broker, tmp_path):
 
 def test_no_room_pauses_and_goes_on_slow(new_server, broker, tmp_path):
     """A tiny head and much input: partitions are held back, nothing is lost."""
-    produce(broker, 'press', [message(i, text='m %d %s' % (i, 'y' * 500)) for i in range(60000)], tmp_path)
+    produce(broker, 'press', [message(i, text='m %d %s' % (i, 'y' * 500)) for i in range(30000)], tmp_path)
     s = new_server('--seal-bytes', '256KiB', '--decoded-bytes', '1MiB', *flags(broker, 'press')).start()
-    wait_for(lambda: rows(s) >= 60000, 120, 'all messages')
+    wait_for(lambda: rows(s) >= 30000, 120, 'all messages')
     got = exported(s)
-    assert len(got) == 60000 and set(got.values()) == {1}
+    assert len(got) == 30000 and set(got.values()) == {1}
 
 
 @pytest.fixture(scope='session')
