@@ -249,7 +249,9 @@ class Broker(Cluster):
     tls_address, whose authority's certificate is the file `ca`."""
 
     def __init__(self, folder, session_timeout_ms=1000, partitions=4, users=None, tls=False, settings=None):
-        super().__init__(folder, 1, session_timeout_ms, partitions, users, tls, '512m', settings)
+        # one broker alone must not be taken for dead by its own controller when the machine is starved
+        patient = {'broker.session.timeout.ms': 60000, 'broker.heartbeat.interval.ms': 2000}
+        super().__init__(folder, 1, session_timeout_ms, partitions, users, tls, '512m', {**patient, **(settings or {})})
         node = self.nodes[0]
         self.port, self.sasl_address, self.tls_address, self.ca = node.port, node.sasl_address, node.tls_address, node.ca
 

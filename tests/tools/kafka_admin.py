@@ -7,7 +7,8 @@ Each call opens its own connection. An error code of the broker raises KafkaErro
 import socket, struct, time
 
 RETRIED = {3: 'unknown topic or partition', 5: 'leader not available', 6: 'not leader', 14: 'coordinator loading', 15: 'coordinator not available',
-           16: 'not coordinator', 7: 'request timed out', 8: 'broker not available', 41: 'not controller'}
+           16: 'not coordinator', 7: 'request timed out', 8: 'broker not available', 41: 'not controller',
+           38: 'all brokers are fenced'}
 CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, CREATE_PARTITIONS, METADATA, LIST_OFFSETS = 19, 20, 21, 37, 3, 2
 OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, DESCRIBE_GROUPS = 8, 9, 10, 15
 
