@@ -127,17 +127,6 @@ walk_entries(struct lp_jnl_walk *w, struct reader *r, uint32_t file, uint64_t *l
     }
 }
 
-static bool
-one_of(struct lp_jnl_stores stores, const struct lp_uuid *uuid)
-{
-    for (size_t i = 0; i < stores.n; i++) {
-        if (lp_uuid_eq(&stores.uuids[i], uuid)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static lp_rc
 walk_file(const struct lp_io *io, struct lp_jnl_walk *w, uint32_t file, struct lp_jnl_stores stores,
           uint64_t *last, struct lp_err *err)
@@ -156,7 +145,8 @@ walk_file(const struct lp_io *io, struct lp_jnl_walk *w, uint32_t file, struct l
     w->files[file].bytes = r.bytes;
     r.window = lp_malloc(WINDOW_BYTES);
     const char *h = peek(&r, 0, LP_JNL_HEADER_BYTES);
-    if (h != NULL && lp_jnl_get_file_head(h, &have, &first) && !one_of(stores, &have)) {
+    if (h != NULL && lp_jnl_get_file_head(h, &have, &first) &&
+        !lp_uuid_among(stores.uuids, stores.n, &have)) {
         rc = lp_err_set(err, LP_ERR_CORRUPT, "journal file %s belongs to another store", w->files[file].path);
     } else {
         /* a damaged file header costs nothing: each entry carries the file's number, which is also its name

@@ -247,8 +247,8 @@ lp_kafka_new(const struct lp_log_env *env, const struct lp_kafka_config *cfg, st
     lp_mutex_init(&k->mu, LP_LOCK_LOG);
     lp_uuid_text(lp_catalog_uuid(lp_store_catalog(env->store)), k->uuid);
     k->workers = lp_pool_new("decode", cfg->workers, WORK_QUEUE);
-    lp_rc rc = lp_kafka_out_open(k, cfg, err);
-    rc = rc == LP_OK ? lp_kafka_client(k, RD_KAFKA_CONSUMER, cfg, &k->rk, err) : rc;
+    lp_rc rc = lp_kafka_out_open(k, err);
+    rc = rc == LP_OK ? lp_kafka_client(k, RD_KAFKA_CONSUMER, &k->rk, err) : rc;
     if (rc != LP_OK) {
         kafka_free(&k->log);
         return rc;

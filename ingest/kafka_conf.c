@@ -167,12 +167,11 @@ on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t rc, rd_kafka_topic_partition_list_
 }
 
 lp_rc
-lp_kafka_client(struct lp_kafka *k, rd_kafka_type_t type, const struct lp_kafka_config *cfg, rd_kafka_t **ret,
-                struct lp_err *err)
+lp_kafka_client(struct lp_kafka *k, rd_kafka_type_t type, rd_kafka_t **ret, struct lp_err *err)
 {
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    lp_rc rc = configure(conf, type, cfg, err);
+    lp_rc rc = configure(conf, type, &k->cfg, err);
     if (rc != LP_OK) {
         rd_kafka_conf_destroy(conf);
         return rc;

@@ -35,15 +35,11 @@ give_decoder(struct lp_kafka *k, struct lp_decoder *d)
 static struct lp_kafka_message
 view_of(const rd_kafka_message_t *m)
 {
-    rd_kafka_timestamp_type_t type;
-    int64_t ms = rd_kafka_message_timestamp(m, &type), ns = 0;
-    bool has_time =
-        type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && !__builtin_mul_overflow(ms, LP_NS_PER_MS, &ns);
     return (struct lp_kafka_message){
         .topic = lp_str_c(rd_kafka_topic_name(m->rkt)),
         .partition = (uint32_t)m->partition,
         .offset = (uint64_t)m->offset,
-        .time_ns = has_time ? ns : LP_TIME_NONE,
+        .time_ns = lp_kafka_time(m),
         .value = lp_str_of(m->payload, m->len),
     };
 }

@@ -14,7 +14,12 @@
 #include "base/metrics.h"
 #include "ingest/kafka_int.h"
 
-#define BROKER_MS 5000
+rd_kafka_resp_err_t
+lp_kafka_range(struct lp_kafka *k, const struct lp_kafka_partition *p, int64_t *ret_low, int64_t *ret_high)
+{
+    return rd_kafka_query_watermark_offsets(k->rk, p->topic, p->partition, ret_low, ret_high,
+                                            LP_KAFKA_BROKER_MS);
+}
 
 static void
 note(struct lp_kafka *k, struct lp_kafka_partition *p, int64_t to, const char *reason)
@@ -41,8 +46,7 @@ lp_kafka_out_of_range(struct lp_kafka *k, struct lp_kafka_partition *p)
         p->seek_due = true;
         return;
     }
-    rd_kafka_resp_err_t rc =
-        rd_kafka_query_watermark_offsets(k->rk, p->topic, p->partition, &low, &high, BROKER_MS);
+    rd_kafka_resp_err_t rc = lp_kafka_range(k, p, &low, &high);
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         lp_kafka_say(k, LP_EVENT_ERROR, "%s/%d: %s", p->topic, p->partition, rd_kafka_err2str(rc));
         p->claimed = false;
@@ -70,8 +74,7 @@ lp_kafka_check_anchor(struct lp_kafka *k, struct lp_kafka_partition *p, const rd
         return true;
     }
     int64_t low = 0, high = 0;
-    rd_kafka_resp_err_t rc =
-        rd_kafka_query_watermark_offsets(k->rk, p->topic, p->partition, &low, &high, BROKER_MS);
+    rd_kafka_resp_err_t rc = lp_kafka_range(k, p, &low, &high);
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         low = 0; /* the seek finds out */
     }

@@ -10,7 +10,6 @@
 #include "base/metrics.h"
 #include "ingest/kafka_int.h"
 
-#define BROKER_MS 5000
 #define REREAD_BYTES_MAX (64u << 20)
 #define REREAD_SAMPLE_BYTES (1u << 20)
 
@@ -18,15 +17,14 @@
 static int64_t
 window_start(struct lp_kafka *k, const struct lp_kafka_partition *p, const rd_kafka_message_t *m)
 {
-    rd_kafka_timestamp_type_t type;
-    int64_t ms = rd_kafka_message_timestamp(m, &type), at = -1;
-    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) {
+    int64_t ns = lp_kafka_time(m), at = -1;
+    if (ns == LP_TIME_NONE) {
         return -1;
     }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset =
-        LP_MAX(ms - LP_IDS_WINDOW_NS / LP_NS_PER_MS, INT64_C(0));
-    rd_kafka_resp_err_t rc = rd_kafka_offsets_for_times(k->rk, list, BROKER_MS);
+        LP_MAX(ns / LP_NS_PER_MS - LP_IDS_WINDOW_NS / LP_NS_PER_MS, INT64_C(0));
+    rd_kafka_resp_err_t rc = rd_kafka_offsets_for_times(k->rk, list, LP_KAFKA_BROKER_MS);
     rc = rc == RD_KAFKA_RESP_ERR_NO_ERROR ? list->elems[0].err : rc;
     if (rc == RD_KAFKA_RESP_ERR_NO_ERROR) {
         at = list->elems[0].offset;

@@ -19,6 +19,8 @@
 #define LP_KAFKA_TICKET_MESSAGES 1000
 #define LP_KAFKA_TICKET_RECORDS 16384
 #define LP_KAFKA_TICKET_BYTES (8u << 20)
+/* How long the poll thread waits for one answer of the brokers. */
+#define LP_KAFKA_BROKER_MS 5000
 
 /* Messages of one partition, by rising offset. */
 struct lp_kafka_run {
@@ -111,8 +113,7 @@ struct lp_kafka_partition *lp_kafka_partition(struct lp_kafka *k, const char *to
 
 /* --- kafka_conf.c: the two clients --- */
 /* A client with our settings and then those of the configuration. LP_ERR_PARSE: one is wrong. */
-lp_rc lp_kafka_client(struct lp_kafka *k, rd_kafka_type_t type, const struct lp_kafka_config *cfg, rd_kafka_t **ret,
-                      struct lp_err *err) LP_MUST_USE;
+lp_rc lp_kafka_client(struct lp_kafka *k, rd_kafka_type_t type, rd_kafka_t **ret, struct lp_err *err) LP_MUST_USE;
 
 /* --- kafka_message.c: what stands in a message --- */
 /* The headers of docs/kafka.md; ours is false for every message without them, and for malformed ones. */
@@ -127,6 +128,8 @@ void lp_kafka_read_headers(const rd_kafka_message_t *m, struct lp_kafka_headers 
 rd_kafka_headers_t *lp_kafka_write_headers(struct lp_str tenant, int64_t received_ns, uint32_t records, const char *id_text);
 /* False: the message has no identity. */
 bool lp_kafka_identity(const rd_kafka_message_t *m, const struct lp_kafka_headers *h, struct lp_batch_id *ret);
+/* The brokers' timestamp; LP_TIME_NONE: the message has none. */
+int64_t lp_kafka_time(const rd_kafka_message_t *m);
 /* FORMAT.md section 4, anchor. Never 0. */
 uint64_t lp_kafka_anchor(const rd_kafka_message_t *m);
 
@@ -147,6 +150,8 @@ void lp_kafka_commit_item(const struct lp_kafka *k, rd_kafka_topic_partition_lis
                           const struct lp_kafka_partition *p, int64_t next);
 
 /* --- kafka_gap.c: what the log no longer has, or has otherwise --- */
+/* The offsets that the brokers hold of the partition: the oldest, and behind the newest. Asks them. */
+rd_kafka_resp_err_t lp_kafka_range(struct lp_kafka *k, const struct lp_kafka_partition *p, int64_t *ret_low, int64_t *ret_high);
 /* The broker does not have p->next: records what is missing and seeks to where it goes on. */
 void lp_kafka_out_of_range(struct lp_kafka *k, struct lp_kafka_partition *p);
 /* For the first message after an assignment: whether the log is the one we know. False: it is not, and reading begins anew. */
@@ -176,7 +181,7 @@ struct lp_kafka_job {
 void lp_kafka_decode_job(void *arg);
 
 /* --- kafka_push.c: the producer --- */
-lp_rc lp_kafka_out_open(struct lp_kafka *k, const struct lp_kafka_config *cfg, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_kafka_out_open(struct lp_kafka *k, struct lp_err *err) LP_MUST_USE;
 void lp_kafka_out_start(struct lp_kafka *k);
 /* Ends what is under way, waiting a moment for it. Idempotent. */
 void lp_kafka_out_stop(struct lp_kafka *k);

@@ -76,14 +76,22 @@ lp_kafka_write_headers(struct lp_str tenant, int64_t received_ns, uint32_t recor
     return hs;
 }
 
+int64_t
+lp_kafka_time(const rd_kafka_message_t *m)
+{
+    rd_kafka_timestamp_type_t type;
+    int64_t ms = rd_kafka_message_timestamp(m, &type), ns;
+    bool there = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && !__builtin_mul_overflow(ms, LP_NS_PER_MS, &ns);
+    return there ? ns : LP_TIME_NONE;
+}
+
 /* A clock far ahead would drop all other ids of the partition (the window follows the newest). */
 static bool
 is_untimely(const rd_kafka_message_t *m, int64_t received_ns)
 {
-    rd_kafka_timestamp_type_t type;
-    int64_t ms = rd_kafka_message_timestamp(m, &type), ns;
-    return type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && !__builtin_mul_overflow(ms, LP_NS_PER_MS, &ns) &&
-           received_ns > ns && (uint64_t)received_ns - (uint64_t)ns > (uint64_t)LP_IDS_WINDOW_NS;
+    int64_t ns = lp_kafka_time(m);
+    return ns != LP_TIME_NONE && received_ns > ns &&
+           (uint64_t)received_ns - (uint64_t)ns > (uint64_t)LP_IDS_WINDOW_NS;
 }
 
 bool

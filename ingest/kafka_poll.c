@@ -20,7 +20,6 @@
 
 #define POLL_MS 100
 #define CONNECT_MS 1000
-#define SEEK_MS 5000
 #define RUN_WAIT_NS (50 * LP_NS_PER_MS)
 #define ROOM_WAIT_NS LP_NS_PER_S
 #define CLOCK_EVERY 64
@@ -183,7 +182,7 @@ lp_kafka_seek(struct lp_kafka *k, struct lp_kafka_partition *p, int64_t offset)
 {
     rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(one, p->topic, p->partition)->offset = offset;
-    rd_kafka_error_t *error = rd_kafka_seek_partitions(k->rk, one, SEEK_MS);
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(k->rk, one, LP_KAFKA_BROKER_MS);
     if (complaint(error, one->elems[0].err) != NULL) {
         one->elems[0].err = RD_KAFKA_RESP_ERR_NO_ERROR;
         one->elems[0].offset = offset;
@@ -375,9 +374,8 @@ poll_paused(struct lp_kafka *k)
         handle_error(k, m);
     } else if (m != NULL) {
         struct lp_kafka_partition *p = partition_of(k, m);
-        if (p->run != NULL &&
-            run_full(p->run)) { /* it comes again: the position goes back when reading goes on */
-            p->seek_due = true;
+        if (p->run != NULL && run_full(p->run)) {
+            p->seek_due = true; /* it comes again: the position goes back when reading goes on */
             rd_kafka_message_destroy(m);
         } else {
             (void)take(k, m);
@@ -480,7 +478,7 @@ submit_or_pause(struct lp_kafka *k)
     set_paused(k, !all);
     for (size_t i = 0; i < k->nparts && all; i++) {
         struct lp_kafka_partition *p = k->parts[i];
-        if (p->seek_due && p->claimed && p->next >= 0) {
+        if (p->seek_due && p->claimed) {
             (void)lp_kafka_seek(k, p, p->next);
         }
         p->seek_due = false;

@@ -238,7 +238,7 @@ renew_if_fatal(struct lp_kafka *k)
     }
     k->out.renewed_ns = lp_mono_ns();
     lp_kafka_say(k, LP_EVENT_ERROR, "the producer failed (%s); a new one takes over", text);
-    if (lp_kafka_client(k, RD_KAFKA_PRODUCER, &k->cfg, &fresh, &err) != LP_OK) {
+    if (lp_kafka_client(k, RD_KAFKA_PRODUCER, &fresh, &err) != LP_OK) {
         lp_kafka_say(k, LP_EVENT_ERROR, "%s", err.text);
         return;
     }
@@ -352,13 +352,13 @@ message_bytes_max(rd_kafka_t *rk)
 }
 
 lp_rc
-lp_kafka_out_open(struct lp_kafka *k, const struct lp_kafka_config *cfg, struct lp_err *err)
+lp_kafka_out_open(struct lp_kafka *k, struct lp_err *err)
 {
     lp_mutex_init(&k->out.mu, LP_LOCK_LOG);
     lp_cond_init(&k->out.room);
     k->out.bytes_max = BYTES_UNDER_WAY_MAX;
-    choose_topic(&k->out, cfg);
-    lp_rc rc = lp_kafka_client(k, RD_KAFKA_PRODUCER, cfg, &k->out.rk, err);
+    choose_topic(&k->out, &k->cfg);
+    lp_rc rc = lp_kafka_client(k, RD_KAFKA_PRODUCER, &k->out.rk, err);
     if (rc == LP_OK) {
         size_t max = message_bytes_max(k->out.rk);
         k->out.value_bytes_max = max > 2 * MESSAGE_OVERHEAD_BYTES ? max - MESSAGE_OVERHEAD_BYTES : max / 2;

@@ -21,7 +21,6 @@
 #include "base/metrics.h"
 #include "ingest/kafka_int.h"
 
-#define BROKER_MS 5000
 #define CLAIM_TRIES 3
 #define REJOIN_AFTER_NS LP_NS_PER_S
 #define TOPIC_GONE_NS (60 * LP_NS_PER_S)
@@ -33,6 +32,12 @@ struct committed {
     bool other;   /* by another store, that this one was not copied from */
     uint64_t epoch;
 };
+
+static struct lp_kafka_partition *
+partition_at(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, int i)
+{
+    return lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
+}
 
 void
 lp_kafka_commit_item(const struct lp_kafka *k, rd_kafka_topic_partition_list_t *list,
@@ -87,15 +92,6 @@ catalog_position(const struct lp_kafka *k, const struct lp_kafka_partition *p, s
 
 /* --- assigned --- */
 
-static bool
-oldest(struct lp_kafka *k, const struct lp_kafka_partition *p, int64_t *ret)
-{
-    int64_t high;
-    rd_kafka_resp_err_t rc =
-        rd_kafka_query_watermark_offsets(k->rk, p->topic, p->partition, ret, &high, BROKER_MS);
-    return rc == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
 static void
 watch_anchor(struct lp_kafka_partition *p, const struct lp_cat_place *at)
 {
@@ -115,7 +111,8 @@ place(struct lp_kafka *k, struct lp_kafka_partition *p, const struct committed *
     int64_t stored = known ? (int64_t)at.next : -1, held = lp_head_source_next(k->head, p->source);
     bool theirs = known ? c->other && c->next > stored : c->next >= 0;
     int64_t next = LP_MAX(theirs ? c->next : stored, held);
-    if (next < 0 && !oldest(k, p, &next)) {
+    int64_t high;
+    if (next < 0 && lp_kafka_range(k, p, &next, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return false;
     }
     p->next = next;
@@ -138,36 +135,46 @@ forget(struct lp_kafka_partition *p)
     p->reread_until = -1;
 }
 
-/* Commits the new epochs of those that have no commit of ours; the offsets stay what they are. */
+/* Commits new epochs; the offsets stay what they are. */
 static bool
-claim(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
+claim(struct lp_kafka *k, rd_kafka_topic_partition_list_t *claims)
 {
-    rd_kafka_topic_partition_list_t *claims = rd_kafka_topic_partition_list_new(list->cnt);
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *tp = &list->elems[i];
-        struct committed c = parse_commit(k, tp);
-        struct lp_kafka_partition *p = lp_kafka_partition(k, tp->topic, tp->partition, true);
-        if (!c.ours) {
-            lp_kafka_commit_item(k, claims, p, c.next >= 0 ? c.next : p->next);
-        }
-    }
     rd_kafka_resp_err_t rc =
         claims->cnt > 0 ? rd_kafka_commit(k->rk, claims, /* async= */ 0) : RD_KAFKA_RESP_ERR_NO_ERROR;
     for (int i = 0; i < claims->cnt && rc == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
         rc = claims->elems[i].err;
     }
-    rd_kafka_topic_partition_list_destroy(claims);
     if (rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
         lp_kafka_say(k, LP_EVENT_WARN, "partitions could not be claimed: %s", rd_kafka_err2str(rc));
     }
     return rc == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* Places all; those that have no commit of ours go to claims. */
+static bool
+place_each(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list,
+           rd_kafka_topic_partition_list_t *claims)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        struct committed c = parse_commit(k, &list->elems[i]);
+        struct lp_kafka_partition *p = partition_at(k, list, i);
+        if (!place(k, p, &c)) {
+            lp_kafka_say(k, LP_EVENT_WARN, "the oldest offset of %s/%d cannot be read", p->topic,
+                         p->partition);
+            return false;
+        }
+        if (!c.ours) {
+            lp_kafka_commit_item(k, claims, p, c.next >= 0 ? c.next : p->next);
+        }
+    }
+    return true;
+}
+
 /* One try to place and claim all. */
 static bool
 place_all(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_resp_err_t rc = rd_kafka_committed(k->rk, list, BROKER_MS);
+    rd_kafka_resp_err_t rc = rd_kafka_committed(k->rk, list, LP_KAFKA_BROKER_MS);
     for (int i = 0; i < list->cnt && rc == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
         rc = list->elems[i].err;
     }
@@ -175,24 +182,17 @@ place_all(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
         lp_kafka_say(k, LP_EVENT_WARN, "committed offsets cannot be read: %s", rd_kafka_err2str(rc));
         return false;
     }
-    for (int i = 0; i < list->cnt; i++) {
-        struct committed c = parse_commit(k, &list->elems[i]);
-        struct lp_kafka_partition *p =
-            lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
-        if (!place(k, p, &c)) {
-            lp_kafka_say(k, LP_EVENT_WARN, "the oldest offset of %s/%d cannot be read", p->topic,
-                         p->partition);
-            return false;
-        }
-    }
-    return claim(k, list);
+    rd_kafka_topic_partition_list_t *claims = rd_kafka_topic_partition_list_new(list->cnt);
+    bool done = place_each(k, list, claims) && claim(k, claims);
+    rd_kafka_topic_partition_list_destroy(claims);
+    return done;
 }
 
 static void
 assigned(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
-        forget(lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true));
+        forget(partition_at(k, list, i));
     }
     bool claimed = false;
     for (int try = 0; try < CLAIM_TRIES && !claimed && list->cnt > 0 && !atomic_load(&k->stopping); try++) {
@@ -200,7 +200,7 @@ assigned(struct lp_kafka *k, rd_kafka_topic_partition_list_t *list)
     }
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *tp = &list->elems[i];
-        struct lp_kafka_partition *p = lp_kafka_partition(k, tp->topic, tp->partition, true);
+        struct lp_kafka_partition *p = partition_at(k, list, i);
         p->claimed = claimed;
         tp->err = RD_KAFKA_RESP_ERR_NO_ERROR;
         tp->offset = !claimed            ? RD_KAFKA_OFFSET_END /* whatever comes is dropped */
@@ -225,8 +225,7 @@ static void
 let_go(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
-        struct lp_kafka_partition *p =
-            lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
+        struct lp_kafka_partition *p = partition_at(k, list, i);
         lp_kafka_drop_run(p);
         lp_lock(&k->mu);
         p->owned = false;
@@ -239,8 +238,7 @@ static void
 drop_unsealed(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
-        struct lp_kafka_partition *p =
-            lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true);
+        struct lp_kafka_partition *p = partition_at(k, list, i);
         (void)lp_head_drop_source(k->head, p->source);
         lp_ids_table_free(p->ids);
         p->ids = lp_ids_table_new();
@@ -270,7 +268,7 @@ revoked(struct lp_kafka *k, const rd_kafka_topic_partition_list_t *list, bool lo
         drop_unsealed(k, list);
     }
     for (int i = 0; i < list->cnt; i++) {
-        forget(lp_kafka_partition(k, list->elems[i].topic, list->elems[i].partition, true));
+        forget(partition_at(k, list, i));
     }
     if (list->cnt > 0) {
         lp_kafka_say(k, sealed ? LP_EVENT_INFO : LP_EVENT_WARN, "%d partitions %s%s%s", list->cnt,

@@ -12,15 +12,6 @@
 
 #include "store/catalog_int.h"
 
-static void
-push(struct lp_catalog *cat, const struct lp_uuid *uuid)
-{
-    cat->uuids = lp_realloc(cat->uuids, (cat->nuuids + 1) * sizeof(*cat->uuids));
-    memmove(cat->uuids + 1, cat->uuids, cat->nuuids * sizeof(*cat->uuids));
-    cat->uuids[0] = *uuid;
-    cat->nuuids++;
-}
-
 static struct lp_str
 bytes_of(const struct lp_uuid *u, size_t n)
 {
@@ -34,8 +25,9 @@ lp_cat_write_uuid(MDB_txn *txn, struct lp_catalog *cat)
     if (!lp_uuid_make(&fresh)) {
         return errno;
     }
-    cat->nuuids = 0; /* of a try that did not commit */
-    push(cat, &fresh);
+    cat->uuids = lp_realloc(cat->uuids, sizeof(*cat->uuids));
+    cat->uuids[0] = fresh;
+    cat->nuuids = 1;
     return lp_cat_put_meta(txn, cat, "uuid", bytes_of(&fresh, 1));
 }
 
@@ -127,10 +119,5 @@ lp_catalog_uuids(const struct lp_catalog *cat, size_t *ret_n)
 bool
 lp_catalog_uuid_known(const struct lp_catalog *cat, const struct lp_uuid *uuid)
 {
-    for (size_t i = 0; i < cat->nuuids; i++) {
-        if (lp_uuid_eq(&cat->uuids[i], uuid)) {
-            return true;
-        }
-    }
-    return false;
+    return lp_uuid_among(cat->uuids, cat->nuuids, uuid);
 }

@@ -94,17 +94,17 @@ identify(struct planner *p, struct stream *s, struct lp_err *err)
     return rc;
 }
 
-/* Streams that have rows: those whose batches were all dropped with a lost partition leave no trace. */
-static bool *
-live_streams(const struct lp_gen *g)
+/* Rows of each of the generation's streams, without batches that were dropped with a lost partition. */
+static uint32_t *
+count_rows(const struct lp_gen *g)
 {
-    bool *live = lp_calloc(g->nstreams, sizeof(*live));
+    uint32_t *rows = lp_calloc(g->nstreams, sizeof(*rows));
     for (const struct lp_batch *b = g->first; b != NULL; b = b->next) {
         for (size_t i = 0; i < b->nstreams && !b->dropped; i++) {
-            live[b->gen_streams[i]] = live[b->gen_streams[i]] || b->streams[i].rows > 0;
+            rows[b->gen_streams[i]] += b->streams[i].rows;
         }
     }
-    return live;
+    return rows;
 }
 
 static lp_rc
@@ -112,19 +112,19 @@ identify_all(struct planner *p, struct lp_err *err)
 {
     p->streams = lp_calloc(p->g->nstreams, sizeof(*p->streams));
     p->place = lp_malloc(p->g->nstreams * sizeof(*p->place));
-    bool *live = live_streams(p->g);
+    uint32_t *rows = count_rows(p->g);
     lp_rc rc = LP_OK;
     for (uint32_t i = 0; i < p->g->nstreams && rc == LP_OK; i++) {
-        if (!live[i]) {
-            continue;
+        if (rows[i] == 0) {
+            continue; /* all of it was dropped: it leaves no trace */
         }
         const struct lp_gen_stream *gs = lp_gen_stream(p->g, i);
         struct stream *s = &p->streams[p->nstreams];
-        *s = (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash};
+        *s = (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash, .rows = rows[i]};
         rc = identify(p, s, err);
         p->nstreams += rc == LP_OK;
     }
-    lp_free(live);
+    lp_free(rows);
     return rc;
 }
 
@@ -140,18 +140,12 @@ by_group_and_id(const void *va, const void *vb)
     return (a->id > b->id) - (a->id < b->id);
 }
 
+/* Where each stream's rows begin. From here on rows counts those that are in place. */
 static void
-count_rows(struct planner *p)
+place_streams(struct planner *p)
 {
     for (size_t i = 0; i < p->nstreams; i++) {
         p->place[p->streams[i].gen_index] = (uint32_t)i;
-    }
-    for (const struct lp_batch *b = p->g->first; b != NULL; b = b->next) {
-        for (size_t i = 0; i < b->nstreams && !b->dropped; i++) {
-            p->streams[p->place[b->gen_streams[i]]].rows += b->streams[i].rows;
-        }
-    }
-    for (size_t i = 0; i < p->nstreams; i++) {
         p->streams[i].first = p->nrows;
         p->nrows += p->streams[i].rows;
         p->streams[i].rows = 0;
@@ -522,7 +516,7 @@ plan_all(struct planner *p, struct lp_err *err)
     if (p->nstreams > 1) {
         qsort(p->streams, p->nstreams, sizeof(*p->streams), by_group_and_id);
     }
-    count_rows(p);
+    place_streams(p);
     place_rows(p);
     sort_streams_rows(p);
     rc = plan_streams(p, err);

@@ -26,9 +26,14 @@ lp_uuid_make(struct lp_uuid *ret)
 }
 
 bool
-lp_uuid_eq(const struct lp_uuid *a, const struct lp_uuid *b)
+lp_uuid_among(const struct lp_uuid *list, size_t n, const struct lp_uuid *u)
 {
-    return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(list[i].b, u->b, sizeof(u->b)) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void

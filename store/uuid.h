@@ -14,7 +14,8 @@ struct lp_uuid {
 
 /* A random one (RFC 9562, version 4). False when the system gives no random bytes. */
 bool lp_uuid_make(struct lp_uuid *ret) LP_MUST_USE;
-bool lp_uuid_eq(const struct lp_uuid *a, const struct lp_uuid *b);
+/* Whether u is one of n. */
+bool lp_uuid_among(const struct lp_uuid *list, size_t n, const struct lp_uuid *u);
 void lp_uuid_text(const struct lp_uuid *u, char out[LP_UUID_TEXT + 1]);
 /* False unless text is exactly one, in lower case. */
 bool lp_uuid_parse(struct lp_str text, struct lp_uuid *ret) LP_MUST_USE;
