@@ -45,6 +45,8 @@ void lp_block_encoder_plain(struct lp_block_encoder *e);
  */
 lp_rc lp_block_encode(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp_buf *out,
                       struct lp_err *err) LP_MUST_USE;
+/* Hashes of the ids in the block encoded last (lp_id_hash), in any order, repeats included; until the next block. */
+const uint64_t *lp_block_encoder_ids(const struct lp_block_encoder *e, size_t *ret_n);
 
 /* --- decoding --- */
 
@@ -57,15 +59,24 @@ struct lp_block_io {
 };
 
 struct lp_block_head {
-    uint32_t number, group, rows, runs, frames;
+    uint32_t number, group, rows, runs, frames, layout;
     uint64_t hash, line_bytes;
     int64_t min_ns, max_ns;
 };
 
 struct lp_block;
+struct lp_schema;
 
-/* Reads and checks head and frame table. io is copied. */
-lp_rc lp_block_open(const struct lp_block_io *io, struct lp_block **ret, struct lp_err *err) LP_MUST_USE;
+/*
+ * What is known of a block without its columns: head, frame table, and its schema once somebody asked for it. Immutable but for
+ * that; a slot keeps it from one opening to the next, for all threads.
+ */
+struct lp_block_info;
+typedef _Atomic(struct lp_block_info *) lp_block_slot;
+void lp_block_info_free(struct lp_block_info *i);
+
+/* Reads and checks head and frame table, or takes them from the slot (NULL: none). io is copied. The slot must outlive the block. */
+lp_rc lp_block_open(const struct lp_block_io *io, lp_block_slot *slot, struct lp_block **ret, struct lp_err *err) LP_MUST_USE;
 void lp_block_free(struct lp_block *b);
 const struct lp_block_head *lp_block_head(const struct lp_block *b);
 
@@ -74,26 +85,20 @@ lp_rc lp_block_times(struct lp_block *b, struct lp_codec *c, const int64_t **ret
 lp_rc lp_block_runs(struct lp_block *b, struct lp_codec *c, const struct lp_block_run **ret, struct lp_err *err) LP_MUST_USE;
 /* Ticket index of each row; *ret NULL when the block has no source column any more. */
 lp_rc lp_block_source(struct lp_block *b, struct lp_codec *c, const uint32_t **ret, struct lp_err *err) LP_MUST_USE;
-/* Lengths of all lines. */
-lp_rc lp_block_lengths(struct lp_block *b, struct lp_codec *c, const uint32_t **ret, struct lp_err *err) LP_MUST_USE;
-/* The line of a row, decoding its frame if need be; lives as long as the block, or until lp_block_trim. */
+/* The line of a row, and its length alone. Only what the row needs is decoded. The line is valid until the next call of either, lp_block_trim, or the end. */
 lp_rc lp_block_line(struct lp_block *b, struct lp_codec *c, uint32_t row, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
-/*
- * Rows of [from, to) whose lines may hold the literal (not empty), in rising order: never one too few. Looks at no more than one frame:
- * that of row `from`, or going backward that of row to - 1. *ret_edge: where the rows looked at end (backward: begin).
- * ret_rows has room for to - from.
- */
-lp_rc lp_block_find(struct lp_block *b, struct lp_codec *c, uint32_t from, uint32_t to, bool backward, struct lp_str literal,
-                    uint32_t *ret_rows, uint32_t *ret_n, uint32_t *ret_edge, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_block_line_bytes(struct lp_block *b, struct lp_codec *c, uint32_t row, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
 /* Number of metadata pairs of a row and the pairs, by rising name; the array is valid until the next call. */
 lp_rc lp_block_meta(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_pair **ret, size_t *ret_n,
                     struct lp_err *err) LP_MUST_USE;
-/* Frees decoded line frames but for that of `keep_row` (UINT32_MAX: all). */
-void lp_block_trim(struct lp_block *b, uint32_t keep_row);
-/* Frees the decoded line frames that no lp_block_line asked for since the call before: for blocks kept from use to use. */
+/* Frees decoded lines and columns. */
+void lp_block_trim(struct lp_block *b);
+/* Frees those that nobody asked for since the call before: for blocks kept from use to use. */
 void lp_block_trim_unused(struct lp_block *b);
-/* Bytes of memory this block holds now. */
+/* Bytes of memory this block holds now, without what its slot keeps. */
 size_t lp_block_memory(const struct lp_block *b);
+/* Bytes of stored frames that were decoded for this block so far, decoded. */
+uint64_t lp_block_decoded(const struct lp_block *b);
 /* Decodes everything and compares with the hash in the head: the proof of verify, seal and compaction. */
 lp_rc lp_block_prove(struct lp_block *b, struct lp_codec *c, struct lp_err *err) LP_MUST_USE;
 

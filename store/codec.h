@@ -29,6 +29,14 @@ char *lp_codec_scratch(struct lp_codec *c, enum lp_codec_slot slot, size_t n);
 lp_rc lp_codec_encode(struct lp_codec *c, int level, struct lp_str raw, struct lp_buf *out, uint8_t *ret_codec,
                       struct lp_err *err) LP_MUST_USE;
 
+/*
+ * The same for bytes of several natures: the stretches that end at part_ends (the last at raw.n) are compressed each by itself, so that noise
+ * in one does not spoil the others. At most LP_CODEC_PARTS_MAX parts.
+ */
+#define LP_CODEC_PARTS_MAX 16u
+lp_rc lp_codec_encode_parts(struct lp_codec *c, int level, struct lp_str raw, const uint32_t *part_ends, size_t nparts,
+                            struct lp_buf *out, uint8_t *ret_codec, struct lp_err *err) LP_MUST_USE;
+
 /* Writes exactly raw_bytes to dst. LP_ERR_CORRUPT when the frame is not that; LP_ERR_UNSUPPORTED for an unknown codec. */
 lp_rc lp_codec_decode(struct lp_codec *c, uint8_t codec, struct lp_str stored, void *dst, size_t raw_bytes,
                       struct lp_err *err) LP_MUST_USE;

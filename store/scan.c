@@ -186,32 +186,6 @@ lp_scan_passed(const struct lp_scan *s, uint64_t *ret_rows, uint64_t *ret_bytes)
     *ret_bytes = s->passed_bytes;
 }
 
-/* Looks for the literal in the next frame of the open run. */
-static lp_rc
-find_more(struct lp_scan *s)
-{
-    const uint32_t *lengths;
-    uint32_t edge;
-    lp_rc rc = lp_block_find(s->block, s->codec, s->at, s->end, s->backward, s->literal, s->found, &s->nfound,
-                             &edge, NULL);
-    if (rc == LP_OK) {
-        rc = lp_block_lengths(s->block, s->codec, &lengths, NULL);
-    }
-    if (rc != LP_OK) {
-        return rc;
-    }
-    uint32_t lo = s->backward ? edge : s->at, hi = s->backward ? s->end : edge;
-    for (uint32_t i = lo, k = 0; i < hi; i++) {
-        bool given = k < s->nfound && s->found[k] == i;
-        k += given;
-        s->passed_rows += !given;
-        s->passed_bytes += given ? 0 : lengths[i];
-    }
-    *(s->backward ? &s->end : &s->at) = edge;
-    s->first_found = 0;
-    return LP_OK;
-}
-
 /* The next row of the runs that may hold the literal, if one is required. */
 static bool
 next_row(struct lp_scan *s, uint32_t *ret)
@@ -230,10 +204,8 @@ next_row(struct lp_scan *s, uint32_t *ret)
             s->end = lower_bound(s->times, s->at, s->end, s->to_ns);
             continue;
         }
-        if (s->literal.n == 0 || find_more(s) != LP_OK) { /* who asks for the line will learn of the damage */
-            *ret = s->backward ? --s->end : s->at++;
-            return true;
-        }
+        *ret = s->backward ? --s->end : s->at++;
+        return true;
     }
 }
 
@@ -298,13 +270,7 @@ lp_rc
 lp_scan_line_bytes(struct lp_scan *s, uint32_t *ret, struct lp_err *err)
 {
     if (s->block != NULL) {
-        const uint32_t *lengths;
-        lp_rc rc = lp_block_lengths(s->block, s->codec, &lengths, err);
-        if (rc != LP_OK) {
-            return in_segment(s, rc, err);
-        }
-        *ret = lengths[s->row];
-        return LP_OK;
+        return in_segment(s, lp_block_line_bytes(s->block, s->codec, s->row, ret, err), err);
     }
     *ret = s->head_row->line_bytes;
     return LP_OK;

@@ -165,6 +165,7 @@ read_blocks(struct lp_seg *s, struct lp_err *err)
     struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
     s->nblocks = n / LP_BLKS_ROW_BYTES;
     s->blocks = lp_calloc(s->nblocks, sizeof(*s->blocks));
+    s->slots = lp_calloc(s->nblocks, sizeof(*s->slots));
     bool bad = n % LP_BLKS_ROW_BYTES != 0;
     for (size_t i = 0; i < s->nblocks; i++) {
         struct lp_foot_block *b = &s->blocks[i];
@@ -289,6 +290,10 @@ lp_seg_unref(struct lp_seg *s)
     lp_free(s->sections);
     lp_free(s->streams);
     lp_free(s->runs);
+    for (size_t i = 0; s->slots != NULL && i < s->nblocks; i++) {
+        lp_block_info_free(atomic_load(&s->slots[i]));
+    }
+    lp_free(s->slots);
     lp_free(s->blocks);
     lp_free(s->path);
     lp_free(s);
@@ -333,7 +338,7 @@ lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_
     *ctx = (struct seg_block_ctx){s, fb->off, fb->bytes};
     struct lp_block_io io = {read_seg, ctx, fb->bytes, lp_free};
     struct lp_block *b;
-    lp_rc rc = lp_block_open(&io, &b, err);
+    lp_rc rc = lp_block_open(&io, &s->slots[block], &b, err);
     if (rc != LP_OK) {
         return lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->id);
     }

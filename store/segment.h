@@ -46,6 +46,7 @@ struct lp_seg {
     size_t nruns;
     struct lp_foot_block *blocks;
     size_t nblocks;
+    lp_block_slot *slots; /* of each block: its head and schema, once they were read */
     size_t memory;
 };
 

@@ -121,7 +121,7 @@ round_trip(uint32_t n, uint32_t nruns, size_t line_max, bool plain)
     lp_buf_init(&out, SIZE_MAX);
     CU_ASSERT_EQUAL_FATAL(encode(&m, n, &out, plain), LP_OK);
     struct lp_block_io io = {read_mem, &out, out.n, NULL};
-    CU_ASSERT_EQUAL_FATAL(lp_block_open(&io, &b, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_block_open(&io, NULL, &b, NULL), LP_OK);
     CU_ASSERT_EQUAL(lp_block_head(b)->number, 7);
     CU_ASSERT_EQUAL(lp_block_head(b)->rows, n);
     check_rows(b, &m, n);
@@ -158,7 +158,7 @@ every_flipped_bit_is_found(void)
         struct lp_block *b = NULL;
         struct lp_block_io io = {read_mem, &out, out.n, NULL};
         out.p[bit / 8] = (char)(out.p[bit / 8] ^ 1 << bit % 8);
-        lp_rc rc = lp_block_open(&io, &b, NULL);
+        lp_rc rc = lp_block_open(&io, NULL, &b, NULL);
         rc = rc == LP_OK ? lp_block_prove(b, c, NULL) : rc;
         found += rc != LP_OK;
         lp_block_free(b);
@@ -182,7 +182,7 @@ cut_blocks_are_refused(void)
         struct lp_block *b = NULL;
         struct lp_block_io io = {read_mem, &out, n, NULL};
         out.n = n;
-        CU_ASSERT_NOT_EQUAL(lp_block_open(&io, &b, NULL), LP_OK);
+        CU_ASSERT_NOT_EQUAL(lp_block_open(&io, NULL, &b, NULL), LP_OK);
         lp_block_free(b);
     }
     lp_buf_clear(&out);

@@ -1,0 +1,143 @@
+/*
+ * block_text.c - plain lines of a block: all rows of layout text, and those of layout columns that stand in no
+ * table. They are numbered among themselves ("ordinal"), in row order.
+ */
+#include <string.h>
+
+#include "store/block_int.h"
+
+/* Lengths into the array; the sum over each line frame must be its decoded size. */
+static bool
+parse_lengths(struct lp_block *b, struct lp_rd *rd, uint32_t *lengths, uint32_t *offsets)
+{
+    const struct lp_block_info *info = b->info;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < b->nplain; i++) {
+        uint64_t n = lp_rd_varint(rd);
+        if (n > LP_FRAME_BYTES_MAX) {
+            return false;
+        }
+        lengths[i] = (uint32_t)n;
+    }
+    for (uint32_t k = 0; k < info->nline_frames; k++) {
+        const struct lp_frame *f = &info->frames[info->first_line_frame + k];
+        uint32_t end = k + 1 < info->nline_frames ? f[1].first_row : b->nplain;
+        uint64_t sum = 0;
+        if (end > b->nplain) {
+            return false;
+        }
+        for (; at < end; at++) {
+            offsets[at] = (uint32_t)sum;
+            sum += lengths[at];
+            if (sum > f->raw_bytes) {
+                return false;
+            }
+        }
+        if (sum != f->raw_bytes) {
+            return false;
+        }
+    }
+    for (; at < b->nplain; at++) { /* only where no line has a byte */
+        if (lengths[at] != 0) {
+            return false;
+        }
+        offsets[at] = 0;
+    }
+    return !rd->bad && lp_rd_left(rd) == 0;
+}
+
+static lp_rc
+read_lengths(struct lp_block *b, struct lp_codec *c, struct lp_err *err)
+{
+    char *raw;
+    struct lp_rd rd;
+    if (lp_block_frame(b, LP_FRAME_LENGTHS) == NULL) {
+        return lp_block_column_bad(b, "lengths", err);
+    }
+    lp_rc rc = lp_block_load_kind(b, c, LP_FRAME_LENGTHS, &raw, &rd, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    uint32_t *lengths = lp_malloc(b->nplain * sizeof(*lengths));
+    uint32_t *offsets = lp_malloc(b->nplain * sizeof(*offsets));
+    bool ok = parse_lengths(b, &rd, lengths, offsets);
+    lp_free(raw);
+    if (!ok) {
+        lp_free(lengths);
+        lp_free(offsets);
+        return lp_block_column_bad(b, "lengths", err);
+    }
+    b->lengths = lengths;
+    b->offsets = offsets;
+    b->texts = lp_calloc(b->info->nline_frames, sizeof(*b->texts));
+    b->memory += b->nplain * 2 * sizeof(*lengths) + b->info->nline_frames * sizeof(*b->texts);
+    return LP_OK;
+}
+
+static uint32_t
+frame_of(const struct lp_block_info *info, uint32_t ordinal)
+{
+    uint32_t lo = 0, hi = info->nline_frames;
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (info->frames[info->first_line_frame + mid].first_row <= ordinal) {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+lp_rc
+lp_block_plain_line(struct lp_block *b, struct lp_codec *c, uint32_t ordinal, struct lp_str *ret,
+                    struct lp_err *err)
+{
+    LP_ASSERT(ordinal < b->nplain);
+    lp_rc rc = b->lengths != NULL ? LP_OK : read_lengths(b, c, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (b->info->nline_frames == 0) {
+        *ret = LP_STR("");
+        return LP_OK;
+    }
+    uint32_t k = frame_of(b->info, ordinal);
+    const struct lp_frame *f = &b->info->frames[b->info->first_line_frame + k];
+    struct lp_text *t = &b->texts[k];
+    t->used = true;
+    if (t->p == NULL) {
+        rc = lp_block_load_frame(b, c, f, &t->p, err);
+        if (rc != LP_OK) {
+            return rc;
+        }
+        b->memory += f->raw_bytes;
+    }
+    *ret = lp_str_of(t->p + b->offsets[ordinal], b->lengths[ordinal]);
+    return LP_OK;
+}
+
+lp_rc
+lp_block_plain_bytes(struct lp_block *b, struct lp_codec *c, uint32_t ordinal, uint32_t *ret,
+                     struct lp_err *err)
+{
+    lp_rc rc = b->lengths != NULL ? LP_OK : read_lengths(b, c, err);
+    if (rc == LP_OK) {
+        *ret = b->lengths[ordinal];
+    }
+    return rc;
+}
+
+void
+lp_block_trim_text(struct lp_block *b, bool unused_only)
+{
+    for (uint32_t i = 0; b->texts != NULL && i < b->info->nline_frames; i++) {
+        struct lp_text *t = &b->texts[i];
+        if (t->p != NULL && !(unused_only && t->used)) {
+            lp_free(t->p);
+            t->p = NULL;
+            b->memory -= b->info->frames[b->info->first_line_frame + i].raw_bytes;
+        }
+        t->used = false;
+    }
+}
