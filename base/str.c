@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/find.h"
 #include "base/str_int.h"
 
 #define LP_F64_TEXT_MAX 1024u  /* longer decimal texts are refused */
@@ -70,11 +71,7 @@ lp_str_rfind_byte(struct lp_str s, char byte)
 size_t
 lp_str_find(struct lp_str s, struct lp_str needle)
 {
-    if (needle.n == 0) {
-        return 0;
-    }
-    const char *at = needle.n <= s.n ? memmem(s.p, s.n, needle.p, needle.n) : NULL;
-    return at != NULL ? (size_t)(at - s.p) : SIZE_MAX;
+    return lp_find(s, needle);
 }
 
 struct lp_str
@@ -301,6 +298,9 @@ utf8_valid_prefix(struct lp_str s)
 bool
 lp_utf8_valid(struct lp_str s)
 {
+    if (LP_LIKELY(lp_all_ascii(s))) {
+        return true;
+    }
     size_t ascii = skip_ascii(s, 0);
     struct lp_str rest = lp_str_sub(s, ascii, s.n);
     return rest.n < LP_UTF8_VECTOR_MIN ? utf8_valid_prefix(rest) == rest.n : lp_utf8_valid_vector(rest);

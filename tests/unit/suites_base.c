@@ -8,6 +8,7 @@
     X(arena)                                                                                                 \
     X(buf)                                                                                                   \
     X(str)                                                                                                   \
+    X(find)                                                                                                  \
     X(bytes)                                                                                                 \
     X(hash)                                                                                                  \
     X(clock)                                                                                                 \
