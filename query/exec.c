@@ -151,7 +151,6 @@ prepare(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
     lp_rc rc = lp_linefilter_new(q->log->stages, q->log->nstages, &x->filter, err);
     if (rc == LP_OK) {
         x->unfiltered = lp_linefilter_passes_all(x->filter);
-        (void)lp_linefilter_required(x->filter, &x->literal, 1);
         rc = lp_exec_view(q->store, q->tenant, &q->log, 1, q->budget_bytes, &x->view, err);
     }
     if (rc == LP_OK) {
@@ -170,6 +169,10 @@ prepare(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
     }
     if (rc != LP_OK) {
         return rc;
+    }
+    if (!x->unfiltered) {
+        x->plan = lp_match_plan_new(lp_linefilter_pred(x->filter));
+        lp_view_bind(x->view, x->plan);
     }
     x->nstreams = lp_view_streams(x->view, &x->streams);
     x->stats.streams = x->nstreams;
@@ -300,6 +303,7 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
     ret->nstreams = x.nstreams;
     ret->stats = x.stats;
     memcpy(ret->damage, x.damage, sizeof(ret->damage));
+    lp_match_plan_free(x.plan);
     lp_linefilter_free(x.filter);
     lp_free(x.order);
     if (q->cache == NULL) {

@@ -121,6 +121,9 @@ each_of_part(struct fetch *f, size_t from, size_t to, size_t end, struct lp_code
                 i -= rc != LP_OK; /* this row is the first that is lost */
             }
         }
+        uint64_t passed, decoded;
+        lp_scan_stats(s, &passed, &decoded);
+        x->stats.stored_bytes += decoded;
         lp_exec_close(x, p, s, block);
     }
     if (lp_exec_is_damage(rc)) {
@@ -173,19 +176,17 @@ static void
 finish(struct fetch *f, size_t end)
 {
     size_t kept = 0;
-    uint64_t stored = 0, head = 0;
+    uint64_t head = 0;
     for (size_t i = 0; i < end; i++) {
         if (f->lost[i]) {
             continue;
         }
-        uint64_t n = f->out->rows[i].line.n;
-        *(f->x->parts[f->hits[i].part].seg != NULL ? &stored : &head) += n;
+        head += f->x->parts[f->hits[i].part].seg == NULL ? f->out->rows[i].line.n : 0;
         f->out->rows[kept++] = f->out->rows[i];
     }
     f->out->n = kept;
     f->x->stats.meta_bytes += f->meta_bytes;
     if (f->x->unfiltered) { /* with filters the scan has counted them */
-        f->x->stats.stored_bytes += stored;
         f->x->stats.head_bytes += head;
     }
 }

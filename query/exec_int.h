@@ -106,7 +106,7 @@ struct lp_exec {
     uint32_t *order; /* parts in query direction: by largest time falling, or smallest rising */
     struct lp_linefilter *filter;
     bool unfiltered;
-    struct lp_str literal; /* that every line holds which passes the filter; empty: none is known */
+    struct lp_match_plan *plan; /* what blocks can tell of the filter; NULL: unfiltered */
     struct lp_block_cache *cache;
     struct lp_search_stats stats; /* workers add to it under the lock of their round */
     char damage[LP_ERR_TEXT_BYTES];

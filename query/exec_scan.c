@@ -100,13 +100,13 @@ consider(struct worker *w, struct lp_scan *s, const struct lp_scan_row *row, boo
     bool stored = x->parts[w->part].seg != NULL;
     w->stats.stored_lines += stored;
     w->stats.head_lines += !stored;
-    if (!x->unfiltered) {
+    if (!x->unfiltered && !row->sure) {
         struct lp_str line;
         lp_rc rc = lp_scan_line(s, &line, err);
         if (rc != LP_OK) {
             return rc;
         }
-        *(stored ? &w->stats.stored_bytes : &w->stats.head_bytes) += line.n;
+        w->stats.head_bytes += stored ? 0 : line.n;
         if (!lp_linefilter_match(x->filter, line)) {
             return LP_OK;
         }
@@ -116,15 +116,35 @@ consider(struct worker *w, struct lp_scan *s, const struct lp_scan_row *row, boo
     return LP_OK;
 }
 
+/* Whether the search should end: asked by the store while it looks through a block. */
+static bool
+should_stop(void *arg)
+{
+    const struct lp_search *q = arg;
+    return lp_exec_check(q->deadline_ns, q->cancel, NULL) != LP_OK;
+}
+
+/* Leaves of a block only the rows that may pass. */
+static lp_rc
+require(struct worker *w, struct lp_scan *s, struct lp_err *err)
+{
+    const struct lp_exec *x = w->r->x;
+    if (x->plan == NULL) {
+        return LP_OK;
+    }
+    lp_rc rc = lp_scan_require(s, x->plan, should_stop, (void *)(uintptr_t)x->q, err);
+    lp_rc ended = rc == LP_ERR_CANCELED ? lp_exec_check(x->q->deadline_ns, x->q->cancel, err) : LP_OK;
+    return ended != LP_OK ? ended : rc; /* which of the two it was */
+}
+
 static lp_rc
 scan_rows(struct worker *w, struct lp_scan *s, struct lp_err *err)
 {
     const struct lp_search *q = w->r->x->q;
     const size_t full = LP_MIN((size_t)LOCAL_HITS, q->limit);
     struct lp_scan_row row;
-    lp_rc rc = LP_OK;
-    lp_scan_require(s, w->r->x->literal);
     narrow(w->r, s);
+    lp_rc rc = require(w, s, err);
     while (rc == LP_OK && lp_scan_next(s, &row)) {
         bool hit;
         if (++w->steps % CHECK_ROWS == 0) {
@@ -141,7 +161,7 @@ scan_rows(struct worker *w, struct lp_scan *s, struct lp_err *err)
         }
     }
     uint64_t lines, bytes; /* of segments: only there rows are passed over */
-    lp_scan_passed(s, &lines, &bytes);
+    lp_scan_stats(s, &lines, &bytes);
     w->stats.stored_lines += lines;
     w->stats.stored_bytes += bytes;
     return rc;

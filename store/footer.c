@@ -21,7 +21,7 @@ struct enc {
 };
 
 static lp_rc
-end_section(struct enc *e, const char id[4], struct lp_err *err)
+end_section(struct enc *e, const char id[4], bool as_it_is, struct lp_err *err)
 {
     if (e->raw.failed) {
         return lp_err_set(err, LP_ERR_LIMIT, "footer section %.4s is over %u bytes", id,
@@ -30,7 +30,7 @@ end_section(struct enc *e, const char id[4], struct lp_err *err)
     size_t at = e->out->n;
     uint8_t codec = LP_CODEC_STORED;
     lp_rc rc = LP_OK;
-    if (e->raw.n < STORED_BELOW_BYTES) {
+    if (e->raw.n < STORED_BELOW_BYTES || as_it_is) {
         rc = lp_buf_str(e->out, lp_buf_view(&e->raw))
                  ? LP_OK
                  : lp_err_set(err, LP_ERR_LIMIT, "footer over its limit");
@@ -151,7 +151,7 @@ static lp_rc
 put_sections(struct enc *e, struct lp_err *err)
 {
     static const char ids[][5] = {"IDNT", "TICK", "POSN", "STRM", "SKEY",
-                                  "RUNS", "GRPS", "BLKS", "BIDS", "DICT"};
+                                  "RUNS", "GRPS", "BLKS", "BIDS", "DICT", "IDIX"};
     lp_rc rc = LP_OK;
     for (size_t i = 0; i < LP_ARRAY_LEN(ids) && rc == LP_OK; i++) {
         switch (i) {
@@ -184,10 +184,14 @@ put_sections(struct enc *e, struct lp_err *err)
         case 8:
             put_ids(e);
             break;
+        case 10:
+            lp_idindex_encode(e->f->cell_ids, e->f->ncell_ids, (uint32_t)e->f->nblocks, &e->raw);
+            break;
         default:
-            break; /* DICT is empty in version 1 */
+            break; /* DICT is empty */
         }
-        rc = end_section(e, ids[i], err);
+        bool absent = i == 10 && e->raw.n == 0, as_it_is = i == 10; /* its buckets are read one by one */
+        rc = absent ? LP_OK : end_section(e, ids[i], as_it_is, err);
     }
     return rc;
 }

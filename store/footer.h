@@ -6,6 +6,7 @@
 
 #include "store/codec.h"
 #include "store/head.h"
+#include "store/idindex.h"
 #include "store/record.h"
 #include "store/uuid.h"
 
@@ -59,6 +60,8 @@ struct lp_footer {
     size_t nblocks;
     const struct lp_batch_id *ids;
     size_t nids;
+    struct lp_id_entry *cell_ids; /* of the id index; sorted while it is encoded */
+    size_t ncell_ids;
 };
 
 /*

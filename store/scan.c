@@ -24,11 +24,10 @@ struct lp_scan {
     bool narrowed;    /* since [at, end) was set */
     uint32_t row;     /* the row given last */
     uint32_t stream;
-    struct lp_str literal; /* required; empty: none */
-    uint32_t *found;       /* rows that may hold it, rising; room for all rows of the block */
-    uint32_t nfound;       /* not given yet: found[first_found, nfound) */
-    uint32_t first_found;
-    uint64_t passed_rows, passed_bytes;
+    bool matched;          /* only rows of `match` are given */
+    struct lp_match match;
+    uint64_t passed_rows;
+    uint64_t decoded_before; /* of a caller's block */
     /* head */
     const uint32_t *map;
     struct lp_batch *batch; /* open batch */
@@ -58,7 +57,8 @@ open_scan(const struct lp_view *v, const struct lp_part *part, struct lp_block *
                           .to_ns = to_ns,
                           .backward = backward,
                           .block = block,
-                          .borrowed = block != NULL};
+                          .borrowed = block != NULL,
+                          .decoded_before = block != NULL ? lp_block_decoded(block) : 0};
     lp_rc rc = LP_OK;
     if (part->seg != NULL) {
         rc = block != NULL ? LP_OK : lp_seg_block(part->seg, part->block, &s->block, err);
@@ -101,7 +101,7 @@ lp_scan_close(struct lp_scan *s)
         if (!s->borrowed) {
             lp_block_free(s->block);
         }
-        lp_free(s->found);
+        lp_match_clear(&s->match);
         lp_free(s->meta);
         lp_free(s);
     }
@@ -170,31 +170,98 @@ next_run(struct lp_scan *s)
     return false;
 }
 
-void
-lp_scan_require(struct lp_scan *s, struct lp_str literal)
+/* The rows of the part's runs that are in the time range, as ranges of the block. */
+static size_t
+wanted_ranges(const struct lp_scan *s, struct lp_row_range *ret, uint64_t *ret_rows)
 {
-    if (s->block != NULL && literal.n > 0) {
-        s->literal = literal;
-        s->found = lp_realloc(s->found, lp_block_head(s->block)->rows * sizeof(*s->found));
+    size_t n = 0;
+    *ret_rows = 0;
+    for (uint32_t i = 0; i < s->part->nruns; i++) {
+        const struct lp_part_run *r = &s->part->runs[i];
+        if (r->max_ns < s->from_ns || r->min_ns >= s->to_ns) {
+            continue;
+        }
+        uint32_t at = lower_bound(s->times, r->first, r->first + r->rows, s->from_ns);
+        uint32_t end = lower_bound(s->times, at, r->first + r->rows, s->to_ns);
+        if (at < end) {
+            ret[n++] = (struct lp_row_range){at, end};
+            *ret_rows += end - at;
+        }
+    }
+    return n;
+}
+
+static uint64_t
+count_rows(const uint64_t *bits, uint32_t rows)
+{
+    uint64_t n = 0;
+    for (uint32_t w = 0; bits != NULL && w * 64 < rows; w++) {
+        n += (uint64_t)__builtin_popcountll(bits[w]);
+    }
+    return n;
+}
+
+lp_rc
+lp_scan_require(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(void *arg), void *arg,
+                struct lp_err *err)
+{
+    if (s->block == NULL || s->matched) {
+        return LP_OK;
+    }
+    uint64_t rows;
+    struct lp_row_range *ranges = lp_malloc(s->part->nruns * sizeof(*ranges));
+    size_t n = wanted_ranges(s, ranges, &rows);
+    lp_rc rc = lp_block_match(s->block, s->codec, plan, s->part->seg_number, ranges, n, stop, arg, &s->match, err);
+    lp_free(ranges);
+    if (rc == LP_OK) {
+        s->matched = true;
+        s->passed_rows = rows - count_rows(s->match.rows, lp_block_head(s->block)->rows);
+    }
+    return in_segment(s, rc, err);
+}
+
+void
+lp_scan_stats(const struct lp_scan *s, uint64_t *ret_passed_rows, uint64_t *ret_decoded_bytes)
+{
+    *ret_passed_rows = s->passed_rows;
+    *ret_decoded_bytes = s->block != NULL ? lp_block_decoded(s->block) - s->decoded_before : 0;
+}
+
+/* The first (backward: last) row of [at, end) that is left; UINT32_MAX when there is none. */
+static uint32_t
+next_left(const struct lp_scan *s)
+{
+    const uint64_t *bits = s->match.rows;
+    if (bits == NULL) {
+        return UINT32_MAX;
+    }
+    if (!s->backward) {
+        for (uint32_t w = s->at / 64; w * 64 < s->end; w++) {
+            uint64_t left = bits[w] & (w == s->at / 64 ? UINT64_MAX << (s->at % 64) : UINT64_MAX);
+            if (left != 0) {
+                uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(left);
+                return row < s->end ? row : UINT32_MAX;
+            }
+        }
+        return UINT32_MAX;
+    }
+    for (uint32_t last = s->end - 1, w = last / 64;; w--) {
+        uint64_t left = bits[w] & (w == last / 64 ? UINT64_MAX >> (63 - last % 64) : UINT64_MAX);
+        if (left != 0) {
+            uint32_t row = w * 64 + 63 - (uint32_t)__builtin_clzll(left);
+            return row >= s->at ? row : UINT32_MAX;
+        }
+        if (w * 64 <= s->at) {
+            return UINT32_MAX;
+        }
     }
 }
 
-void
-lp_scan_passed(const struct lp_scan *s, uint64_t *ret_rows, uint64_t *ret_bytes)
-{
-    *ret_rows = s->passed_rows;
-    *ret_bytes = s->passed_bytes;
-}
-
-/* The next row of the runs that may hold the literal, if one is required. */
+/* The next row of the runs that is left. */
 static bool
 next_row(struct lp_scan *s, uint32_t *ret)
 {
     for (;;) {
-        if (s->first_found < s->nfound) {
-            *ret = s->found[s->backward ? --s->nfound : s->first_found++];
-            return true;
-        }
         if (s->at >= s->end && !next_run(s)) {
             return false;
         }
@@ -204,7 +271,13 @@ next_row(struct lp_scan *s, uint32_t *ret)
             s->end = lower_bound(s->times, s->at, s->end, s->to_ns);
             continue;
         }
-        *ret = s->backward ? --s->end : s->at++;
+        uint32_t row = s->matched ? next_left(s) : s->backward ? s->end - 1 : s->at;
+        if (row == UINT32_MAX) {
+            s->at = s->end;
+            continue;
+        }
+        *(s->backward ? &s->end : &s->at) = s->backward ? row : row + 1;
+        *ret = row;
         return true;
     }
 }
@@ -219,7 +292,8 @@ next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
             continue;
         }
         s->row = row;
-        *ret = (struct lp_scan_row){t, s->stream, s->part->generation, (uint64_t)s->part->block << 32 | row};
+        bool sure = s->match.sure != NULL && (s->match.sure[row / 64] >> (row % 64) & 1) != 0;
+        *ret = (struct lp_scan_row){t, s->stream, s->part->generation, (uint64_t)s->part->block << 32 | row, sure};
         return true;
     }
     return false;
@@ -239,7 +313,8 @@ next_in_head(struct lp_scan *s, struct lp_scan_row *ret)
             s->head_row = r;
             *ret = (struct lp_scan_row){r->time_ns, stream, s->part->generation,
                                         (uint64_t)(s->part->first_batch + s->batch_index) << 32 |
-                                            (s->batch_row - 1)};
+                                            (s->batch_row - 1),
+                                        false};
             return true;
         }
         s->batch_row = 0;

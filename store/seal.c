@@ -49,9 +49,26 @@ take_block(struct encode *e, size_t *ret)
     return ok;
 }
 
+/* Notes the ids of a block for the index. Under the lock, in block order. */
+static void
+note_ids(struct lp_seal_plan *plan, uint32_t block, const struct lp_block_encoder *enc)
+{
+    size_t n;
+    const uint64_t *ids = lp_block_encoder_ids(enc, &n);
+    struct lp_footer *f = &plan->foot;
+    if (plan->cell_ids_cap - f->ncell_ids < n) {
+        plan->cell_ids_cap = LP_MAX(plan->cell_ids_cap * 2, f->ncell_ids + n);
+        f->cell_ids = lp_realloc(f->cell_ids, plan->cell_ids_cap * sizeof(*f->cell_ids));
+    }
+    for (size_t i = 0; i < n; i++) {
+        f->cell_ids[f->ncell_ids++] = (struct lp_id_entry){ids[i], block};
+    }
+}
+
 /* Waits for this block's turn and writes it. */
 static void
-write_in_turn(struct encode *e, size_t block, lp_rc rc, struct lp_str encoded, struct lp_err *err)
+write_in_turn(struct encode *e, const struct lp_block_encoder *enc, size_t block, lp_rc rc, struct lp_str encoded,
+              struct lp_err *err)
 {
     lp_lock(&e->mu);
     while (e->turn != block && e->rc == LP_OK) {
@@ -61,6 +78,7 @@ write_in_turn(struct encode *e, size_t block, lp_rc rc, struct lp_str encoded, s
         struct lp_foot_block *fb = &e->plan->foot.blocks[block];
         fb->bytes = encoded.n;
         rc = lp_seg_writer_block(e->writer, encoded, &fb->off, err);
+        note_ids(e->plan, (uint32_t)block, enc);
     }
     if (e->rc == LP_OK && rc != LP_OK) {
         e->rc = rc;
@@ -93,7 +111,7 @@ encode_worker(void *arg)
             lp_block_encoder_plain(enc);
             rc = lp_block_encode(enc, &e->plan->blocks[block], &out, &err);
         }
-        write_in_turn(e, block, rc, lp_buf_view(&out), &err);
+        write_in_turn(e, enc, block, rc, lp_buf_view(&out), &err);
     }
     lp_buf_clear(&out);
     lp_block_encoder_free(enc);
@@ -167,6 +185,7 @@ write_segment(struct lp_store *st, struct lp_seal_plan *plan, bool plain, struct
     plan->foot.nearlier--;
     rc = lp_seg_writer_new(st->cfg.io, st->seg_dir, &plan->foot.uuid, id, &w, err);
     lp_hook("encode");
+    plan->foot.ncell_ids = 0; /* of a try before */
     if (rc == LP_OK && plan->foot.nblocks > 0) {
         rc = encode_blocks(st, plan, w, plain, err);
     }

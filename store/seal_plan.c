@@ -564,6 +564,7 @@ lp_seal_plan_free(struct lp_seal_plan *p)
     if (p != NULL) {
         lp_free(p->rows);
         lp_free(p->foot.blocks);
+        lp_free(p->foot.cell_ids);
         lp_free(p->blocks);
         lp_free(p->new_groups);
         lp_arena_clear(&p->ar);

@@ -19,6 +19,7 @@ struct lp_seal_plan {
     size_t nnew_groups;
     struct lp_cat_entry *entries;
     size_t nentries;
+    size_t cell_ids_cap; /* of foot.cell_ids, filled while writing */
     int64_t min_ns, max_ns;
     uint64_t line_bytes;
 };

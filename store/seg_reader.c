@@ -37,7 +37,8 @@ read_header(struct lp_seg *s, struct lp_err *err)
         lp_crc32c(lp_crc32c(0, h, 20), h + 24, sizeof(h) - 24) != lp_get_u32(h + 20)) {
         return seg_corrupt(s, "header checksum differs", err);
     }
-    if (lp_get_u16(h + 8) > LP_SEG_VERSION || (lp_get_u32(h + 16) & ~LP_SEG_INCOMPAT_KNOWN) != 0) {
+    s->version = lp_get_u16(h + 8);
+    if (s->version > LP_SEG_VERSION || (lp_get_u32(h + 16) & ~LP_SEG_INCOMPAT_KNOWN) != 0) {
         return lp_err_set(err, LP_ERR_UNSUPPORTED, "segment %s is of a later version of Logpond", s->path);
     }
     memcpy(s->uuid.b, h + 24, sizeof(s->uuid.b));
@@ -120,14 +121,22 @@ read_directory(struct lp_seg *s, struct lp_err *err)
     return rc == LP_OK ? parse_directory(s, lp_str_of(dir, bytes), off, err) : rc;
 }
 
+static const struct section *
+find_section(const struct lp_seg *s, const char id[4])
+{
+    for (uint32_t i = 0; i < s->nsections; i++) {
+        if (memcmp(s->sections[i].id, id, 4) == 0) {
+            return &s->sections[i];
+        }
+    }
+    return NULL;
+}
+
 /* Reads a section decoded into fresh memory (owned by the caller). */
 static lp_rc
 load_section(const struct lp_seg *s, const char id[4], char **ret, size_t *ret_n, struct lp_err *err)
 {
-    const struct section *sec = NULL;
-    for (uint32_t i = 0; i < s->nsections && sec == NULL; i++) {
-        sec = memcmp(s->sections[i].id, id, 4) == 0 ? &s->sections[i] : NULL;
-    }
+    const struct section *sec = find_section(s, id);
     if (sec == NULL) {
         return seg_corrupt(s, "a footer section is missing", err);
     }
@@ -294,6 +303,7 @@ lp_seg_unref(struct lp_seg *s)
         lp_block_info_free(atomic_load(&s->slots[i]));
     }
     lp_free(s->slots);
+    lp_idindex_free(atomic_load(&s->ids));
     lp_free(s->blocks);
     lp_free(s->path);
     lp_free(s);
@@ -350,6 +360,42 @@ lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_
     }
     *ret = b;
     return LP_OK;
+}
+
+/* --- the id index --- */
+
+static lp_rc
+read_ids(void *ctx, void *dst, size_t n, uint64_t off, struct lp_err *err)
+{
+    struct seg_block_ctx c = *(struct seg_block_ctx *)ctx;
+    return read_seg(&c, dst, n, off, err);
+}
+
+/* The opened index; NULL where it is damaged. */
+static const struct lp_idindex *
+open_ids(struct lp_seg *s, struct seg_block_ctx *ctx)
+{
+    struct lp_idindex *have = atomic_load(&s->ids), *mine;
+    if (have == NULL && lp_idindex_open(read_ids, ctx, ctx->bytes, (uint32_t)s->nblocks, &mine, NULL) == LP_OK) {
+        if (atomic_compare_exchange_strong(&s->ids, &have, mine)) {
+            have = mine;
+        } else {
+            lp_idindex_free(mine); /* another thread was first */
+        }
+    }
+    return have;
+}
+
+bool
+lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks)
+{
+    const struct section *sec = find_section(s, "IDIX");
+    if (sec == NULL) {
+        return s->version >= 2; /* no block has an id */
+    }
+    struct seg_block_ctx ctx = {s, sec->off, sec->bytes};
+    const struct lp_idindex *x = open_ids(s, &ctx);
+    return x != NULL && lp_idindex_find(x, read_ids, &ctx, hash, blocks, NULL) == LP_OK;
 }
 
 lp_rc

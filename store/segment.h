@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "store/block.h"
 #include "store/footer.h"
+#include "store/idindex.h"
 
 /* "%s/%016llx.seg" or ".seg.tmp" into buf. */
 #define LP_SEG_PATH_BYTES 4200
@@ -34,6 +35,7 @@ struct lp_seg {
     _Atomic unsigned refs;
     const struct lp_io *io;
     int fd;
+    uint16_t version;
     uint64_t id, generation, rows, file_bytes;
     struct lp_uuid uuid;
     char *path;
@@ -47,6 +49,7 @@ struct lp_seg {
     struct lp_foot_block *blocks;
     size_t nblocks;
     lp_block_slot *slots; /* of each block: its head and schema, once they were read */
+    _Atomic(struct lp_idindex *) ids; /* once it was asked */
     size_t memory;
 };
 
@@ -59,6 +62,12 @@ void lp_seg_unref(struct lp_seg *s);
 const struct lp_foot_stream *lp_seg_stream(const struct lp_seg *s, uint64_t id);
 /* Opens a block; the segment must outlive it. */
 lp_rc lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_err *err) LP_MUST_USE;
+
+/*
+ * Sets the bits of the blocks that may hold an id (lp_id_hash); blocks has a bit a block. False: nothing is known, any block may (no index in
+ * this version, or it is damaged).
+ */
+bool lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks) LP_MUST_USE;
 
 /* Reads and checks everything: every section and every block down to the hash of its rows. The first damage in err. */
 lp_rc lp_seg_prove(struct lp_seg *s, struct lp_err *err) LP_MUST_USE;

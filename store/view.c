@@ -380,6 +380,7 @@ segment_parts(struct lp_view *v, struct lp_seg *seg, int64_t from_ns, int64_t to
         if (p == NULL || p->block != r->block) {
             p = add_part(v);
             p->seg = seg;
+            p->seg_number = (uint32_t)v->nsegs - 1;
             p->block = p->number = r->block;
             p->generation = seg->generation;
             p->runs = &kept[i];
@@ -506,6 +507,12 @@ lp_view_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns, const struct lp
     *ret = v->parts;
     *ret_n = v->nparts;
     return LP_OK;
+}
+
+void
+lp_view_bind(const struct lp_view *v, struct lp_match_plan *plan)
+{
+    lp_match_plan_bind(plan, v->segs, v->nsegs);
 }
 
 void

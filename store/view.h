@@ -12,6 +12,7 @@
 #ifndef LP_STORE_VIEW_H
 #define LP_STORE_VIEW_H
 
+#include "store/match.h"
 #include "store/store.h"
 
 struct lp_view;
@@ -61,6 +62,7 @@ struct lp_part {
     uint32_t number; /* order inside the generation */
     /* block */
     struct lp_seg *seg; /* NULL: head */
+    uint32_t seg_number; /* among the view's segments */
     uint32_t block;
     const struct lp_part_run *runs;
     uint32_t nruns;
@@ -77,6 +79,9 @@ struct lp_part {
 lp_rc lp_view_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns, const struct lp_part **ret, size_t *ret_n,
                     size_t *ret_damaged, struct lp_err *err) LP_MUST_USE;
 
+/* Makes a plan ready for the view's segments. After lp_view_parts. */
+void lp_view_bind(const struct lp_view *v, struct lp_match_plan *plan);
+
 /*
  * Whether each selected stream has rows in [from, to), as far as stream tables tell (smallest and largest time): for labels and
  * series. seen has lp_view_streams entries. Called after lp_view_parts.
@@ -90,6 +95,7 @@ struct lp_scan_row {
     uint32_t stream;     /* index into the view's streams */
     uint64_t generation; /* arrival among equal times of a stream: (generation, arrival) */
     uint64_t arrival;
+    bool sure; /* with lp_scan_require: the line passes, nobody need look at it */
 };
 
 struct lp_scan;
@@ -105,11 +111,13 @@ void lp_scan_seek(struct lp_scan *s, uint64_t arrival);
 /* The next row with from <= time < to; false at the end. Rows come run by run, in time order (or backward) inside a run. */
 bool lp_scan_next(struct lp_scan *s, struct lp_scan_row *ret);
 /*
- * From now on rows whose line does not hold the literal may be passed over (never one that does), without decoding their lines one by
- * one. The literal must outlive the scan; one that is empty changes nothing. lp_scan_passed: how many rows, and bytes of lines, that were.
+ * From now on rows of a segment that the plan's predicate excludes are passed over; the plan must be bound (lp_view_bind) and outlive the scan.
+ * Rows of the head are all given. stop: lp_block_match. Before the first lp_scan_next.
  */
-void lp_scan_require(struct lp_scan *s, struct lp_str literal);
-void lp_scan_passed(const struct lp_scan *s, uint64_t *ret_rows, uint64_t *ret_bytes);
+lp_rc lp_scan_require(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(void *arg), void *arg,
+                      struct lp_err *err) LP_MUST_USE;
+/* How many rows were passed over, and how many bytes of the block were decoded by this scan so far. */
+void lp_scan_stats(const struct lp_scan *s, uint64_t *ret_passed_rows, uint64_t *ret_decoded_bytes);
 /* Narrows the range while scanning: rows outside are skipped, and the rest of a run that cannot hold any. */
 void lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns);
 /* Line and metadata of the row that lp_scan_next gave last; valid until the next lp_scan_* call for the metadata, until lp_scan_close for the line

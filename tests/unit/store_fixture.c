@@ -156,3 +156,14 @@ lp_read_all(struct lp_store *st, size_t *ret_rows, size_t *ret_damaged)
     }
     return out;
 }
+
+lp_rc
+lp_read_buf(void *ctx, void *dst, size_t n, uint64_t off, struct lp_err *err)
+{
+    const struct lp_buf *b = ctx;
+    if (off > b->n || n > b->n - off) {
+        return lp_corrupt(err, "short");
+    }
+    memcpy(dst, b->p + off, n);
+    return LP_OK;
+}

@@ -23,4 +23,7 @@ lp_rc lp_put(struct lp_store *st, struct lp_batch *b, uint64_t first);
 /* All lines of the store, sorted, joined by newlines, malloc'ed; *ret_rows how many. NULL on a read error. */
 char *lp_read_all(struct lp_store *st, size_t *ret_rows, size_t *ret_damaged);
 
+/* For struct lp_block_io: ctx is a struct lp_buf. */
+lp_rc lp_read_buf(void *ctx, void *dst, size_t n, uint64_t off, struct lp_err *err);
+
 #endif

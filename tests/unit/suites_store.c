@@ -3,8 +3,8 @@
  */
 #include "tests/unit/unit.h"
 
-extern const struct lp_suite lp_suite_record, lp_suite_block, lp_suite_head, lp_suite_linepred,
+extern const struct lp_suite lp_suite_record, lp_suite_block, lp_suite_head, lp_suite_linepred, lp_suite_match,
     lp_suite_store;
 
 const struct lp_suite *const lp_suites[] = {&lp_suite_record,   &lp_suite_block, &lp_suite_head,
-                                            &lp_suite_linepred, &lp_suite_store, NULL};
+                                            &lp_suite_linepred, &lp_suite_match, &lp_suite_store, NULL};

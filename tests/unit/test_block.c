@@ -60,17 +60,6 @@ free_rows(struct made *m)
 }
 
 static lp_rc
-read_mem(void *ctx, void *dst, size_t n, uint64_t off, struct lp_err *err)
-{
-    const struct lp_buf *b = ctx;
-    if (off > b->n || n > b->n - off) {
-        return lp_corrupt(err, "short");
-    }
-    memcpy(dst, b->p + off, n);
-    return LP_OK;
-}
-
-static lp_rc
 encode(const struct made *m, uint32_t n, struct lp_buf *out, bool plain)
 {
     struct lp_block_encoder *e = lp_block_encoder_new();
@@ -120,7 +109,7 @@ round_trip(uint32_t n, uint32_t nruns, size_t line_max, bool plain)
     struct lp_block *b;
     lp_buf_init(&out, SIZE_MAX);
     CU_ASSERT_EQUAL_FATAL(encode(&m, n, &out, plain), LP_OK);
-    struct lp_block_io io = {read_mem, &out, out.n, NULL};
+    struct lp_block_io io = {lp_read_buf, &out, out.n, NULL};
     CU_ASSERT_EQUAL_FATAL(lp_block_open(&io, NULL, &b, NULL), LP_OK);
     CU_ASSERT_EQUAL(lp_block_head(b)->number, 7);
     CU_ASSERT_EQUAL(lp_block_head(b)->rows, n);
@@ -156,7 +145,7 @@ every_flipped_bit_is_found(void)
     for (size_t i = 0; i < tried; i++) {
         size_t bit = tried == out.n * 8 ? i : lp_rand(&seed) % (out.n * 8);
         struct lp_block *b = NULL;
-        struct lp_block_io io = {read_mem, &out, out.n, NULL};
+        struct lp_block_io io = {lp_read_buf, &out, out.n, NULL};
         out.p[bit / 8] = (char)(out.p[bit / 8] ^ 1 << bit % 8);
         lp_rc rc = lp_block_open(&io, NULL, &b, NULL);
         rc = rc == LP_OK ? lp_block_prove(b, c, NULL) : rc;
@@ -180,7 +169,7 @@ cut_blocks_are_refused(void)
     size_t whole = out.n;
     for (size_t n = 0; n < whole; n++) {
         struct lp_block *b = NULL;
-        struct lp_block_io io = {read_mem, &out, n, NULL};
+        struct lp_block_io io = {lp_read_buf, &out, n, NULL};
         out.n = n;
         CU_ASSERT_NOT_EQUAL(lp_block_open(&io, NULL, &b, NULL), LP_OK);
         lp_block_free(b);
