@@ -23,6 +23,7 @@
 #define PRODUCT_WORDS 8u /* a sequence makes no more of its parts' */
 #define MEMBERS_MAX 2u   /* of a class that counts as a choice of characters */
 #define CLAUSES_MAX LP_REGEX_CLAUSES_MAX
+#define SEARCHED_MAX 4u        /* a regex engine is faster than looking for more */
 #define ARENA_BYTES (4u << 20) /* a set for each group and clause of the longest pattern fits in */
 
 enum word_kind {
@@ -631,7 +632,7 @@ lp_regex_need_test(const struct lp_regex_need *need, struct lp_str text)
 {
     int all = need->exact ? 1 : 0;
     for (size_t i = 0; i < need->n; i++) {
-        int one = clause_test(&need->clauses[i], text);
+        int one = need->clauses[i].n <= SEARCHED_MAX ? clause_test(&need->clauses[i], text) : 0;
         if (one < 0) {
             return -1;
         }
