@@ -19,7 +19,7 @@
 
 struct lp_regex {
     RE2 re;
-    struct lp_buf prefix, literal;
+    struct lp_regex_lits lits;
     struct lp_str *names; /* of groups, by number */
     int groups;
 
@@ -59,8 +59,7 @@ lp_regex_new(struct lp_str pattern, struct lp_regex **ret, struct lp_err *err)
     options.set_max_mem(LP_PROGRAM_BYTES);
     struct lp_regex *re =
         new (lp_malloc(sizeof(*re))) lp_regex(re2::StringPiece(pattern.p, pattern.n), options);
-    lp_buf_init(&re->prefix, LP_REGEX_PATTERN_MAX);
-    lp_buf_init(&re->literal, LP_REGEX_PATTERN_MAX);
+    lp_regex_lits_init(&re->lits, re->re.ok() ? pattern : LP_STR_NULL);
     re->names = nullptr;
     re->groups = 0;
     if (!re->re.ok()) {
@@ -70,7 +69,6 @@ lp_regex_new(struct lp_str pattern, struct lp_regex **ret, struct lp_err *err)
     }
     re->groups = re->re.NumberOfCapturingGroups();
     collect_names(re);
-    lp_regex_literals(pattern, &re->prefix, &re->literal);
     *ret = re;
     return LP_OK;
 }
@@ -81,8 +79,7 @@ lp_regex_free(struct lp_regex *re)
     if (re == nullptr) {
         return;
     }
-    lp_buf_clear(&re->prefix);
-    lp_buf_clear(&re->literal);
+    lp_regex_lits_clear(&re->lits);
     lp_free(re->names);
     re->~lp_regex();
     lp_free(re);
@@ -144,9 +141,16 @@ match(const struct lp_regex *re, struct lp_str text, RE2::Anchor anchor, re2::St
 }
 
 bool
-lp_regex_search(const struct lp_regex *re, struct lp_str text)
+lp_regex_search_re2(const struct lp_regex *re, struct lp_str text)
 {
     return match(re, text, RE2::UNANCHORED, nullptr, 0);
+}
+
+bool
+lp_regex_search(const struct lp_regex *re, struct lp_str text)
+{
+    int literals = lp_regex_need_test(&re->lits.need, text);
+    return literals != 0 ? literals > 0 : lp_regex_search_re2(re, text);
 }
 
 bool
@@ -158,13 +162,19 @@ lp_regex_full(const struct lp_regex *re, struct lp_str text)
 struct lp_str
 lp_regex_prefix(const struct lp_regex *re)
 {
-    return lp_buf_view(&re->prefix);
+    return re->lits.prefix;
 }
 
 struct lp_str
 lp_regex_literal(const struct lp_regex *re)
 {
-    return lp_buf_view(&re->literal);
+    return re->lits.literal;
+}
+
+const struct lp_regex_need *
+lp_regex_needs(const struct lp_regex *re)
+{
+    return &re->lits.need;
 }
 
 int

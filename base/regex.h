@@ -17,6 +17,27 @@ extern "C" {
 struct lp_regex;
 
 #define LP_REGEX_PATTERN_MAX 4096
+#define LP_REGEX_LITERAL_MAX 64 /* bytes of one in lp_regex_need; of a longer one a part is required */
+#define LP_REGEX_CLAUSE_MAX 16  /* literals of a clause */
+#define LP_REGEX_CLAUSES_MAX 8
+
+struct lp_regex_lit {
+    struct lp_str text; /* not empty; icase: in lower case, ASCII only */
+    bool icase;         /* ASCII letters of either case */
+    bool folds;         /* icase, and has a k or s, which U+212A and U+017F match too: its absence proves nothing in text beyond ASCII */
+};
+
+struct lp_regex_clause {
+    const struct lp_regex_lit *lits; /* any of them */
+    size_t n;
+};
+
+/* What a match must hold: of each clause a literal. The most telling clause comes first. */
+struct lp_regex_need {
+    const struct lp_regex_clause *clauses;
+    size_t n;   /* 0: nothing is known; where exact: every text matches */
+    bool exact; /* and text that does so is a match: the expression is nothing but literals */
+};
 
 /* LP_ERR_PARSE with RE2's reason; LP_ERR_LIMIT. '.' does not match newline unless (?s). */
 lp_rc lp_regex_new(struct lp_str pattern, struct lp_regex **ret, struct lp_err *err) LP_MUST_USE;
@@ -29,6 +50,8 @@ bool lp_regex_full(const struct lp_regex *re, struct lp_str text);
 struct lp_str lp_regex_prefix(const struct lp_regex *re);
 /* A literal that every match must contain, case-sensitively (may be empty = none known); borrowed from re. */
 struct lp_str lp_regex_literal(const struct lp_regex *re);
+/* What every match must hold, byte for byte, bad UTF-8 or not; borrowed from re. */
+const struct lp_regex_need *lp_regex_needs(const struct lp_regex *re);
 /* Number of capture groups; name of group i (1-based), empty if unnamed. */
 int lp_regex_groups(const struct lp_regex *re);
 struct lp_str lp_regex_group_name(const struct lp_regex *re, int i);

@@ -4,17 +4,30 @@
 #ifndef LP_BASE_REGEX_INT_H
 #define LP_BASE_REGEX_INT_H
 
-#include "base/buf.h"
+#include "base/arena.h"
+#include "base/regex.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/*
- * Finds in a valid RE2 pattern a prefix that every full match begins with, and the longest piece found that every match
- * contains. Either may come out empty. The buffers are initialised by the caller and hold at least the pattern's length.
- */
-void lp_regex_literals(struct lp_str pattern, struct lp_buf *prefix, struct lp_buf *literal);
+struct lp_regex_lits {
+    struct lp_regex_need need;
+    struct lp_str prefix;  /* every full match begins with it; may be empty */
+    struct lp_str literal; /* every match holds it; may be empty */
+    struct lp_regex_clause clauses[LP_REGEX_CLAUSES_MAX];
+    struct lp_arena ar;
+};
+
+/* What can be told of a valid RE2 pattern. Points into itself: not to be moved. */
+void lp_regex_lits_init(struct lp_regex_lits *ret, struct lp_str pattern);
+void lp_regex_lits_clear(struct lp_regex_lits *lits);
+
+/* -1: the text holds no match; 1: it does; 0: its literals do not tell. */
+int lp_regex_need_test(const struct lp_regex_need *need, struct lp_str text);
+
+/* lp_regex_search by RE2 alone, for tests. */
+bool lp_regex_search_re2(const struct lp_regex *re, struct lp_str text);
 
 #ifdef __cplusplus
 }

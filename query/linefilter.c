@@ -1,5 +1,5 @@
 /*
- * linefilter.c - compiling and running chains of line filters.
+ * linefilter.c - compiling and running chains of line filters, and what they ask of a line in literals alone.
  *
  * A chain is a conjunction of clauses; a clause holds if any of its atoms matches, or, where it is negative,
  * if none does. Clauses that always hold are left out; one that never can makes the chain `never`. Everything
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/find.h"
 #include "base/regex.h"
 #include "query/ip.h"
 #include "query/literals.h"
@@ -17,15 +18,20 @@
 
 /* A query has at most 10,000 operands of 128 KiB together (parse.h). */
 #define ARENA_BYTES (32u << 20)
-/* An alternation of up to this many literals is searched for byte by byte; RE2 is faster on longer ones. */
+/* An alternation of up to this many literals is searched for byte by byte; a regex engine is faster on longer
+ * ones. */
 #define LITERALS_MAX 4
+/* The predicate has no more clauses, and a clause no more needles: with many, looking at the line costs less.
+ */
+#define PRED_CLAUSES_MAX 32
+#define NEEDLES_MAX 64
 
 /* In the order of cost. */
 enum atom_kind { ATOM_LITERAL, ATOM_PATTERN, ATOM_IP, ATOM_REGEX };
 
 struct atom {
     enum atom_kind kind;
-    struct lp_str needle; /* LITERAL: what to find; REGEX: what every match holds, may be empty */
+    struct lp_str needle; /* LITERAL: what to find; REGEX: one that every match holds, may be empty */
     union {
         struct lp_pattern pattern;
         struct lp_ip_set ip;
@@ -45,6 +51,7 @@ struct lp_linefilter {
     struct clause *clauses; /* by cost */
     size_t nclauses;
     bool never;
+    struct lp_linepred pred;
 };
 
 static lp_rc
@@ -55,11 +62,11 @@ spent(struct lp_err *err)
 
 /* ---------------------------------------------------------------- compiling */
 
-/* U+FFFD in a literal may stand for a bad byte of the line: such a literal proves nothing about the bytes. */
-static struct lp_str
-safe_literal(struct lp_str literal)
+static bool
+always_matches(const struct lp_regex *re)
 {
-    return lp_str_find(literal, LP_STR("\xef\xbf\xbd")) == SIZE_MAX ? literal : LP_STR_NULL;
+    const struct lp_regex_need *need = lp_regex_needs(re);
+    return need->exact && need->n == 0;
 }
 
 static lp_rc
@@ -67,10 +74,15 @@ regex_atom(struct atom *a, struct lp_str text, struct lp_err *err)
 {
     a->kind = ATOM_REGEX;
     lp_rc rc = lp_regex_new(text, &a->regex, err);
-    if (rc == LP_OK) {
-        a->needle = safe_literal(lp_regex_literal(a->regex));
+    if (rc != LP_OK) {
+        return rc;
     }
-    return rc;
+    a->needle = lp_regex_literal(a->regex);
+    if (always_matches(a->regex)) {
+        lp_regex_free(a->regex);
+        *a = (struct atom){.kind = ATOM_LITERAL, .needle = LP_STR_NULL};
+    }
+    return LP_OK;
 }
 
 /* How many atoms an operand becomes: a regex that is a short list of literals becomes one for each. */
@@ -150,7 +162,7 @@ clause_cost(const struct clause *c)
     unsigned worst = 0;
     for (size_t i = 0; i < c->natoms; i++) {
         const struct atom *a = &c->atoms[i];
-        unsigned cost = (unsigned)a->kind * 2 + (a->kind == ATOM_REGEX && a->needle.n == 0);
+        unsigned cost = (unsigned)a->kind * 2 + (a->kind == ATOM_REGEX && lp_regex_needs(a->regex)->n == 0);
         worst = LP_MAX(worst, cost);
     }
     /* a filter that must find something rejects more lines than one that must not */
@@ -219,6 +231,148 @@ compare_clauses(const void *a, const void *b)
     return nx > ny ? -1 : nx < ny;
 }
 
+/* ---------------------------------------------------------------- predicate */
+
+/* How many clauses an atom requires of a line. */
+static size_t
+required_clauses(const struct atom *a)
+{
+    switch (a->kind) {
+    case ATOM_LITERAL:
+        return 1;
+    case ATOM_PATTERN:
+        return a->pattern.nparts;
+    case ATOM_IP:
+        return 0;
+    case ATOM_REGEX:
+        return lp_regex_needs(a->regex)->n;
+    }
+    return 0;
+}
+
+/* Fills in the needles of the i-th one and returns how many; 0 for one that requires nothing after all. */
+static size_t
+required_needles(const struct atom *a, size_t i, struct lp_needle needles[LP_REGEX_CLAUSE_MAX])
+{
+    if (a->kind == ATOM_REGEX) {
+        const struct lp_regex_clause *c = &lp_regex_needs(a->regex)->clauses[i];
+        for (size_t k = 0; k < c->n; k++) {
+            needles[k] = (struct lp_needle){.text = c->lits[k].text, .icase = c->lits[k].icase};
+        }
+        return c->n;
+    }
+    struct lp_str text = a->kind == ATOM_LITERAL          ? a->needle
+                         : a->pattern.parts[i].is_capture ? LP_STR_NULL
+                                                          : a->pattern.parts[i].text;
+    needles[0] = (struct lp_needle){.text = text};
+    return text.n > 0;
+}
+
+/* Are the clauses that it requires the whole question? */
+static bool
+atom_exact(const struct atom *a)
+{
+    return a->kind == ATOM_LITERAL || (a->kind == ATOM_REGEX && lp_regex_needs(a->regex)->exact);
+}
+
+/* The required clause that says most: a regex's first, a pattern's longest. */
+static size_t
+best_needles(const struct atom *a, struct lp_needle needles[LP_REGEX_CLAUSE_MAX])
+{
+    size_t best = 0;
+    for (size_t i = 1; a->kind == ATOM_PATTERN && i < a->pattern.nparts; i++) {
+        const struct lp_pattern_part *part = &a->pattern.parts[i], *old = &a->pattern.parts[best];
+        best = !part->is_capture && (old->is_capture || part->text.n > old->text.n) ? i : best;
+    }
+    return required_clauses(a) > 0 ? required_needles(a, best, needles) : 0;
+}
+
+/* The predicate under construction. */
+struct pred {
+    struct lp_arena *ar;
+    struct lp_clause *clauses;
+    size_t n, cap;
+    bool exact, spent;
+};
+
+static void
+add_needles(struct pred *p, const struct lp_needle *needles, size_t n, bool negative)
+{
+    if (n == 0 || p->n == PRED_CLAUSES_MAX) {
+        p->exact = false;
+        return;
+    }
+    struct lp_clause *clauses = lp_arena_grow(p->ar, p->clauses, &p->cap, p->n + 1, sizeof(*clauses));
+    struct lp_needle *copy = lp_arena_array(p->ar, n, sizeof(*copy));
+    if (clauses == NULL || copy == NULL) {
+        p->spent = true;
+        return;
+    }
+    memcpy(copy, needles, n * sizeof(*copy));
+    p->clauses = clauses;
+    p->clauses[p->n++] = (struct lp_clause){.needles = copy, .n = n, .negative = negative};
+}
+
+/* A clause of several atoms, or a negative one: of each atom what says most, in one list. */
+static void
+add_union(struct pred *p, const struct clause *c)
+{
+    struct lp_needle needles[NEEDLES_MAX + LP_REGEX_CLAUSE_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < c->natoms; i++) {
+        size_t more = best_needles(&c->atoms[i], &needles[n]);
+        n += more;
+        if (more == 0 || n > NEEDLES_MAX) {
+            p->exact = false;
+            return;
+        }
+    }
+    add_needles(p, needles, n, c->negative);
+}
+
+static void
+add_required(struct pred *p, const struct clause *c)
+{
+    struct lp_needle needles[LP_REGEX_CLAUSE_MAX];
+    for (size_t i = 0; i < c->natoms; i++) {
+        p->exact = p->exact && atom_exact(&c->atoms[i]);
+    }
+    if (c->negative || c->natoms > 1) {
+        add_union(p, c);
+        return;
+    }
+    for (size_t i = 0; i < required_clauses(&c->atoms[0]); i++) {
+        size_t n = required_needles(&c->atoms[0], i, needles);
+        if (n > 0) {
+            add_needles(p, needles, n, false);
+        }
+    }
+}
+
+/* False when the arena is spent. */
+static bool
+make_pred(struct lp_linefilter *f)
+{
+    struct pred p = {.ar = &f->ar, .exact = !f->never};
+    for (size_t i = 0; i < f->nclauses; i++) {
+        add_required(&p, &f->clauses[i]);
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < p.n; i++) {
+        if (p.exact || !p.clauses[i].negative) { /* a negative one says nothing unless all is said */
+            p.clauses[kept++] = p.clauses[i];
+        }
+    }
+    f->pred = (struct lp_linepred){.clauses = p.clauses, .n = kept, .exact = p.exact};
+    return !p.spent;
+}
+
+const struct lp_linepred *
+lp_linefilter_pred(const struct lp_linefilter *f)
+{
+    return &f->pred;
+}
+
 size_t
 lp_linefilter_run(const struct lp_stage *stages, size_t n)
 {
@@ -249,6 +403,10 @@ lp_linefilter_new(const struct lp_stage *stages, size_t n, struct lp_linefilter 
     }
     drop_constant(f);
     qsort(f->clauses, f->nclauses, sizeof(*f->clauses), compare_clauses);
+    if (!make_pred(f)) {
+        lp_linefilter_free(f);
+        return spent(err);
+    }
     *ret = f;
     return LP_OK;
 }
@@ -273,13 +431,13 @@ atom_matches(const struct atom *a, struct lp_str line)
 {
     switch (a->kind) {
     case ATOM_LITERAL:
-        return lp_str_find(line, a->needle) != SIZE_MAX;
+        return lp_find(line, a->needle) != SIZE_MAX;
     case ATOM_PATTERN:
         return lp_pattern_test(&a->pattern, line);
     case ATOM_IP:
         return lp_ip_set_find(&a->ip, line);
     case ATOM_REGEX:
-        return lp_str_find(line, a->needle) != SIZE_MAX && lp_regex_search(a->regex, line);
+        return lp_regex_search(a->regex, line); /* which asks for its literals first */
     }
     return false;
 }

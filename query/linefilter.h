@@ -2,7 +2,7 @@
  * linefilter.h - a chain of line filters (|= != |~ !~ |> !>, with `or` and ip()) compiled into one test of a line.
  *
  * Filters commute, so the cheap ones go first, whatever order they were written in: byte searches, patterns, addresses,
- * regexes. A regex is run only on lines that hold the literal it requires. Lines are any bytes; a regex sees bad UTF-8
+ * regexes. A regex is run only on lines that hold the literals it requires. Lines are any bytes; a regex sees bad UTF-8
  * as U+FFFD. Compiled filters are immutable and borrow nothing; any number of threads may use them.
  */
 #ifndef LP_QUERY_LINEFILTER_H
@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "query/ast.h"
+#include "store/linepred.h"
 
 struct lp_linefilter;
 
@@ -27,6 +28,12 @@ bool lp_linefilter_match(const struct lp_linefilter *f, struct lp_str line);
 /* Known without looking at a line: every one passes, or none does. */
 bool lp_linefilter_passes_all(const struct lp_linefilter *f);
 bool lp_linefilter_passes_none(const struct lp_linefilter *f);
+
+/*
+ * The chain as far as literals tell it: a line that lp_linefilter_match passes is never a no, and one that it does not pass
+ * never a yes. Exact where each filter is a search for literals (at most 64 for one filter, and 32 filters). Borrowed from f.
+ */
+const struct lp_linepred *lp_linefilter_pred(const struct lp_linefilter *f);
 
 /*
  * Literals that a line must hold to pass, for pruning: fills at most max slots, the longest first, and returns how

@@ -19,6 +19,7 @@
     X(io)                                                                                                    \
     X(json)                                                                                                  \
     X(regex)                                                                                                 \
+    X(regex_lit)                                                                                             \
     X(settings)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;

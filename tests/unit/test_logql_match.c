@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/find.h"
 #include "query/linefilter.h"
 #include "query/matcher.h"
 #include "tests/unit/test_logql.h"
@@ -190,6 +191,17 @@ static const struct {
     {"|= \"\\x00\"", LP_STR("nul\0byte"), true},
 };
 
+/* What the predicate says of the line is never against what the chain does. */
+static void
+check_verdict(const struct lp_linefilter *f, struct lp_str line, bool hit)
+{
+    const struct lp_linepred *p = lp_linefilter_pred(f);
+    enum lp_verdict verdict = lp_linepred_test(p, line);
+    CU_ASSERT(verdict != (hit ? LP_NO : LP_YES));
+    CU_ASSERT(verdict != LP_YES || p->exact);
+    CU_ASSERT(verdict != LP_MAYBE || !p->exact || !lp_all_ascii(line));
+}
+
 static void
 lines_match(void)
 {
@@ -197,6 +209,7 @@ lines_match(void)
         struct lp_linefilter *f = compile(line_cases[i].filters);
         lp_test_check(lp_linefilter_match(f, line_cases[i].line) == line_cases[i].hit, "wrong answer",
                       lp_str_c(line_cases[i].filters));
+        check_verdict(f, line_cases[i].line, line_cases[i].hit);
         lp_linefilter_free(f);
     }
 }
@@ -222,9 +235,9 @@ required_literals(void)
     struct lp_linefilter *f = compile("|= \"abc\" != \"not this\" |~ \"x+longest[0-9]\" |= \"either\" or "
                                       "\"or this\" |> \"<_> part <_>\" |= \"z\"");
     CU_ASSERT_EQUAL_FATAL(lp_linefilter_required(f, lits, 3), 3);
-    CU_ASSERT(lp_str_eqc(lits[0], "longest") && lp_str_eqc(lits[1], " part ") && lp_str_eqc(lits[2], "abc"));
+    CU_ASSERT(lp_str_eqc(lits[0], "xlongest") && lp_str_eqc(lits[1], " part ") && lp_str_eqc(lits[2], "abc"));
     CU_ASSERT_EQUAL(lp_linefilter_required(f, lits, 1), 1);
-    CU_ASSERT(lp_str_eqc(lits[0], "longest"));
+    CU_ASSERT(lp_str_eqc(lits[0], "xlongest"));
     lp_linefilter_free(f);
     f = compile("|~ \"(?i)error\" |~ \"a\\ufffd.\"");
     size_t n = lp_linefilter_required(f, lits, 3);
@@ -232,6 +245,59 @@ required_literals(void)
         CU_ASSERT(lp_str_find(lits[i], LP_STR("\xef\xbf\xbd")) == SIZE_MAX && !lp_str_eqc(lits[i], "error"));
     }
     lp_linefilter_free(f);
+}
+
+/* "=" where exact; clauses with & between, ! before a negative one, | between needles, ~ before one of either
+ * case. */
+static void
+describe_pred(const struct lp_linepred *p, struct lp_buf *out)
+{
+    lp_buf_reset(out);
+    lp_buf_c(out, p->exact ? "=" : "");
+    for (size_t i = 0; i < p->n; i++) {
+        const struct lp_clause *c = &p->clauses[i];
+        lp_buf_c(out, i > 0 ? " & " : "");
+        lp_buf_c(out, c->negative ? "!" : "");
+        for (size_t k = 0; k < c->n; k++) {
+            lp_buf_c(out, k > 0 ? "|" : "");
+            lp_buf_c(out, c->needles[k].icase ? "~" : "");
+            lp_buf_str(out, c->needles[k].text);
+        }
+    }
+}
+
+static void
+predicates(void)
+{
+    static const struct {
+        const char *filters, *pred;
+    } cases[] = {
+        {"", "="},
+        {"|= \"\"", "="},
+        {"|= \"foo\" != \"bar\"", "=foo & !bar"},
+        {"|= \"foo\" or \"bar\"", "=foo|bar"},
+        {"|~ \"foo|ba\\\\.r\" !~ \"(?i)ERR\"", "=foo|ba.r & !~err"},
+        {"|~ \"(?i)error\" |= \"id=\"", "=id= & ~error"},
+        {"|~ \"token=[0-9a-f]{8}beef\" != \"x\"", "token= & beef"},
+        {"|> \"<_> GET <_> 200\" |= \"x\"", "x &  GET  &  200"},
+        {"|= ip(\"10.0.0.0/8\") |= \"x\"", "x"},
+        {"|= ip(\"10.0.0.0/8\") or \"x\"", ""},
+        {"|> \"a<_>longer\" or \"b<_>\"", "longer|b"},
+        {"|~ \"a.+long\" or \"x\"", "long|x"},
+        {"|~ \"a.c\" or \"[0-9]\"", ""},
+        {"|~ \"^x\" |= \"\\xff\"", "\xff & x"},
+        {"!= \"\"", ""}, /* nothing passes: no question of literals */
+        {"|~ \"caf\\ufffd!\"", "caf"},
+    };
+    struct lp_buf out;
+    lp_buf_init(&out, 1024);
+    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
+        struct lp_linefilter *f = compile(cases[i].filters);
+        describe_pred(lp_linefilter_pred(f), &out);
+        lp_test_check(lp_str_eqc(lp_buf_view(&out), cases[i].pred), cases[i].filters, lp_buf_view(&out));
+        lp_linefilter_free(f);
+    }
+    lp_buf_clear(&out);
 }
 
 /* A chain passes a line exactly if each of its filters alone does, in whatever order the chain runs them. */
@@ -245,6 +311,7 @@ chains_are_conjunctions(void)
         "|= ip(\"1.1.1.1\")", "|= \"c\" or \"\\xff\"",
         "|~ \"ab|ba\"",       "|~ \"[ab]c\" or \"aa\"",
         "|= \"ab\"",          "|~ \"^a\"",
+        "|~ \"(?i)AB\"",      "!~ \"(?i)bc|CA\"",
     };
     static const char bytes[] = "aabbcc\xff\xc3\xa9 .1";
     struct lp_linefilter *alone[LP_ARRAY_LEN(filters)];
@@ -274,6 +341,7 @@ chains_are_conjunctions(void)
                 all = all && (!used[i] || lp_linefilter_match(alone[i], s));
             }
             CU_ASSERT_EQUAL(lp_linefilter_match(chain, s), all);
+            check_verdict(chain, s, all);
         }
         lp_linefilter_free(chain);
     }
@@ -285,4 +353,4 @@ chains_are_conjunctions(void)
 LP_SUITE(logql_match, {"selectors match label sets", selectors_match},
          {"planners see values and prefixes", planners_see_values}, {"line filters match lines", lines_match},
          {"filters that are constant", constant_filters}, {"required literals", required_literals},
-         {"a chain is the conjunction of its filters", chains_are_conjunctions});
+         {"predicates", predicates}, {"a chain is the conjunction of its filters", chains_are_conjunctions});
