@@ -135,8 +135,40 @@ lp_rc lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *
                    bool backward, struct lp_scan **ret, struct lp_block **ret_block, struct lp_err *err) LP_MUST_USE;
 void lp_exec_close(struct lp_exec *x, const struct lp_part *p, struct lp_scan *s, struct lp_block *block);
 
-/* --- exec_streams.c: {a="b", c="d"}, the text that label sets are sorted and compared by --- */
+/* --- exec_labels.c --- */
+
+/* {a="b", c="d"}: the text that label sets are sorted and compared by. */
 void lp_labels_text(const struct lp_pair *labels, size_t n, struct lp_buf *out);
+/*
+ * How a metadata name is spelled among labels: characters that a label name cannot have become '_', a leading digit gets one in
+ * front, and a clash with a label gets the suffix "_extracted". False when ar is spent.
+ */
+bool lp_labels_meta_name(struct lp_arena *ar, const struct lp_pair *labels, size_t nlabels, struct lp_str name,
+                         struct lp_str *ret);
+/* Labels and metadata as one set by rising name, its values borrowed; of equal names the first stays. False when ar is spent. */
+bool lp_labels_merge(struct lp_arena *ar, const struct lp_pair *labels, size_t nlabels, const struct lp_pair *meta, size_t nmeta,
+                     const struct lp_pair **ret, size_t *ret_n);
+
+/* Sets of labels that differ, in the order they came in. One thread at a time. */
+struct lp_labels {
+    struct lp_str text;
+    const struct lp_pair *v;
+    size_t n;
+};
+struct lp_label_index {
+    struct lp_arena *ar; /* the caller's: holds what the sets consist of */
+    struct lp_labels *v;
+    size_t n, cap;
+    struct lp_buf text;
+    uint32_t *buckets; /* over the texts: index + 1 */
+    size_t nbuckets;
+};
+#define LP_LABELS_NONE UINT32_MAX
+void lp_label_index_init(struct lp_label_index *ix, struct lp_arena *ar);
+/* The sets stay as long as the arena. */
+void lp_label_index_clear(struct lp_label_index *ix);
+/* The index of the set with these labels, which is copied when it is new; LP_LABELS_NONE when the arena is spent. */
+uint32_t lp_label_index_add(struct lp_label_index *ix, const struct lp_pair *labels, size_t n);
 
 /* --- exec_round.c: the parts of a view, one by one, on the calling thread and on free workers of the pool --- */
 
