@@ -11,5 +11,8 @@ void lp_result_begin(const char *type, const char *damage, uint64_t damaged, boo
 void lp_result_end(const struct lp_search_stats *st, size_t entries, struct lp_buf *out);
 /* {"a":"b",...} */
 void lp_result_pairs(const struct lp_pair *pairs, size_t n, struct lp_buf *out);
+/* Seconds with as many of three decimals as are needed; [seconds,"value"] */
+void lp_result_seconds(int64_t ns, struct lp_buf *out);
+void lp_result_sample(int64_t ns, double v, struct lp_buf *out);
 
 #endif
