@@ -50,6 +50,11 @@ struct lp_window_span {
     uint32_t lo, hi;
 };
 
+/*
+ * The windows of the query's steps over a range, without those whose ends are no times; *ret_first: the step of the first. False when
+ * there is none, or no line fits in.
+ */
+bool lp_windows_make(struct lp_windows *w, const struct lp_metric_query *q, const struct lp_log_range *range, uint32_t *ret_first);
 /* The largest span with t in it. */
 void lp_windows_span(const struct lp_windows *w, int64_t t, struct lp_window_span *ret);
 /* The times that may be in a window: [from, to). */

@@ -423,31 +423,6 @@ make_samples(struct leaf *l, struct lp_matrix *ret, struct lp_err *err)
 
 /* ------------------------------------------------------------------ the leaf as a whole */
 
-/* The windows whose ends are times; false when there is none, or nothing fits in. */
-static bool
-make_windows(struct leaf *l)
-{
-    const struct lp_metric_query *q = l->q;
-    const struct lp_log_range *range = &l->agg->range;
-    l->windows = (struct lp_windows){.step_ns = q->step_ns, .range_ns = range->range_ns};
-    for (size_t i = 0; i < q->steps; i++) {
-        int64_t end;
-        if (__builtin_mul_overflow(q->step_ns, (int64_t)i, &end) ||
-            __builtin_add_overflow(end, q->start_ns, &end) ||
-            __builtin_sub_overflow(end, range->offset_ns, &end)) {
-            if (l->windows.n > 0) {
-                break;
-            }
-            continue;
-        }
-        if (l->windows.n++ == 0) {
-            l->windows.first_ns = end;
-            l->first_step = (uint32_t)i;
-        }
-    }
-    return l->windows.n > 0 && range->range_ns > 0;
-}
-
 static lp_rc
 scan(struct leaf *l, struct lp_err *err)
 {
@@ -491,7 +466,7 @@ lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg,
     lp_arena_init(&l.ar, ret->ar.budget, 1 << 14);
     lp_arena_init(&l.scratch, ret->ar.budget, 1 << 12);
     lp_label_index_init(&l.sets, &ret->ar);
-    if (make_windows(&l)) {
+    if (lp_windows_make(&l.windows, q, &agg->range, &l.first_step)) {
         lp_windows_range(&l.windows, &l.want.from_ns, &l.want.to_ns);
         l.want.line_bytes = wants_bytes(&l);
         rc = scan(&l, err);

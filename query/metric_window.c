@@ -22,6 +22,24 @@ clamp(wide t)
     return t < LP_TIME_MIN ? LP_TIME_MIN : t > LP_TIME_MAX ? LP_TIME_MAX : (int64_t)t;
 }
 
+bool
+lp_windows_make(struct lp_windows *w, const struct lp_metric_query *q, const struct lp_log_range *range,
+                uint32_t *ret_first)
+{
+    *w = (struct lp_windows){.step_ns = q->step_ns, .range_ns = range->range_ns};
+    for (size_t i = 0; i < q->steps; i++) {
+        wide end = (wide)q->start_ns + (wide)q->step_ns * (wide)i - range->offset_ns;
+        if (end < LP_TIME_MIN || end > LP_TIME_MAX) {
+            continue;
+        }
+        if (w->n++ == 0) {
+            w->first_ns = (int64_t)end;
+            *ret_first = (uint32_t)i;
+        }
+    }
+    return w->n > 0 && range->range_ns > 0;
+}
+
 /* How many i in [0, n) have i * step < x. */
 static uint32_t
 steps_below(const struct lp_windows *w, wide x)

@@ -26,6 +26,13 @@ put_metric(const struct lp_series *s, bool first, struct lp_buf *out)
     lp_result_pairs(s->labels, s->nlabels, out);
 }
 
+/* The product alone may leave 64 bits. */
+static int64_t
+time_of(const struct lp_matrix *m, size_t step)
+{
+    return (int64_t)((uint64_t)m->start_ns + step * (uint64_t)m->step_ns);
+}
+
 lp_rc
 lp_result_series_vector(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err)
 {
@@ -52,7 +59,7 @@ lp_result_series_matrix(const struct lp_matrix *m, struct lp_buf *out, struct lp
         for (size_t k = 0; k < m->steps; k++) {
             if (s->has[k]) {
                 lp_buf_c(out, comma);
-                lp_result_sample(m->start_ns + (int64_t)k * m->step_ns, s->v[k], out);
+                lp_result_sample(time_of(m, k), s->v[k], out);
                 comma = ",";
                 n++;
             }
