@@ -9,6 +9,7 @@
     X(buf)                                                                                                   \
     X(str)                                                                                                   \
     X(bytes)                                                                                                 \
+    X(f64)                                                                                                   \
     X(hash)                                                                                                  \
     X(clock)                                                                                                 \
     X(lock)                                                                                                  \
