@@ -58,8 +58,14 @@ lp_search_supported(const struct lp_log_query *log, struct lp_err *err)
         return LP_OK;
     }
     const struct lp_stage *s = &log->stages[filters];
+    return lp_exec_unsupported(stage_name(s->kind), s->pos, err);
+}
+
+lp_rc
+lp_exec_unsupported(const char *what, struct lp_pos pos, struct lp_err *err)
+{
     return lp_err_set(err, LP_ERR_UNSUPPORTED, "%s (line %u, col %u) is parsed but cannot be evaluated yet",
-                      stage_name(s->kind), s->pos.line, s->pos.col);
+                      what, pos.line, pos.col);
 }
 
 /* ------------------------------------------------------------------ shared tools */
@@ -101,7 +107,7 @@ lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec,
 {
     struct lp_block *block = NULL;
     lp_rc rc;
-    if (p->seg == NULL) {
+    if (p->seg == NULL || x->cache == NULL) {
         rc = lp_scan_open(x->view, p, codec, from_ns, to_ns, backward, ret, err);
     } else {
         rc = lp_block_cache_take(x->cache, p->seg, p->block, &block, err);
@@ -114,6 +120,25 @@ lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec,
     }
     *ret_block = block;
     return rc;
+}
+
+/* Whether the search should end: asked by the store while it looks through a block. */
+static bool
+should_stop(void *arg)
+{
+    const struct lp_search *q = arg;
+    return lp_exec_check(q->deadline_ns, q->cancel, NULL) != LP_OK;
+}
+
+lp_rc
+lp_exec_require(const struct lp_exec *x, struct lp_scan *s, struct lp_err *err)
+{
+    if (x->plan == NULL) {
+        return LP_OK;
+    }
+    lp_rc rc = lp_scan_require(s, x->plan, should_stop, (void *)(uintptr_t)x->q, err);
+    lp_rc ended = rc == LP_ERR_CANCELED ? lp_exec_check(x->q->deadline_ns, x->q->cancel, err) : LP_OK;
+    return ended != LP_OK ? ended : rc; /* which of the two it was */
 }
 
 void
@@ -143,8 +168,8 @@ oldest_first(const void *va, const void *vb, void *arg)
     return (a->min_ns > b->min_ns) - (a->min_ns < b->min_ns);
 }
 
-static lp_rc
-prepare(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
+lp_rc
+lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
 {
     const struct lp_search *q = x->q;
     size_t damaged = 0;
@@ -186,6 +211,24 @@ prepare(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
                 (void *)(uintptr_t)x->parts);
     }
     return LP_OK;
+}
+
+void
+lp_exec_end(struct lp_exec *x)
+{
+    lp_match_plan_free(x->plan);
+    lp_linefilter_free(x->filter);
+    lp_free(x->order);
+}
+
+void
+lp_exec_account(const struct lp_search_stats *st, lp_rc rc)
+{
+    lp_metric_add(LP_M_QUERIES, 1);
+    lp_metric_add(LP_M_QUERY_BLOCKS, (int64_t)st->blocks);
+    lp_metric_add(LP_M_QUERY_LINES, (int64_t)(st->head_lines + st->stored_lines));
+    lp_metric_add(LP_M_QUERY_CANCELED, rc == LP_ERR_CANCELED || rc == LP_ERR_TIMEOUT);
+    lp_metric_observe(LP_M_QUERY_DURATION, st->duration_ns);
 }
 
 /* Adds to `out` the rows of one round that keep the interval; returns false when the round was the last. */
@@ -262,7 +305,7 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     int64_t from_ns, to_ns;
     range_of(q, &from_ns, &to_ns);
     lp_best_init(&best, q->limit, q->backward);
-    lp_rc rc = prepare(x, from_ns, to_ns, err);
+    lp_rc rc = lp_exec_begin(x, from_ns, to_ns, err);
     if (rc == LP_OK) {
         rc = find_hits(x, from_ns, to_ns, &best, err);
     }
@@ -303,20 +346,14 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
     ret->nstreams = x.nstreams;
     ret->stats = x.stats;
     memcpy(ret->damage, x.damage, sizeof(ret->damage));
-    lp_match_plan_free(x.plan);
-    lp_linefilter_free(x.filter);
-    lp_free(x.order);
+    lp_exec_end(&x);
     if (q->cache == NULL) {
         lp_block_cache_free(x.cache);
     } else {
         lp_block_cache_turn(x.cache);
     }
     ret->stats.duration_ns = lp_mono_ns() - begin_ns;
-    lp_metric_add(LP_M_QUERIES, 1);
-    lp_metric_add(LP_M_QUERY_BLOCKS, (int64_t)x.stats.blocks);
-    lp_metric_add(LP_M_QUERY_LINES, (int64_t)(x.stats.head_lines + x.stats.stored_lines));
-    lp_metric_add(LP_M_QUERY_CANCELED, rc == LP_ERR_CANCELED || rc == LP_ERR_TIMEOUT);
-    lp_metric_observe(LP_M_QUERY_DURATION, ret->stats.duration_ns);
+    lp_exec_account(&ret->stats, rc);
     if (rc != LP_OK) {
         lp_found_clear(ret);
     }

@@ -66,7 +66,10 @@ struct lp_found_row {
     const struct lp_pair *meta; /* by rising name */
 };
 
-/* What the search looked at. Lines without a filter count when their time was looked at, their bytes when they were fetched. */
+/*
+ * What the search looked at. Lines without a filter count when their time was looked at, or that of the first and last of them in a
+ * stream table; their bytes when they were fetched.
+ */
 struct lp_search_stats {
     uint64_t head_lines, head_bytes;     /* in memory */
     uint64_t stored_lines, stored_bytes; /* in segments, decoded */

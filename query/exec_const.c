@@ -2,7 +2,7 @@
  * exec_const.c - metric queries that look at no logs. Clients send them to see whether a server understands
  * LogQL: Grafana's health check is vector(1)+vector(1).
  */
-#include "query/exec.h"
+#include "query/exec_int.h"
 
 struct value {
     double v;
@@ -54,17 +54,11 @@ eval(const struct lp_expr *e, struct value *ret, struct lp_err *err)
         }
         return rc == LP_OK ? binary(&e->binary, left, right, ret, err) : rc;
     case LP_EXPR_RANGE_AGG:
-        return lp_err_set(err, LP_ERR_UNSUPPORTED,
-                          "%s (line %u, col %u) is parsed but cannot be evaluated yet",
-                          lp_range_op_name(e->range_agg.op), e->pos.line, e->pos.col);
+        return lp_exec_unsupported(lp_range_op_name(e->range_agg.op), e->pos, err);
     case LP_EXPR_VECTOR_AGG:
-        return lp_err_set(err, LP_ERR_UNSUPPORTED,
-                          "%s (line %u, col %u) is parsed but cannot be evaluated yet",
-                          lp_vector_op_name(e->vector_agg.op), e->pos.line, e->pos.col);
+        return lp_exec_unsupported(lp_vector_op_name(e->vector_agg.op), e->pos, err);
     case LP_EXPR_LABEL_REPLACE:
-        return lp_err_set(err, LP_ERR_UNSUPPORTED,
-                          "label_replace (line %u, col %u) is parsed but cannot be evaluated yet",
-                          e->pos.line, e->pos.col);
+        return lp_exec_unsupported("label_replace", e->pos, err);
     case LP_EXPR_LOG:
         break;
     }

@@ -2,8 +2,9 @@
  * exec_int.h - inside the evaluation of log queries: shared by exec*.c.
  *
  * The way of a search: exec_select.c chooses streams and parts of a view; exec_scan.c finds the keys of the n best rows, on
- * several threads; exec_fetch.c reads the lines of those rows alone; exec_place.c turns keys into lasting places
- * and back; exec.c puts it together.
+ * several threads (exec_round.c); exec_fetch.c reads the lines of those rows alone; exec_place.c turns keys into lasting places
+ * and back; exec.c puts it together. Metric queries (metric_int.h) begin in the same way, and then count the rows (exec_rows.c)
+ * instead of finding them.
  */
 #ifndef LP_QUERY_EXEC_INT_H
 #define LP_QUERY_EXEC_INT_H
@@ -107,11 +108,22 @@ struct lp_exec {
     struct lp_linefilter *filter;
     bool unfiltered;
     struct lp_match_plan *plan; /* what blocks can tell of the filter; NULL: unfiltered */
-    struct lp_block_cache *cache;
+    struct lp_block_cache *cache;  /* NULL: blocks are read once */
     struct lp_search_stats stats; /* workers add to it under the lock of their round */
     char damage[LP_ERR_TEXT_BYTES];
 };
 
+/*
+ * x->q and x->cache are set, the rest zero: opens the view, and compiles the filter. from_ns, to_ns: the range whose parts are wanted.
+ * To be ended in any case. The view is the caller's to free.
+ */
+lp_rc lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err) LP_MUST_USE;
+void lp_exec_end(struct lp_exec *x);
+/* Tells the server's metrics what a query that ended with rc looked at. */
+void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
+
+/* "... is parsed but cannot be evaluated yet" */
+lp_rc lp_exec_unsupported(const char *what, struct lp_pos pos, struct lp_err *err);
 /* LP_ERR_CANCELED or LP_ERR_TIMEOUT when the search should end. */
 lp_rc lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *err) LP_MUST_USE;
 /* True for errors that mean that a piece of the store cannot be read; it is left out then. */
@@ -121,10 +133,72 @@ void lp_exec_note_damage(struct lp_exec *x, const struct lp_err *err);
 /* Opens a scan of a part, over the cache's block where it has one; *ret_block NULL for the head. */
 lp_rc lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec, int64_t from_ns, int64_t to_ns,
                    bool backward, struct lp_scan **ret, struct lp_block **ret_block, struct lp_err *err) LP_MUST_USE;
+/* Leaves of a block only the rows that may pass the filter. The head's rows are all given. */
+lp_rc lp_exec_require(const struct lp_exec *x, struct lp_scan *s, struct lp_err *err) LP_MUST_USE;
 void lp_exec_close(struct lp_exec *x, const struct lp_part *p, struct lp_scan *s, struct lp_block *block);
 
-/* --- exec_streams.c: {a="b", c="d"}, the text that label sets are sorted and compared by --- */
+/* --- exec_labels.c --- */
+
+/* {a="b", c="d"}: the text that label sets are sorted and compared by. */
 void lp_labels_text(const struct lp_pair *labels, size_t n, struct lp_buf *out);
+/*
+ * How a metadata name is spelled among labels: characters that a label name cannot have become '_', a leading digit gets one in
+ * front, and a clash with a label gets the suffix "_extracted". False when ar is spent.
+ */
+bool lp_labels_meta_name(struct lp_arena *ar, const struct lp_pair *labels, size_t nlabels, struct lp_str name,
+                         struct lp_str *ret);
+/* Labels and metadata as one set by rising name, its values borrowed; of equal names the first stays. False when ar is spent. */
+bool lp_labels_merge(struct lp_arena *ar, const struct lp_pair *labels, size_t nlabels, const struct lp_pair *meta, size_t nmeta,
+                     const struct lp_pair **ret, size_t *ret_n);
+
+/* Sets of labels that differ, in the order they came in. One thread at a time. */
+struct lp_labels {
+    struct lp_str text;
+    const struct lp_pair *v;
+    size_t n;
+};
+struct lp_label_index {
+    struct lp_arena *ar; /* the caller's: holds what the sets consist of */
+    struct lp_labels *v;
+    size_t n, cap;
+    struct lp_buf text;
+    uint32_t *buckets; /* over the texts: index + 1 */
+    size_t nbuckets;
+};
+#define LP_LABELS_NONE UINT32_MAX
+void lp_label_index_init(struct lp_label_index *ix, struct lp_arena *ar);
+/* The sets stay as long as the arena. */
+void lp_label_index_clear(struct lp_label_index *ix);
+/* The index of the set with these labels, which is copied when it is new; LP_LABELS_NONE when the arena is spent. */
+uint32_t lp_label_index_add(struct lp_label_index *ix, const struct lp_pair *labels, size_t n);
+
+/* --- exec_round.c: the parts of a view, one by one, on the calling thread and on free workers of the pool --- */
+
+struct lp_round;
+
+struct lp_worker {
+    struct lp_round *round;
+    struct lp_exec *x;
+    struct lp_codec *codec;
+    uint32_t part; /* the one to scan: index into the view's parts */
+    struct lp_search_stats stats;
+    void *own;
+};
+
+/* The functions get `arg`; what it points to they share, and guard with the round's lock. */
+struct lp_round_task {
+    struct lp_exec *x;
+    void *arg;
+    size_t own_bytes;                                                          /* of a worker's memory `own`, zeroed */
+    bool (*wants)(void *arg, const struct lp_part *p);                         /* is the part worth scanning? With the lock held */
+    lp_rc (*scan)(void *arg, struct lp_worker *w, struct lp_err *err);         /* one part; errors that mean damage are counted */
+    void (*end)(void *own);                                                    /* frees what `own` holds; NULL: nothing */
+};
+
+/* The first error that is not damage ends the round. */
+lp_rc lp_round_run(const struct lp_round_task *task, struct lp_err *err) LP_MUST_USE;
+void lp_round_lock(struct lp_round *r);
+void lp_round_unlock(struct lp_round *r);
 
 /* --- exec_scan.c --- */
 

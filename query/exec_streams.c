@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "query/exec_int.h"
-#include "query/text.h"
 
 #define TEXT_BYTES (1u << 20) /* of one label set as text: 64 labels of 3 KiB, quoted */
 #define CHECK_ROWS 4096
@@ -47,19 +46,6 @@ static int
 by_text(const void *a, const void *b)
 {
     return lp_str_cmp(((const struct named_set *)a)->text, ((const struct named_set *)b)->text);
-}
-
-void
-lp_labels_text(const struct lp_pair *labels, size_t n, struct lp_buf *out)
-{
-    lp_buf_byte(out, '{');
-    for (size_t i = 0; i < n; i++) {
-        lp_buf_c(out, i > 0 ? ", " : "");
-        lp_buf_str(out, labels[i].name);
-        lp_buf_byte(out, '=');
-        lp_text_quote(out, labels[i].value);
-    }
-    lp_buf_byte(out, '}');
 }
 
 static lp_rc

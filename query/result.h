@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "query/exec.h"
+#include "query/metric.h"
 
 /* {"status":"success",...,"data":{"resultType":"streams",...}}: streams by rising label text, entries as they were found. */
 lp_rc lp_result_streams(const struct lp_found *f, bool categorize, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
@@ -20,6 +21,10 @@ lp_rc lp_result_vector(double v, bool empty, int64_t ns, int64_t duration_ns, st
 /* The value at each step in [from, to]. */
 lp_rc lp_result_matrix(double v, bool empty, int64_t from_ns, int64_t to_ns, int64_t step_ns, int64_t duration_ns,
                        struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+
+/* The series of a metric query: a matrix, or of one step a vector. */
+lp_rc lp_result_series_matrix(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_result_series_vector(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
 /* {"status":"success","data":[{"a":"b"},...]}; without data when there is none. */
 lp_rc lp_result_series(const struct lp_label_sets *sets, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;

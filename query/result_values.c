@@ -1,5 +1,5 @@
 /*
- * result_values.c - values of metric queries that look at no logs, label names and values, series.
+ * result_values.c - samples, values of metric queries that look at no logs, label names and values, series.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +15,30 @@ finished(const struct lp_buf *out, struct lp_err *err)
                         : lp_err_set(err, LP_ERR_LIMIT, "the answer needs more memory than a query may have");
 }
 
-/* Seconds with as many of three decimals as are needed. */
 static void
-put_seconds(struct lp_buf *out, int64_t ns)
+put_whole(struct lp_buf *out, uint64_t n)
+{
+    char text[20];
+    size_t at = sizeof(text);
+    do {
+        text[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    lp_buf_add(out, text + at, sizeof(text) - at);
+}
+
+void
+lp_result_seconds(int64_t ns, struct lp_buf *out)
 {
     int64_t ms = ns / LP_NS_PER_MS;
-    lp_buf_printf(out, "%lld", (long long)(ms / 1000));
+    if (ms < 0) {
+        lp_buf_byte(out, '-');
+        ms = -ms;
+    }
+    put_whole(out, (uint64_t)ms / 1000);
     if (ms % 1000 != 0) {
         char text[8];
-        int n = snprintf(text, sizeof(text), ".%03lld", (long long)llabs(ms % 1000));
+        int n = snprintf(text, sizeof(text), ".%03d", (int)(ms % 1000));
         while (text[n - 1] == '0') {
             n--;
         }
@@ -31,14 +46,18 @@ put_seconds(struct lp_buf *out, int64_t ns)
     }
 }
 
-static void
-put_sample(struct lp_buf *out, int64_t ns, double v)
+void
+lp_result_sample(int64_t ns, double v, struct lp_buf *out)
 {
     lp_buf_byte(out, '[');
-    put_seconds(out, ns);
-    lp_buf_c(out, ",\"");
-    lp_text_plain(out, v);
-    lp_buf_c(out, "\"]");
+    lp_result_seconds(ns, out);
+    lp_buf_add(out, ",\"", 2);
+    if (v >= 1 && v < 1e15 && v == (double)(uint64_t)v) { /* a count, mostly */
+        put_whole(out, (uint64_t)v);
+    } else {
+        lp_text_plain(out, v);
+    }
+    lp_buf_add(out, "\"]", 2);
 }
 
 lp_rc
@@ -61,7 +80,7 @@ lp_result_vector(double v, bool empty, int64_t ns, int64_t duration_ns, struct l
     lp_result_begin("vector", NULL, 0, false, out);
     if (!empty) {
         lp_buf_c(out, "{\"metric\":{},\"value\":");
-        put_sample(out, ns, v);
+        lp_result_sample(ns, v, out);
         lp_buf_byte(out, '}');
     }
     lp_result_end(&st, !empty, out);
@@ -79,7 +98,7 @@ lp_result_matrix(double v, bool empty, int64_t from_ns, int64_t to_ns, int64_t s
         lp_buf_c(out, "{\"metric\":{},\"values\":[");
         for (int64_t t = from_ns; t <= to_ns; n++) {
             lp_buf_c(out, n > 0 ? "," : "");
-            put_sample(out, t, v);
+            lp_result_sample(t, v, out);
             if (__builtin_add_overflow(t, step_ns, &t)) {
                 break;
             }

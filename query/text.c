@@ -8,13 +8,14 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/f64.h"
 
 /* ---------------------------------------------------------------- numbers */
 
 /* The shortest decimal digits of |v| that read back as v, without trailing zeros, and the place of the
  * decimal point. */
 struct digits {
-    char d[24];
+    char d[LP_F64_DIGITS];
     int n;
     int point; /* value = 0.d[0]d[1]... * 10^point */
 };
@@ -22,24 +23,9 @@ struct digits {
 static struct digits
 shortest(double v)
 {
-    char text[40];
-    for (int prec = 0; prec < 17; prec++) {
-        snprintf(text, sizeof(text), "%.*e", prec, fabs(v));
-        if (strtod(text, NULL) == fabs(v)) {
-            break;
-        }
-    }
-    struct digits g = {.n = 0};
-    const char *p = text;
-    for (; *p != 'e'; p++) {
-        if (*p != '.') {
-            g.d[g.n++] = *p;
-        }
-    }
-    g.point = (int)strtol(p + 1, NULL, 10) + 1;
-    while (g.n > 1 && g.d[g.n - 1] == '0') {
-        g.n--;
-    }
+    struct digits g;
+    g.n = lp_f64_shortest(v, g.d, &g.point);
+    g.point++;
     return g;
 }
 

@@ -8,6 +8,7 @@
 #include "server/handlers_query.h"
 
 #define LIMIT_DEFAULT 100
+#define SERIES_MAX 500 /* of one answer, as in Loki */
 
 /* Whether the comma list of this header has the flag. */
 static bool
@@ -59,23 +60,62 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
     return rc;
 }
 
-/* Loki floors the start and raises the end to multiples of the step. */
+/* The series of an expression that looks at logs, at steps from start_ns to end_ns. */
 static lp_rc
-constant_range(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64_t end_ns,
-               int64_t step_ns, struct lp_buf *out)
+series(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64_t end_ns, int64_t step_ns,
+       struct lp_matrix *ret)
+{
+    struct lp_server *s = c->s;
+    struct lp_metric_query q = {
+        .store = s->store,
+        .tenant = c->tenant,
+        .expr = e,
+        .start_ns = start_ns,
+        .step_ns = step_ns,
+        .steps = (size_t)(((uint64_t)end_ns - (uint64_t)start_ns) / (uint64_t)step_ns) + 1,
+        .max_series = SERIES_MAX,
+        .pool = s->queries,
+        .deadline_ns = c->deadline_ns,
+        .cancel = lp_http_gone_flag(c->req),
+        .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
+    };
+    return lp_metric_eval(&q, ret, &c->err);
+}
+
+/* Loki floors the start and raises the end to multiples of the step. */
+static void
+align(int64_t *start_ns, int64_t *end_ns, int64_t step_ns)
+{
+    int64_t past = *start_ns % step_ns, short_of = *end_ns % step_ns;
+    if (__builtin_sub_overflow(*start_ns, past < 0 ? past + step_ns : past, start_ns)) {
+        *start_ns = LP_TIME_MIN;
+    }
+    if (short_of != 0 &&
+        __builtin_add_overflow(*end_ns, short_of < 0 ? -short_of : step_ns - short_of, end_ns)) {
+        *end_ns = LP_TIME_MAX;
+    }
+}
+
+static lp_rc
+metric_range(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64_t end_ns,
+             int64_t step_ns, struct lp_buf *out)
 {
     double v;
     bool empty, scalar;
-    lp_rc rc = lp_const_eval(e, &v, &empty, &scalar, &c->err);
-    if (rc != LP_OK) {
-        return rc;
+    struct lp_matrix m;
+    align(&start_ns, &end_ns, step_ns);
+    if (!lp_metric_has_logs(e)) {
+        lp_rc rc = lp_const_eval(e, &v, &empty, &scalar, &c->err);
+        return rc == LP_OK ? lp_result_matrix(v, empty, start_ns, end_ns, step_ns, lp_mono_ns() - c->begin_ns,
+                                              out, &c->err)
+                           : rc;
     }
-    int64_t past = start_ns % step_ns, short_of = end_ns % step_ns;
-    start_ns -= past < 0 ? past + step_ns : past;
-    if (short_of != 0 && __builtin_add_overflow(end_ns, step_ns - short_of, &end_ns)) {
-        end_ns = LP_TIME_MAX;
+    lp_rc rc = series(c, e, start_ns, end_ns, step_ns, &m);
+    if (rc == LP_OK) {
+        rc = lp_result_series_matrix(&m, out, &c->err);
+        lp_matrix_clear(&m);
     }
-    return lp_result_matrix(v, empty, start_ns, end_ns, step_ns, lp_mono_ns() - c->begin_ns, out, &c->err);
+    return rc;
 }
 
 static void
@@ -98,10 +138,33 @@ work_query_range(struct lp_http_req *req, struct lp_server *s)
     }
     if (rc == LP_OK) {
         rc = e->kind == LP_EXPR_LOG ? search(&c, &e->log, start_ns, end_ns, &out)
-                                    : constant_range(&c, e, start_ns, end_ns, step_ns, &out);
+                                    : metric_range(&c, e, start_ns, end_ns, step_ns, &out);
     }
     lp_query_answer(&c, rc, &out);
     lp_query_end(&c);
+}
+
+static lp_rc
+metric_instant(struct lp_query_call *c, const struct lp_expr *e, int64_t ns, struct lp_buf *out)
+{
+    double v;
+    bool empty, scalar;
+    struct lp_matrix m;
+    if (!lp_metric_has_logs(e)) {
+        lp_rc rc = lp_const_eval(e, &v, &empty, &scalar, &c->err);
+        if (rc != LP_OK) {
+            return rc;
+        }
+        int64_t took_ns = lp_mono_ns() - c->begin_ns;
+        return scalar ? lp_result_scalar(v, ns, took_ns, out, &c->err)
+                      : lp_result_vector(v, empty, ns, took_ns, out, &c->err);
+    }
+    lp_rc rc = series(c, e, ns, ns, 1, &m);
+    if (rc == LP_OK) {
+        rc = lp_result_series_vector(&m, out, &c->err);
+        lp_matrix_clear(&m);
+    }
+    return rc;
 }
 
 static lp_rc
@@ -109,8 +172,6 @@ instant(struct lp_query_call *c, struct lp_buf *out)
 {
     const struct lp_expr *e;
     int64_t ns;
-    double v;
-    bool empty, scalar;
     lp_rc rc = lp_query_time(c, "time", c->now_ns, &ns);
     if (rc == LP_OK) {
         rc = lp_logql_parse(lp_query_param(c, "query"), NULL, &c->ar, &e, &c->err);
@@ -121,15 +182,7 @@ instant(struct lp_query_call *c, struct lp_buf *out)
             "log queries are not supported as an instant query type, please change your query to a "
             "range query type");
     }
-    if (rc == LP_OK) {
-        rc = lp_const_eval(e, &v, &empty, &scalar, &c->err);
-    }
-    if (rc != LP_OK) {
-        return rc;
-    }
-    int64_t took_ns = lp_mono_ns() - c->begin_ns;
-    return scalar ? lp_result_scalar(v, ns, took_ns, out, &c->err)
-                  : lp_result_vector(v, empty, ns, took_ns, out, &c->err);
+    return rc == LP_OK ? metric_instant(c, e, ns, out) : rc;
 }
 
 static void

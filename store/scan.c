@@ -282,6 +282,18 @@ next_row(struct lp_scan *s, uint32_t *ret)
     }
 }
 
+bool
+lp_scan_next_span(struct lp_scan *s, struct lp_scan_span *ret)
+{
+    LP_ASSERT(s->block != NULL && !s->backward && !s->matched);
+    if (s->at >= s->end && !next_run(s)) {
+        return false;
+    }
+    *ret = (struct lp_scan_span){s->stream, s->end - s->at, s->times + s->at};
+    s->at = s->end;
+    return true;
+}
+
 static bool
 next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
 {

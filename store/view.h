@@ -110,6 +110,12 @@ lp_rc lp_scan_open_on(const struct lp_view *v, const struct lp_part *part, struc
 void lp_scan_seek(struct lp_scan *s, uint64_t arrival);
 /* The next row with from <= time < to; false at the end. Rows come run by run, in time order (or backward) inside a run. */
 bool lp_scan_next(struct lp_scan *s, struct lp_scan_row *ret);
+/* Rows of one stream that follow each other, with rising times. Of a part of a segment, forward, without lp_scan_require. False at the end. */
+struct lp_scan_span {
+    uint32_t stream, n;
+    const int64_t *times; /* the block's */
+};
+bool lp_scan_next_span(struct lp_scan *s, struct lp_scan_span *ret);
 /*
  * From now on rows of a segment that the plan's predicate excludes are passed over; the plan must be bound (lp_view_bind) and outlive the scan.
  * Rows of the head are all given. stop: lp_block_match. Before the first lp_scan_next.

@@ -135,7 +135,8 @@ def test_refusals_say_why(shop):
     assert 'queries require at least one regexp or equality matcher' in refused(shop, Q, query='{}')
     assert 'queries require at least one regexp or equality matcher' in refused(shop, Q, query='{app=~".*"}')
     assert '| json' in refused(shop, Q, query='{app="web"} | json | x="1"')
-    assert 'sum' in refused(shop, Q, query='sum(count_over_time({app="web"}[1m]))')
+    assert refused(shop, Q, query='topk(1, count_over_time({app="web"}[1m]))') == 'topk (line 1, col 1) is parsed but cannot be evaluated yet'
+    assert refused(shop, Q, query='sum(rate({app="web"} | json [1m]))').startswith('| json (line 1, col')
     assert refused(shop, Q, query='{app="web"}', limit=5001) == \
         'max entries limit per query exceeded, limit > max_entries_limit_per_query (5001 > 5000)'
     for bad in (dict(limit=0), dict(limit='abc'), dict(direction='sideways'), dict(step='abc'), dict(step='-1'), dict(interval='x')):
@@ -155,6 +156,61 @@ def test_constants(server):
     assert server.json('/loki/api/v1/query', query='1 + 1', time=10)['data']['result'] == [10000, '2']
     got = server.json(Q, query='vector(2) * 3', start=60, end=240, step=60)['data']
     assert got['resultType'] == 'matrix' and got['result'] == [{'metric': {}, 'values': [[60, '6'], [120, '6'], [180, '6'], [240, '6']]}]
+
+
+def matrix(server, query, **params):
+    """{labels as sorted pairs: [[time s, value], ...]} of a range query."""
+    data = server.json(Q, query=query, **params)['data']
+    assert data['resultType'] == 'matrix'
+    return {tuple(sorted(s['metric'].items())): s['values'] for s in data['result']}
+
+
+def test_series_over_time(shop):
+    at = BASE // 10**9
+    span = dict(start=at, end=at + 9, step=3)  # start and end become multiples of the step, as at is one
+    for _ in range(2):
+        # windows leave out their first instant and hold their last; those without lines have no sample
+        assert matrix(shop, 'count_over_time({app="web"}[3s])', **span) == {
+            (('app', 'web'), ('env', 'prod'), ('service_name', 'web')): [[at, '1'], [at + 3, '1'], [at + 6, '2'], [at + 9, '1']]}
+        assert matrix(shop, 'sum by (app)(count_over_time({env="prod"} != "item/2" [1s]))', start=at + 1, end=at + 4, step=1) == {
+            (('app', 'db'),): [[at + 1, '1'], [at + 3, '1']], (('app', 'web'),): [[at + 4, '1']]}
+        assert matrix(shop, 'sum(rate({env="prod"}[4s]))', **span) == {(): [[at, '0.25'], [at + 3, '1'], [at + 6, '1'], [at + 9, '1']]}
+        assert matrix(shop, 'sum(bytes_over_time({env="prod"}[3s] offset 3s))', **span) == {
+            (): [[at + 3, '11'], [at + 6, str(2 * 8 + 11)], [at + 9, str(2 * 11 + 8)]]}
+        assert matrix(shop, 'sum(count_over_time({app="none"}[3s]))', **span) == {}
+        # aligned: from 0 on, to 10 on
+        assert matrix(shop, 'max without (app, service_name)(sum by (app, env)(count_over_time({app=~".+"}[5s])))', start=at + 1, end=at + 8, step=5) == {
+            (('env', 'prod'),): [[at, '1'], [at + 5, '3'], [at + 10, '2']]}
+        assert shop.stop() == 0  # the second time it all comes from a segment
+        shop.start()
+
+
+def test_samples_of_an_instant(shop):
+    at = BASE // 10**9
+    get = lambda query, **params: shop.json('/loki/api/v1/query', query=query, **params)['data']
+    data = get('sum by (env)(bytes_rate({app="web"} |= "GET" [10s]))', time=at + 8)
+    assert data['resultType'] == 'vector' and data['result'] == [{'metric': {'env': 'prod'}, 'value': [at + 8, '5.5']}]
+    summary = data['stats']['summary']
+    assert (summary['totalLinesProcessed'], summary['totalPostFilterLines'], summary['totalBytesProcessed']) == (5, 5, 55)
+    assert summary['totalEntriesReturned'] == 1 and summary['execTime'] > 0
+    # metadata is among the labels, as in streams
+    assert [s['metric'].get('trace_id') for s in get('count_over_time({app="db"}[10s])', time=at + 9)['result']] == ['t1', 't3', 't5', 't7', 't9']
+    assert get('count by (app)(count_over_time({env="prod"}[10s]))', time=at + 9)['result'] == [
+        {'metric': {'app': 'db'}, 'value': [at + 9, '5']}, {'metric': {'app': 'web'}, 'value': [at + 9, '1']}]
+    body = urllib.parse.urlencode({'query': 'sum(count_over_time({env="prod"}[1h]))', 'time': at + 9.5})
+    status, text, _ = shop.request('POST', '/loki/api/v1/query', body, {'Content-Type': 'application/x-www-form-urlencoded'})
+    assert status == 200 and json.loads(text)['data']['result'] == [{'metric': {}, 'value': [at + 9.5, '10']}]
+
+
+def test_series_have_a_limit(server):
+    push(server, [({'app': 'a', 'n': str(i)}, [(BASE, 'x')]) for i in range(501)])
+    at = BASE // 10**9
+    assert refused(server, '/loki/api/v1/query', query='count_over_time({app="a"}[1m])', time=at) == (
+        'maximum number of series (500) reached for a single query; consider reducing query cardinality by adding more specific stream '
+        'selectors, reducing the time range, or aggregating results with functions like sum(), count() or topk()')
+    got = server.json('/loki/api/v1/query', query='count(count_over_time({app="a"}[1m]))', time=at)
+    assert got['data']['result'] == [{'metric': {}, 'value': [at, '501']}]
+    assert len(server.json('/loki/api/v1/query', query='count_over_time({app="a",n!="0"}[1m])', time=at)['data']['result']) == 500
 
 
 def test_format_query(server):

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/exec_fixture.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,30 @@ void
 lp_world_seal(struct lp_world *w)
 {
     CU_ASSERT_EQUAL_FATAL(lp_store_seal(w->st, lp_mono_ns() + 60 * LP_NS_PER_S, NULL), LP_OK);
+}
+
+void
+lp_world_damage(const struct lp_world *w)
+{
+    char path[1024];
+    snprintf(path, sizeof(path), "%s/segments", w->dir);
+    DIR *d = opendir(path);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (strstr(e->d_name, "1.seg") != NULL) {
+            snprintf(path, sizeof(path), "%s/segments/%s", w->dir, e->d_name);
+        }
+    }
+    closedir(d);
+    FILE *f = fopen(path, "r+b");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fseek(f, 0, SEEK_END);
+    long at = ftell(f) / 4;
+    fseek(f, at, SEEK_SET);
+    int byte = fgetc(f);
+    fseek(f, at, SEEK_SET);
+    fputc(byte ^ 0x40, f);
+    fclose(f);
 }
 
 static void

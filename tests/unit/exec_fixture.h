@@ -40,6 +40,8 @@ void lp_world_close(struct lp_world *w);
 /* One batch of n more records with times in [base, base + span). */
 void lp_world_put(struct lp_world *w, size_t n, int64_t base_ns, int64_t span_ns);
 void lp_world_seal(struct lp_world *w);
+/* Changes a byte of the folder's first segment: inside lines and metadata, which are by far the most of it. */
+void lp_world_damage(const struct lp_world *w);
 
 /* A search over everything, without end; the caller changes what it likes. q must outlive it. */
 struct lp_search lp_world_search(const struct lp_world *w, const struct lp_test_query *q);

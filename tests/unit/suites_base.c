@@ -10,6 +10,7 @@
     X(str)                                                                                                   \
     X(find)                                                                                                  \
     X(bytes)                                                                                                 \
+    X(f64)                                                                                                   \
     X(hash)                                                                                                  \
     X(clock)                                                                                                 \
     X(lock)                                                                                                  \

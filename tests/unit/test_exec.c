@@ -2,7 +2,6 @@
  * test_exec.c - searches: which rows they find, and in what order. Oracle: a plain look at every record ever
  * put in (exec_fixture.h).
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -285,32 +284,6 @@ says_what_it_cannot_do(void)
     }
 }
 
-/* Changes a byte in the middle of the folder's first segment: inside the lines, which are by far the most of
- * it. */
-static void
-damage_segment(const char *dir)
-{
-    char path[1024];
-    snprintf(path, sizeof(path), "%s/segments", dir);
-    DIR *d = opendir(path);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(d);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        if (strstr(e->d_name, "1.seg") != NULL) {
-            snprintf(path, sizeof(path), "%s/segments/%s", dir, e->d_name);
-        }
-    }
-    closedir(d);
-    FILE *f = fopen(path, "r+b");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-    fseek(f, 0, SEEK_END);
-    long at = ftell(f) / 4;
-    fseek(f, at, SEEK_SET);
-    int byte = fgetc(f);
-    fseek(f, at, SEEK_SET);
-    fputc(byte ^ 0x40, f);
-    fclose(f);
-}
-
 static void
 damage_costs_its_block_alone(void)
 {
@@ -322,7 +295,7 @@ damage_costs_its_block_alone(void)
     lp_world_put(&w, 3000, 1000, 100000);
     lp_world_seal(&w);
     lp_world_put(&w, 100, 1000, 100000);
-    damage_segment(w.dir);
+    lp_world_damage(&w);
     struct lp_search s = lp_world_search(&w, &q);
     CU_ASSERT_EQUAL_FATAL(lp_search(&s, &f, NULL), LP_OK);
     CU_ASSERT_EQUAL(f.stats.damaged, 1);

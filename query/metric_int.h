@@ -1,0 +1,95 @@
+/*
+ * metric_int.h - inside the evaluation of metric queries: shared by metric*.c.
+ *
+ * metric.c walks the tree, from the leaves up, each node giving a matrix. A leaf (metric_range.c) is a range aggregation: it scans
+ * the store, and adds runs of rows to per-step counters; which steps see a row is metric_window.c's. metric_group.c makes
+ * fewer series of many.
+ */
+#ifndef LP_QUERY_METRIC_INT_H
+#define LP_QUERY_METRIC_INT_H
+
+#include "query/exec_int.h"
+#include "query/metric.h"
+
+/* --- exec_rows.c: the rows of a part that pass the filter, many at a time --- */
+
+/* Rows of one stream. The arrays are valid until the next call. */
+struct lp_rows_chunk {
+    uint32_t stream; /* index into the view's streams */
+    uint32_t n;      /* 0: the end */
+    const int64_t *times; /* no time is smaller than the one before */
+    const uint32_t *line_bytes; /* NULL unless wanted */
+    const struct lp_pair *meta; /* what all of the rows have, by rising name; only of streams that it is wanted of */
+    size_t nmeta;
+};
+
+struct lp_rows_want {
+    int64_t from_ns, to_ns; /* [from, to) */
+    bool line_bytes;
+    const bool *meta; /* by stream: is metadata wanted, in chunks that have the same? */
+};
+
+struct lp_rows;
+
+/* Over the worker's part. Lines are decoded only where there is a filter. What is looked at goes to the worker's statistics. */
+lp_rc lp_rows_open(struct lp_worker *w, const struct lp_rows_want *want, struct lp_rows **ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_rows_next(struct lp_rows *r, struct lp_rows_chunk *ret, struct lp_err *err) LP_MUST_USE;
+void lp_rows_close(struct lp_rows *r);
+
+/* --- metric_window.c --- */
+
+/* The windows (end - range, end] with ends first, first + step, ..; n >= 1, step > 0, range >= 0. All ends are times. */
+struct lp_windows {
+    int64_t first_ns, step_ns, range_ns;
+    uint32_t n;
+};
+
+/* Times [from, to], both inside: each of them is in the windows [lo, hi), and in no other. lo >= hi: in none. */
+struct lp_window_span {
+    int64_t from_ns, to_ns;
+    uint32_t lo, hi;
+};
+
+/*
+ * The windows of the query's steps over a range, without those whose ends are no times; *ret_first: the step of the first. False when
+ * there is none, or no line fits in.
+ */
+bool lp_windows_make(struct lp_windows *w, const struct lp_metric_query *q, const struct lp_log_range *range, uint32_t *ret_first);
+/* The largest span with t in it. */
+void lp_windows_span(const struct lp_windows *w, int64_t t, struct lp_window_span *ret);
+/* The times that may be in a window: [from, to). */
+void lp_windows_range(const struct lp_windows *w, int64_t *ret_from_ns, int64_t *ret_to_ns);
+
+/* --- metric.c --- */
+
+/* Begins an empty matrix for the steps of the query, with half of its memory: so that a node and the one below fit. */
+void lp_matrix_init(struct lp_matrix *m, const struct lp_metric_query *q);
+/* Appends a series without samples for each of the sets; the index must live in the matrix' arena. False when the memory is spent. */
+bool lp_matrix_series(struct lp_matrix *m, const struct lp_label_index *sets);
+/* LP_ERR_LIMIT */
+lp_rc lp_metric_too_many(const struct lp_metric_query *q, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_metric_over_budget(const struct lp_metric_query *q, struct lp_err *err) LP_MUST_USE;
+
+/* --- metric_range.c --- */
+
+/*
+ * A sum over the leaf's series takes place while counting: `by` (may be NULL) says what of their labels stays. More than max_series are
+ * LP_ERR_LIMIT. The matrix is to be cleared in any case.
+ */
+lp_rc lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg, const struct lp_grouping *by,
+                      size_t max_series, struct lp_matrix *ret, struct lp_err *err) LP_MUST_USE;
+/* The range aggregations that lp_metric_range knows. */
+lp_rc lp_metric_range_supported(const struct lp_expr *e, struct lp_err *err) LP_MUST_USE;
+
+/* --- metric_group.c --- */
+
+/* What a grouping leaves of labels, which go by rising name. ret has room for n. Returns how many. */
+size_t lp_grouping_labels(const struct lp_grouping *by, const struct lp_pair *labels, size_t n, struct lp_pair *ret);
+/* May metadata add to what the grouping leaves of these labels? */
+bool lp_grouping_wants_meta(const struct lp_grouping *by, const struct lp_pair *labels, size_t n);
+bool lp_metric_group_supported(enum lp_vector_op op);
+/* Aggregates the series of `in`, step by step. The matrix is to be cleared in any case. */
+lp_rc lp_metric_group(const struct lp_metric_query *q, const struct lp_vector_agg *agg, const struct lp_matrix *in,
+                      struct lp_matrix *ret, struct lp_err *err) LP_MUST_USE;
+
+#endif

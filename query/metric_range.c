@@ -1,0 +1,503 @@
+/*
+ * metric_range.c - a leaf: count_over_time, rate, bytes_over_time and bytes_rate over the lines of the store.
+ *
+ * A series has counters by step: a run of rows that is in the windows [lo, hi) adds to the counter of lo and
+ * subtracts from that of hi, so that a prefix sum gives every window's count, however many windows a row is
+ * in. Counts are whole numbers until the end, so the answer does not depend on the order in which rows are
+ * added. Workers gather runs, and add them to the counters under the lock of their round. Runs of a block
+ * that lie in one span are counted from its stream table.
+ *
+ * Where the parent is a sum, its grouping is applied to the labels here, which makes few series of many
+ * before there are any. The metadata of lines is read only of streams where it could add to the labels that
+ * stay.
+ */
+#include <string.h>
+
+#include "query/metric_int.h"
+
+#define LOCAL_RUNS 512        /* runs a worker gathers before it takes the lock */
+#define LOCAL_SERIES 256      /* series by metadata that a worker remembers; a power of two */
+#define META_BYTES (4u << 20) /* of one line, with the stream it is of */
+#define NONE LP_LABELS_NONE
+
+struct counter {
+    int64_t *rows;  /* steps + 1 differences; NULL: nothing was counted */
+    int64_t *bytes; /* the same; NULL where bytes are not wanted */
+};
+
+struct leaf {
+    const struct lp_metric_query *q;
+    const struct lp_range_agg *agg;
+    const struct lp_grouping *by; /* NULL: all labels stay */
+    size_t max_series;
+    struct lp_exec x;
+    struct lp_windows windows;
+    uint32_t first_step; /* of the first window */
+    struct lp_rows_want want;
+    bool *meta;                  /* by stream, for want */
+    _Atomic uint32_t *of_stream; /* stream -> series without metadata, once that is known */
+    /* under the round's lock */
+    struct lp_arena ar;         /* counters */
+    struct lp_arena scratch;    /* labels on their way */
+    struct lp_label_index sets; /* the series; in the result's arena */
+    struct counter *counters;   /* by series */
+    size_t counters_cap;
+};
+
+/* Rows of one series that are in the windows [lo, hi). */
+struct run {
+    uint32_t series, lo, hi, rows;
+    uint64_t bytes;
+};
+
+struct known {
+    struct lp_hash128 key;
+    uint32_t series_1; /* and 1; 0: unused */
+};
+
+/* A worker's own. */
+struct tally {
+    struct lp_window_span span; /* the one used last */
+    bool has_span;
+    struct lp_buf key;
+    size_t nruns;
+    struct run runs[LOCAL_RUNS];
+    struct known known[LOCAL_SERIES];
+};
+
+static bool
+wants_bytes(const struct leaf *l)
+{
+    return l->agg->op == LP_RANGE_BYTES || l->agg->op == LP_RANGE_BYTES_RATE;
+}
+
+/* ------------------------------------------------------------------ series */
+
+static lp_rc
+over_budget(const struct leaf *l, struct lp_err *err)
+{
+    return lp_metric_over_budget(l->q, err);
+}
+
+/* With the lock held: the series of lines with these labels and metadata. */
+static lp_rc
+add_series(struct leaf *l, uint32_t stream, const struct lp_rows_chunk *k, uint32_t *ret, struct lp_err *err)
+{
+    const struct lp_stream_key *key = &l->x.streams[stream].key;
+    struct lp_pair own[LP_STREAM_LABELS_MAX];
+    const struct lp_pair *labels = own;
+    size_t n = lp_stream_labels(key->labels, key->nlabels, own);
+    lp_arena_reset(&l->scratch);
+    if (k->nmeta > 0 && !lp_labels_merge(&l->scratch, own, n, k->meta, k->nmeta, &labels, &n)) {
+        return over_budget(l, err);
+    }
+    if (l->by != NULL) {
+        struct lp_pair *left = lp_arena_array(&l->scratch, n, sizeof(*left));
+        if (left == NULL) {
+            return over_budget(l, err);
+        }
+        n = lp_grouping_labels(l->by, labels, n, left);
+        labels = left;
+    }
+    *ret = lp_label_index_add(&l->sets, labels, n);
+    if (*ret == NONE) {
+        return over_budget(l, err);
+    }
+    return l->sets.n <= l->max_series ? LP_OK : lp_metric_too_many(l->q, err);
+}
+
+static lp_rc
+series_by_meta(struct leaf *l, struct lp_worker *w, const struct lp_rows_chunk *k, uint32_t *ret,
+               struct lp_err *err)
+{
+    struct tally *t = w->own;
+    lp_buf_reset(&t->key);
+    lp_buf_add(&t->key, &k->stream, sizeof(k->stream));
+    for (size_t i = 0; i < k->nmeta; i++) {
+        size_t lengths[2] = {k->meta[i].name.n, k->meta[i].value.n};
+        lp_buf_add(&t->key, lengths, sizeof(lengths));
+        lp_buf_str(&t->key, k->meta[i].name);
+        lp_buf_str(&t->key, k->meta[i].value);
+    }
+    if (t->key.failed) {
+        return over_budget(l, err);
+    }
+    struct lp_hash128 key = lp_xxh128(t->key.p, t->key.n);
+    struct known *known = &t->known[key.lo % LOCAL_SERIES];
+    lp_rc rc = LP_OK;
+    if (known->series_1 == 0 || !lp_hash128_eq(known->key, key)) {
+        uint32_t series;
+        lp_round_lock(w->round);
+        rc = add_series(l, k->stream, k, &series, err);
+        lp_round_unlock(w->round);
+        *known = rc == LP_OK ? (struct known){key, series + 1} : (struct known){.series_1 = 0};
+    }
+    *ret = known->series_1 - 1;
+    return rc;
+}
+
+static lp_rc
+series_of(struct leaf *l, struct lp_worker *w, const struct lp_rows_chunk *k, uint32_t *ret,
+          struct lp_err *err)
+{
+    if (k->nmeta > 0) {
+        return series_by_meta(l, w, k, ret, err);
+    }
+    lp_rc rc = LP_OK;
+    *ret = atomic_load_explicit(&l->of_stream[k->stream], memory_order_relaxed);
+    if (*ret == NONE) {
+        lp_round_lock(w->round);
+        rc = add_series(l, k->stream, k, ret, err);
+        lp_round_unlock(w->round);
+        if (rc == LP_OK) {
+            atomic_store_explicit(&l->of_stream[k->stream], *ret, memory_order_relaxed);
+        }
+    }
+    return rc;
+}
+
+/* ------------------------------------------------------------------ counting */
+
+/* With the lock held. */
+static bool
+add_run(struct leaf *l, const struct run *r)
+{
+    size_t cells = (size_t)l->windows.n + 1;
+    struct counter *c = &l->counters[r->series];
+    if (c->rows == NULL) {
+        c->bytes = wants_bytes(l) ? lp_arena_zalloc(&l->ar, cells * sizeof(*c->bytes)) : NULL;
+        c->rows = lp_arena_zalloc(&l->ar, cells * sizeof(*c->rows));
+        if (c->rows == NULL || (wants_bytes(l) && c->bytes == NULL)) {
+            return false;
+        }
+    }
+    c->rows[r->lo] += r->rows;
+    c->rows[r->hi] -= r->rows;
+    if (c->bytes != NULL) {
+        c->bytes[r->lo] += (int64_t)r->bytes;
+        c->bytes[r->hi] -= (int64_t)r->bytes;
+    }
+    return true;
+}
+
+/* With the lock held: there is a counter for each series. */
+static bool
+grow_counters(struct leaf *l)
+{
+    size_t known = l->counters_cap;
+    struct counter *grown =
+        lp_arena_grow(&l->ar, l->counters, &l->counters_cap, l->sets.n, sizeof(*l->counters));
+    if (grown == NULL) {
+        return false;
+    }
+    memset(grown + known, 0, (l->counters_cap - known) * sizeof(*grown));
+    l->counters = grown;
+    return true;
+}
+
+static lp_rc
+flush(struct leaf *l, struct lp_worker *w, struct lp_err *err)
+{
+    struct tally *t = w->own;
+    bool ok = true;
+    lp_round_lock(w->round);
+    if (t->nruns > 0) {
+        ok = grow_counters(l);
+    }
+    for (size_t i = 0; i < t->nruns && ok; i++) {
+        ok = add_run(l, &t->runs[i]);
+    }
+    lp_round_unlock(w->round);
+    t->nruns = 0;
+    return ok ? LP_OK : over_budget(l, err);
+}
+
+static lp_rc
+add(struct leaf *l, struct lp_worker *w, const struct run *r, struct lp_err *err)
+{
+    struct tally *t = w->own;
+    struct run *last = t->nruns > 0 ? &t->runs[t->nruns - 1] : NULL;
+    if (last != NULL && last->series == r->series && last->lo == r->lo && last->hi == r->hi &&
+        last->rows <= UINT32_MAX - r->rows) {
+        last->rows += r->rows;
+        last->bytes += r->bytes;
+        return LP_OK;
+    }
+    t->runs[t->nruns++] = *r;
+    return t->nruns == LOCAL_RUNS ? flush(l, w, err) : LP_OK;
+}
+
+static const struct lp_window_span *
+span_of(const struct leaf *l, struct tally *t, int64_t time_ns)
+{
+    if (!t->has_span || time_ns < t->span.from_ns || time_ns > t->span.to_ns) {
+        lp_windows_span(&l->windows, time_ns, &t->span);
+        t->has_span = true;
+    }
+    return &t->span;
+}
+
+/* The first of the rising times [at, n) that is beyond `to`; times[at] is not. In ever larger steps, then by
+ * halving. */
+static uint32_t
+run_end(const int64_t *times, uint32_t at, uint32_t n, int64_t to_ns)
+{
+    uint32_t step = 1, lo = at + 1;
+    while (step < n - at && times[at + step] <= to_ns) {
+        lo = at + step + 1;
+        step *= 2;
+    }
+    uint32_t hi = LP_MIN(at + step, n);
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (times[mid] <= to_ns) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+static lp_rc
+count_chunk(struct leaf *l, struct lp_worker *w, const struct lp_rows_chunk *k, struct lp_err *err)
+{
+    struct run r = {.series = NONE};
+    lp_rc rc = LP_OK;
+    for (uint32_t i = 0, end; i < k->n && rc == LP_OK; i = end) {
+        const struct lp_window_span *span = span_of(l, w->own, k->times[i]);
+        end = run_end(k->times, i, k->n, span->to_ns);
+        if (span->lo >= span->hi) {
+            continue;
+        }
+        if (r.series == NONE) {
+            rc = series_of(l, w, k, &r.series, err);
+        }
+        r.lo = span->lo;
+        r.hi = span->hi;
+        r.rows = end - i;
+        r.bytes = 0;
+        for (uint32_t at = i; at < end && k->line_bytes != NULL; at++) {
+            r.bytes += k->line_bytes[at];
+        }
+        if (rc == LP_OK) {
+            rc = add(l, w, &r, err);
+        }
+    }
+    return rc;
+}
+
+static lp_rc
+count_rows(struct leaf *l, struct lp_worker *w, struct lp_err *err)
+{
+    struct lp_rows *rows;
+    struct lp_rows_chunk k;
+    lp_rc rc = lp_rows_open(w, &l->want, &rows, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    do {
+        rc = lp_rows_next(rows, &k, err);
+        if (rc == LP_OK) {
+            rc = count_chunk(l, w, &k, err);
+        }
+    } while (rc == LP_OK && k.n > 0);
+    lp_rows_close(rows);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ parts */
+
+/* Do the stream table's times say which windows each run of the part is in, and is no more to be known? */
+static bool
+is_told(const struct leaf *l, struct tally *t, const struct lp_part *p)
+{
+    bool told = p->seg != NULL && l->x.unfiltered && !l->want.line_bytes;
+    for (uint32_t i = 0; i < p->nruns && told; i++) {
+        const struct lp_part_run *r = &p->runs[i];
+        told = !l->meta[r->stream] && r->max_ns <= span_of(l, t, r->min_ns)->to_ns;
+    }
+    return told;
+}
+
+static lp_rc
+count_told(struct leaf *l, struct lp_worker *w, const struct lp_part *p, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (uint32_t i = 0; i < p->nruns && rc == LP_OK; i++) {
+        const struct lp_part_run *run = &p->runs[i];
+        const struct lp_window_span *span = span_of(l, w->own, run->min_ns);
+        struct run r = {.lo = span->lo, .hi = span->hi, .rows = run->rows};
+        struct lp_rows_chunk k = {.stream = run->stream};
+        if (r.lo < r.hi) {
+            rc = series_of(l, w, &k, &r.series, err);
+            if (rc == LP_OK) {
+                rc = add(l, w, &r, err);
+            }
+            w->stats.stored_lines += run->rows;
+            w->stats.passed_lines += run->rows;
+        }
+    }
+    return rc;
+}
+
+static lp_rc
+scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
+{
+    struct leaf *l = arg;
+    struct tally *t = w->own;
+    const struct lp_part *p = &l->x.parts[w->part];
+    if (t->key.limit == 0) {
+        lp_buf_init(&t->key, META_BYTES);
+    }
+    lp_rc rc = is_told(l, t, p) ? count_told(l, w, p, err) : count_rows(l, w, err);
+    if (rc == LP_OK || lp_exec_is_damage(rc)) { /* what was read of a damaged part is counted */
+        struct lp_err full;
+        lp_rc flushed = flush(l, w, &full);
+        if (flushed != LP_OK) {
+            *err = full;
+            rc = flushed;
+        }
+    }
+    return rc;
+}
+
+static void
+end_worker(void *own)
+{
+    lp_buf_clear(&((struct tally *)own)->key);
+}
+
+/* Not where all of it lies between two windows. */
+static bool
+wants_part(void *arg, const struct lp_part *p)
+{
+    const struct leaf *l = arg;
+    struct lp_window_span span;
+    if (p->max_ns < l->want.from_ns || p->min_ns >= l->want.to_ns) {
+        return false;
+    }
+    lp_windows_span(&l->windows, p->min_ns, &span);
+    return span.lo < span.hi || p->max_ns > span.to_ns;
+}
+
+/* ------------------------------------------------------------------ samples */
+
+/* What the operation makes of a window. */
+static double
+value_of(const struct leaf *l, int64_t rows, int64_t bytes)
+{
+    double seconds = (double)l->agg->range.range_ns / 1e9;
+    switch ((int)l->agg->op) {
+    case LP_RANGE_RATE:
+        return (double)rows / seconds;
+    case LP_RANGE_BYTES:
+        return (double)bytes;
+    case LP_RANGE_BYTES_RATE:
+        return (double)bytes / seconds;
+    default:
+        return (double)rows;
+    }
+}
+
+static lp_rc
+make_samples(struct leaf *l, struct lp_matrix *ret, struct lp_err *err)
+{
+    if (!lp_matrix_series(ret, &l->sets)) {
+        return over_budget(l, err);
+    }
+    for (size_t i = 0; i < ret->n && i < l->counters_cap; i++) {
+        const struct counter *c = &l->counters[i];
+        int64_t rows = 0, bytes = 0;
+        for (uint32_t k = 0; k < l->windows.n && c->rows != NULL; k++) {
+            rows += c->rows[k];
+            bytes += c->bytes != NULL ? c->bytes[k] : 0;
+            if (rows > 0) {
+                ret->series[i].has[l->first_step + k] = true;
+                ret->series[i].v[l->first_step + k] = value_of(l, rows, bytes);
+            }
+        }
+    }
+    return LP_OK;
+}
+
+/* ------------------------------------------------------------------ the leaf as a whole */
+
+static lp_rc
+scan(struct leaf *l, struct lp_err *err)
+{
+    lp_rc rc = lp_exec_begin(&l->x, l->want.from_ns, l->want.to_ns, err);
+    if (rc != LP_OK || lp_linefilter_passes_none(l->x.filter)) {
+        return rc;
+    }
+    l->meta = lp_malloc(l->x.nstreams * sizeof(*l->meta));
+    l->of_stream = lp_malloc(l->x.nstreams * sizeof(*l->of_stream));
+    for (size_t i = 0; i < l->x.nstreams; i++) {
+        struct lp_pair labels[LP_STREAM_LABELS_MAX];
+        const struct lp_stream_key *key = &l->x.streams[i].key;
+        size_t n = lp_stream_labels(key->labels, key->nlabels, labels);
+        l->meta[i] = l->by == NULL || lp_grouping_wants_meta(l->by, labels, n);
+        atomic_init(&l->of_stream[i], NONE);
+    }
+    l->want.meta = l->meta;
+    struct lp_round_task task = {.x = &l->x,
+                                 .arg = l,
+                                 .own_bytes = sizeof(struct tally),
+                                 .wants = wants_part,
+                                 .scan = scan_part,
+                                 .end = end_worker};
+    return lp_round_run(&task, err);
+}
+
+lp_rc
+lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg, const struct lp_grouping *by,
+                size_t max_series, struct lp_matrix *ret, struct lp_err *err)
+{
+    const struct lp_search search = {.store = q->store,
+                                     .tenant = q->tenant,
+                                     .log = &agg->range.log,
+                                     .pool = q->pool,
+                                     .deadline_ns = q->deadline_ns,
+                                     .cancel = q->cancel,
+                                     .budget_bytes = q->budget_bytes};
+    struct leaf l = {.q = q, .agg = agg, .by = by, .max_series = max_series, .x = {.q = &search}};
+    lp_rc rc = LP_OK;
+    lp_matrix_init(ret, q);
+    lp_arena_init(&l.ar, ret->ar.budget, 1 << 14);
+    lp_arena_init(&l.scratch, ret->ar.budget, 1 << 12);
+    lp_label_index_init(&l.sets, &ret->ar);
+    if (lp_windows_make(&l.windows, q, &agg->range, &l.first_step)) {
+        lp_windows_range(&l.windows, &l.want.from_ns, &l.want.to_ns);
+        l.want.line_bytes = wants_bytes(&l);
+        rc = scan(&l, err);
+    }
+    if (rc == LP_OK) {
+        rc = make_samples(&l, ret, err);
+    }
+    ret->stats = l.x.stats;
+    memcpy(ret->damage, l.x.damage, sizeof(ret->damage));
+    lp_exec_end(&l.x);
+    lp_view_free(l.x.view);
+    lp_free(l.meta);
+    lp_free((void *)(uintptr_t)l.of_stream);
+    lp_label_index_clear(&l.sets);
+    lp_arena_clear(&l.ar);
+    lp_arena_clear(&l.scratch);
+    return rc;
+}
+
+lp_rc
+lp_metric_range_supported(const struct lp_expr *e, struct lp_err *err)
+{
+    const struct lp_range_agg *agg = &e->range_agg;
+    bool known = agg->op == LP_RANGE_COUNT || agg->op == LP_RANGE_RATE || agg->op == LP_RANGE_BYTES ||
+                 agg->op == LP_RANGE_BYTES_RATE;
+    if (!known) {
+        return lp_exec_unsupported(lp_range_op_name(agg->op), e->pos, err);
+    }
+    lp_rc rc = lp_search_supported(&agg->range.log, err);
+    if (rc == LP_OK && agg->range.unwrap != NULL) {
+        return lp_exec_unsupported("| unwrap", agg->range.unwrap->pos, err);
+    }
+    return rc;
+}
