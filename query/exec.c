@@ -131,12 +131,9 @@ should_stop(void *arg)
 }
 
 lp_rc
-lp_exec_require(const struct lp_exec *x, struct lp_scan *s, struct lp_err *err)
+lp_exec_start(const struct lp_exec *x, struct lp_scan *s, struct lp_err *err)
 {
-    if (x->plan == NULL) {
-        return LP_OK;
-    }
-    lp_rc rc = lp_scan_require(s, x->plan, should_stop, (void *)(uintptr_t)x->q, err);
+    lp_rc rc = lp_scan_start(s, x->plan, should_stop, (void *)(uintptr_t)x->q, err);
     lp_rc ended = rc == LP_ERR_CANCELED ? lp_exec_check(x->q->deadline_ns, x->q->cancel, err) : LP_OK;
     return ended != LP_OK ? ended : rc; /* which of the two it was */
 }

@@ -89,11 +89,12 @@ walk_rows(struct walk *w, const struct lp_part *p, struct lp_err *err)
     if (rc != LP_OK) {
         return rc;
     }
-    while (!w->stopped && lp_scan_next(s, &row)) {
+    rc = lp_scan_start(s, NULL, NULL, NULL, err);
+    while (rc == LP_OK && !w->stopped && lp_scan_next(s, &row)) {
         w->stopped = row.stream == w->stream && !w->fn(w->arg, &row);
     }
     lp_exec_close(w->x, p, s, block);
-    return LP_OK;
+    return rc;
 }
 
 /* The part cut down to the runs of the stream: others need not be looked at. False when there are none. */

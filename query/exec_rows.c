@@ -54,7 +54,7 @@ lp_rows_open(struct lp_worker *w, const struct lp_rows_want *want, struct lp_row
     w->stats.blocks += r->stored;
     w->stats.head_parts += !r->stored;
     if (rc == LP_OK) {
-        rc = lp_exec_require(w->x, r->scan, err);
+        rc = lp_exec_start(w->x, r->scan, err);
         if (rc != LP_OK) {
             lp_exec_close(w->x, p, r->scan, r->block);
         }

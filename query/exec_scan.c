@@ -99,7 +99,7 @@ scan_rows(struct search *r, struct lp_worker *w, struct lp_scan *s, struct lp_er
     struct finds *f = w->own;
     struct lp_scan_row row;
     narrow(r, s);
-    lp_rc rc = lp_exec_require(r->x, s, err);
+    lp_rc rc = lp_exec_start(r->x, s, err);
     while (rc == LP_OK && lp_scan_next(s, &row)) {
         bool hit;
         if (++f->steps % CHECK_ROWS == 0) {

@@ -181,6 +181,7 @@ count_rows(struct count *c, const struct lp_part *p, struct lp_err *err)
     if (rc != LP_OK) {
         return rc;
     }
+    rc = lp_scan_start(s, NULL, NULL, NULL, err);
     while (rc == LP_OK && lp_scan_next(s, &row)) {
         uint32_t n;
         if (++entries % CHECK_ROWS == 0) {

@@ -166,7 +166,8 @@ lp_block_chunk(struct lp_block *b, struct lp_codec *c, const struct lp_column *c
 }
 
 void
-lp_block_free_data(struct lp_block *b, const struct lp_column *col, struct lp_column_data *d, bool unused_only)
+lp_block_free_data(struct lp_block *b, const struct lp_column *col, struct lp_column_data *d,
+                   bool unused_only)
 {
     for (uint32_t k = 0; k < d->nchunks; k++) {
         struct lp_chunk *ch = &d->chunks[k];
@@ -268,7 +269,8 @@ rebuilt_bytes(struct lp_block *b, struct lp_codec *c, uint32_t table, uint32_t p
         const struct lp_column *col = &t->cols[p->col];
         const struct lp_chunk *ch;
         size_t most = lp_column_cell_max(col);
-        if (col->type == LP_COL_INT ? col->digits != 0 || lp_digits_of(col->min) == most : col->min == col->max) {
+        if (col->type == LP_COL_INT ? col->digits != 0 || lp_digits_of(col->min) == most
+                                    : col->min == col->max) {
             *ret += (uint32_t)most;
             continue;
         }
@@ -308,7 +310,8 @@ lp_block_line(struct lp_block *b, struct lp_codec *c, uint32_t row, struct lp_st
     if (rc != LP_OK) {
         return rc;
     }
-    return table == 0 ? lp_block_plain_line(b, c, pos, ret, err) : lp_block_rebuild(b, c, table - 1, pos, ret, err);
+    return table == 0 ? lp_block_plain_line(b, c, pos, ret, err)
+                      : lp_block_rebuild(b, c, table - 1, pos, ret, err);
 }
 
 lp_rc
@@ -319,5 +322,6 @@ lp_block_line_bytes(struct lp_block *b, struct lp_codec *c, uint32_t row, uint32
     if (rc != LP_OK) {
         return rc;
     }
-    return table == 0 ? lp_block_plain_bytes(b, c, pos, ret, err) : rebuilt_bytes(b, c, table - 1, pos, ret, err);
+    return table == 0 ? lp_block_plain_bytes(b, c, pos, ret, err)
+                      : rebuilt_bytes(b, c, table - 1, pos, ret, err);
 }

@@ -1,6 +1,7 @@
 /*
- * block_dec.c - runs, times and sources of a block, and the proof that a block decodes to the rows it was made
- * from. Every column is decoded at most once and checked against the number of rows before it is handed out.
+ * block_dec.c - runs, times and sources of a block, and the proof that a block decodes to the rows it was
+ * made from. Every column is decoded at most once and checked against the number of rows before it is handed
+ * out.
  */
 #include <string.h>
 
@@ -64,7 +65,8 @@ parse_times(struct lp_block *b, struct lp_rd *rd, int64_t *times)
     return !rd->bad && f != 0 && lp_rd_left(rd) == 0;
 }
 
-/* Layout columns: the first time of each run, then the differences of all other rows as one column of numbers. */
+/* Layout columns: the first time of each run, then the differences of all other rows as one column of
+ * numbers. */
 static bool
 parse_numbers(struct lp_block *b, struct lp_rd *rd, int64_t *times)
 {
@@ -74,7 +76,8 @@ parse_numbers(struct lp_block *b, struct lp_rd *rd, int64_t *times)
     for (uint32_t k = 0; k < head->runs; k++) {
         b->runs[k].min_ns = lp_rd_svarint(rd);
     }
-    /* differences are decoded to the end of the array and overtaken by the times, which are never ahead of them */
+    /* differences are decoded to the end of the array and overtaken by the times, which are never ahead of
+     * them */
     if (rd->bad || f == 0 || !lp_numbers_decode(rd, ndiffs, d + head->runs)) {
         return false;
     }

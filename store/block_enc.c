@@ -12,7 +12,7 @@
 #include "store/split.h"
 #include "store/tables.h"
 
-#define LEVEL_LINES 3   /* plain lines: what tables do not take, little of it */
+#define LEVEL_LINES 3 /* plain lines: what tables do not take, little of it */
 #define LEVEL_COLUMNS 1
 #define LEVEL_SCHEMA 3
 #define SHARED_BYTES (64u << 10)
@@ -31,8 +31,8 @@ struct meta_item {
 
 struct lp_block_encoder {
     struct lp_codec *codec;
-    struct lp_buf raw;    /* the frame being gathered */
-    struct lp_buf small;  /* the SHARED frame being gathered */
+    struct lp_buf raw;   /* the frame being gathered */
+    struct lp_buf small; /* the SHARED frame being gathered */
     struct lp_buf schema;
     struct frames main, shared; /* SHARED frames follow each other behind all others */
     bool plain;
@@ -114,8 +114,8 @@ put_frame(struct lp_block_encoder *e, struct frames *to, enum lp_frame_kind kind
     }
     size_t at = to->bytes.n;
     uint8_t codec;
-    lp_rc rc = lp_codec_encode_parts(e->codec, e->plain ? LP_LEVEL_STORED : level, lp_buf_view(raw), part_ends,
-                                     nparts, &to->bytes, &codec, err);
+    lp_rc rc = lp_codec_encode_parts(e->codec, e->plain ? LP_LEVEL_STORED : level, lp_buf_view(raw),
+                                     part_ends, nparts, &to->bytes, &codec, err);
     if (rc != LP_OK) {
         return rc;
     }
@@ -147,14 +147,16 @@ static lp_rc
 end_shared(struct lp_block_encoder *e, struct lp_err *err)
 {
     uint32_t all = (uint32_t)e->small.n;
-    lp_rc rc = all == 0 ? LP_OK
-                        : put_frame(e, &e->shared, LP_FRAME_SHARED, LEVEL_COLUMNS, 0, &e->small, &all, 1, err);
+    lp_rc rc = all == 0
+                   ? LP_OK
+                   : put_frame(e, &e->shared, LP_FRAME_SHARED, LEVEL_COLUMNS, 0, &e->small, &all, 1, err);
     lp_buf_reset(&e->small);
     return rc;
 }
 
 static lp_rc
-sink_own(void *ctx, const struct lp_buf *content, const uint32_t *part_ends, size_t nparts, struct lp_err *err)
+sink_own(void *ctx, const struct lp_buf *content, const uint32_t *part_ends, size_t nparts,
+         struct lp_err *err)
 {
     struct lp_block_encoder *e = ctx;
     return put_frame(e, &e->main, LP_FRAME_CELLS, LEVEL_COLUMNS, 0, content, part_ends, nparts, err);
@@ -578,9 +580,8 @@ put_columns(struct lp_block_encoder *e, const struct lp_block_src *src, struct l
         rc = end_shared(e, err);
     }
     uint32_t all = (uint32_t)e->schema.n;
-    return rc == LP_OK
-               ? put_frame(e, &e->main, LP_FRAME_SCHEMA, LEVEL_SCHEMA, 0, &e->schema, &all, 1, err)
-               : rc;
+    return rc == LP_OK ? put_frame(e, &e->main, LP_FRAME_SCHEMA, LEVEL_SCHEMA, 0, &e->schema, &all, 1, err)
+                       : rc;
 }
 
 static lp_rc
@@ -663,7 +664,8 @@ prove(struct lp_block_encoder *e, struct lp_str encoded, struct lp_err *err)
 static void
 begin(struct lp_block_encoder *e)
 {
-    struct lp_buf *all[] = {&e->raw, &e->small, &e->schema, &e->main.bytes, &e->main.table, &e->shared.bytes, &e->shared.table};
+    struct lp_buf *all[] = {&e->raw,        &e->small,        &e->schema,      &e->main.bytes,
+                            &e->main.table, &e->shared.bytes, &e->shared.table};
     for (size_t i = 0; i < LP_ARRAY_LEN(all); i++) {
         lp_buf_reset(all[i]);
     }

@@ -67,12 +67,8 @@ plain_may_hold(const struct lp_schema *s, const struct lp_cut_needle *n)
             return true; /* RE2 folds some of these bytes */
         }
     }
-    for (size_t i = 0; i < n->text.n; i++) {
-        uint8_t c = (uint8_t)n->text.p[i];
-        bool letter = n->icase && c >= 'a' && c <= 'z';
-        if (!lp_set_has(s->plain_set, c) && !(letter && lp_set_has(s->plain_set, (uint8_t)(c - 0x20)))) {
-            return false;
-        }
+    if (!lp_needle_in_set(n, s->plain_set)) {
+        return false;
     }
     for (uint32_t i = 0; i < n->nfrags; i++) {
         if (n->frags[i].text.n > s->token_max) {
@@ -131,7 +127,8 @@ match_plain(struct lp_matcher *m, const uint64_t *wanted, struct rows *r, struct
 
 /* --- which rows are wanted, by table --- */
 
-/* wanted[t]: bits of the rows of table t - 1 (0: plain) that are in the ranges; all NULL where the ranges are the whole block. */
+/* wanted[t]: bits of the rows of table t - 1 (0: plain) that are in the ranges; all NULL where the ranges are
+ * the whole block. */
 static lp_rc
 find_wanted(struct lp_matcher *m, const struct lp_row_range *ranges, size_t nranges, uint64_t **wanted,
             struct lp_err *err)
@@ -196,13 +193,17 @@ put_together(struct lp_matcher *m, const struct rows *r, const struct lp_row_ran
     if (rc != LP_OK) {
         return rc;
     }
+    const uint64_t **left = lp_malloc((m->s->ntables + 1) * sizeof(uint64_t *)); /* by row_table */
+    left[0] = r->plain;
+    for (uint32_t t = 0; t < m->s->ntables; t++) {
+        left[t + 1] = r->of_table[t];
+    }
     ret->rows = lp_calloc(words_of(rows), sizeof(*ret->rows));
     ret->sure = lp_calloc(words_of(rows), sizeof(*ret->sure));
     for (size_t i = 0; i < nranges; i++) {
         for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {
             uint32_t t = m->b->row_table[row], pos = m->b->row_pos[row];
-            const uint64_t *left = t == 0 ? r->plain : r->of_table[t - 1];
-            if (left == NULL || !has_bit(left, pos)) {
+            if (left[t] == NULL || !has_bit(left[t], pos)) {
                 continue;
             }
             set_bit(ret->rows, row);
@@ -211,6 +212,7 @@ put_together(struct lp_matcher *m, const struct rows *r, const struct lp_row_ran
             }
         }
     }
+    lp_free(left);
     return LP_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
- * block_meta.c - structured metadata of a block: columns by key, those of META frames and those of the schema.
- * All keys rise by name; a row has a key at most once.
+ * block_meta.c - structured metadata of a block: columns by key, those of META frames and those of the
+ * schema. All keys rise by name; a row has a key at most once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -92,8 +92,11 @@ read_schema_keys(struct lp_block *b, struct lp_codec *c, struct lp_err *err)
         if (k->row_bytes.n > 0 && (rows == NULL || lp_rd_left(&rd) != 0)) {
             return lp_block_column_bad(b, "metadata", err);
         }
-        *add_column(b) = (struct lp_meta_column){
-            .name = k->name, .n = k->rows, .rows = rows, .key = k, .data = lp_calloc(1, sizeof(struct lp_column_data))};
+        *add_column(b) = (struct lp_meta_column){.name = k->name,
+                                                 .n = k->rows,
+                                                 .rows = rows,
+                                                 .key = k,
+                                                 .data = lp_calloc(1, sizeof(struct lp_column_data))};
     }
     return rc;
 }

@@ -2,9 +2,10 @@
  * block_open.c - opening a block: head, frame table and schema, and reading single frames, with every bound
  * checked: the bytes may be damaged or made up.
  *
- * Invariants of an lp_block_info: rows, runs and frame sizes are within the limits of seg_format.h; the frames
- * lie back to back inside the block; those of kinds LINES, CELLS and SHARED follow each other. It is published
- * through its slot by one compare-and-swap; whoever comes second drops its own. The same holds for its schema.
+ * Invariants of an lp_block_info: rows, runs and frame sizes are within the limits of seg_format.h; the
+ * frames lie back to back inside the block; those of kinds LINES, CELLS and SHARED follow each other. It is
+ * published through its slot by one compare-and-swap; whoever comes second drops its own. The same holds for
+ * its schema.
  */
 #include <string.h>
 
@@ -61,10 +62,11 @@ set_is_right(const struct lp_block_head *h, const uint32_t count[LP_FRAME_KINDS]
     if (count[LP_FRAME_RUNS] != 1 || count[LP_FRAME_SOURCE] > 1) {
         return false;
     }
-    return text ? count[LP_FRAME_TIMES] == 1 && count[LP_FRAME_LENGTHS] == 1 &&
-                      columns + count[LP_FRAME_CELLS] + count[LP_FRAME_SHARED] == 0
-                : count[LP_FRAME_TIMES] == 0 && count[LP_FRAME_LENGTHS] <= 1 && count[LP_FRAME_NUMBERS] == 1 &&
-                      count[LP_FRAME_SCHEMA] == 1 && count[LP_FRAME_TABLES] == 1;
+    return text
+               ? count[LP_FRAME_TIMES] == 1 && count[LP_FRAME_LENGTHS] == 1 &&
+                     columns + count[LP_FRAME_CELLS] + count[LP_FRAME_SHARED] == 0
+               : count[LP_FRAME_TIMES] == 0 && count[LP_FRAME_LENGTHS] <= 1 && count[LP_FRAME_NUMBERS] == 1 &&
+                     count[LP_FRAME_SCHEMA] == 1 && count[LP_FRAME_TABLES] == 1;
 }
 
 static lp_rc
@@ -87,7 +89,8 @@ parse_frames(struct lp_block_info *b, const char *p, uint64_t block_bytes, struc
             !is_first && f[-1].kind != f->kind) {
             return lp_corrupt(err, "block %u: frames out of order", b->head.number);
         }
-        if (f->kind == LP_FRAME_LINES && (f->first_row >= b->head.rows || (is_first ? f->first_row != 0 : f->first_row <= f[-1].first_row))) {
+        if (f->kind == LP_FRAME_LINES && (f->first_row >= b->head.rows ||
+                                          (is_first ? f->first_row != 0 : f->first_row <= f[-1].first_row))) {
             return lp_corrupt(err, "block %u: line frames out of order", b->head.number);
         }
         count[f->kind]++;
@@ -307,7 +310,8 @@ lp_block_load_kind(struct lp_block *b, struct lp_codec *c, enum lp_frame_kind ki
 lp_rc
 lp_block_column_bad(const struct lp_block *b, const char *what, struct lp_err *err)
 {
-    return lp_corrupt(err, "block %u: column %s does not hold what its head says", b->info->head.number, what);
+    return lp_corrupt(err, "block %u: column %s does not hold what its head says", b->info->head.number,
+                      what);
 }
 
 /* --- the schema --- */

@@ -1,6 +1,6 @@
 /*
- * block_text.c - plain lines of a block: all rows of layout text, and those of layout columns that stand in no
- * table. They are numbered among themselves ("ordinal"), in row order.
+ * block_text.c - plain lines of a block: all rows of layout text, and those of layout columns that stand in
+ * no table. They are numbered among themselves ("ordinal"), in row order.
  */
 #include <string.h>
 

@@ -130,7 +130,8 @@ decode_parts(struct lp_codec *c, struct lp_str stored, char *dst, size_t raw_byt
         }
         at += raw;
     }
-    return at == raw_bytes && lp_rd_left(&rows) == 0 ? LP_OK : lp_corrupt(err, "parts do not make up their frame");
+    return at == raw_bytes && lp_rd_left(&rows) == 0 ? LP_OK
+                                                     : lp_corrupt(err, "parts do not make up their frame");
 }
 
 lp_rc

@@ -38,7 +38,7 @@ struct lp_column {
     struct lp_str value;        /* CONST */
     const struct lp_str *values; /* DICT */
     uint32_t nvalues;
-    const uint8_t *set;         /* BYTES: 256 bits, the bytes that occur */
+    const uint8_t *set;         /* BYTES, and parsed DICT: 256 bits, the bytes that occur */
 };
 
 /* --- cells on their way in: one column of one table --- */
@@ -97,10 +97,9 @@ bool lp_column_parse(struct lp_rd *rd, uint32_t rows, struct lp_arena *ar, struc
 /* A chunk decoded: rows [first, first + rows) of the column. */
 struct lp_chunk {
     uint32_t first, rows;
-    const uint8_t *p;  /* HEX: packed digits; BYTES: the cells; DICT with one plane: codes */
+    const uint8_t *p;  /* HEX: packed digits; BYTES: the cells; DICT, INT: planes */
     uint32_t *offsets; /* BYTES: rows + 1 */
-    uint64_t *numbers; /* INT */
-    uint16_t *codes;   /* DICT with two planes */
+    uint64_t *numbers; /* INT with differences; otherwise they are read from the planes */
     size_t memory;
     bool used;
     char *owned; /* what p points into, or NULL */
@@ -115,12 +114,51 @@ void lp_chunk_clear(struct lp_chunk *c);
 /* n numbers as lp_numbers_encode wrote them; the whole of rd. */
 bool lp_numbers_decode(struct lp_rd *rd, uint32_t n, uint64_t *ret) LP_MUST_USE;
 
+static inline bool
+lp_set_has(const uint8_t set[32], uint8_t c)
+{
+    return (set[c / 8] >> (c % 8) & 1) != 0;
+}
+
+static inline void
+lp_set_add(uint8_t set[32], struct lp_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = (uint8_t)s.p[i];
+        set[c / 8] |= (uint8_t)(1u << (c % 8));
+    }
+}
+
+/* Adds the bytes that may occur in the column's cells. */
+void lp_column_bytes(const struct lp_column *col, uint8_t set[32]);
 /* Most bytes a cell of the column has. */
 size_t lp_column_cell_max(const struct lp_column *col);
 /* Writes the cell of row i of the chunk (not CONST) to out, which has room for lp_column_cell_max + 32 bytes; returns its length. */
 size_t lp_chunk_cell(const struct lp_column *col, const struct lp_chunk *ch, uint32_t i, char *out);
 /* Its length alone. */
 uint32_t lp_chunk_cell_bytes(const struct lp_column *col, const struct lp_chunk *ch, uint32_t i);
+/* The number of row i of an INT chunk; the code of a DICT one. */
+static inline uint64_t
+lp_chunk_number(const struct lp_column *col, const struct lp_chunk *ch, uint32_t i)
+{
+    if (ch->numbers != NULL) {
+        return ch->numbers[i];
+    }
+    uint64_t v = ch->p[i];
+    for (unsigned k = 1; k < col->planes; k++) {
+        v |= (uint64_t)ch->p[(size_t)k * ch->rows + i] << (8 * k);
+    }
+    v += col->min;
+    return v < col->min || v > col->max ? col->max : v; /* made-up bytes must not make longer cells */
+}
+
+static inline uint32_t
+lp_chunk_code(const struct lp_column *col, const struct lp_chunk *ch, uint32_t i)
+{
+    uint32_t code = col->planes == 1 ? ch->p[i] : (uint32_t)(ch->p[i] | ch->p[ch->rows + i] << 8);
+    return code < col->nvalues ? code : 0; /* likewise */
+}
+
 /* Digits of a number without leading zeros. */
 unsigned lp_digits_of(uint64_t v);
 

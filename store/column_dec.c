@@ -1,6 +1,7 @@
 /*
- * column_dec.c - reading column heads and chunks back (FORMAT.md section 2.5). The bytes may be made up: every
- * count is checked before it is used, and a decoded chunk can be read at any of its rows without a check.
+ * column_dec.c - reading column heads and chunks back (FORMAT.md section 2.5). The bytes may be made up:
+ * every count is checked before it is used, and a decoded chunk can be read at any of its rows without a
+ * check.
  */
 #include <string.h>
 
@@ -29,13 +30,19 @@ parse_dict(struct lp_rd *rd, struct lp_arena *ar, struct lp_column *col)
     if (values == NULL) {
         return false;
     }
+    uint8_t *set = lp_arena_zalloc(ar, 32);
+    if (set == NULL) {
+        return false;
+    }
     col->min = UINT64_MAX;
     for (uint64_t i = 0; i < n; i++) {
         values[i] = lp_rd_lpstr(rd);
+        lp_set_add(set, values[i]);
         col->min = LP_MIN(col->min, values[i].n);
         col->max = LP_MAX(col->max, values[i].n);
     }
     col->values = values;
+    col->set = set;
     col->nvalues = (uint32_t)n;
     col->planes = n <= 256 ? 1 : 2;
     return !rd->bad && col->max <= LP_CELL_BYTES_MAX;
@@ -119,50 +126,32 @@ join_planes(const uint8_t *p, uint32_t n, unsigned planes, uint64_t base, uint64
     }
 }
 
+/* Numbers stored as differences must be added up; others are read where they stand. */
 static bool
 decode_numbers(const struct lp_column *col, struct lp_rd *rd, struct lp_chunk *ret)
 {
-    uint64_t first = col->flags & LP_COL_DELTA ? lp_rd_u64(rd) : 0;
-    struct lp_str planes = lp_rd_bytes(rd, (size_t)ret->rows * col->planes);
-    if (rd->bad) {
-        return false;
-    }
-    uint64_t *v = ret->numbers = lp_malloc(ret->rows * sizeof(*v));
-    ret->memory += ret->rows * sizeof(*v);
     bool delta = (col->flags & LP_COL_DELTA) != 0;
-    join_planes((const uint8_t *)planes.p, ret->rows, col->planes, delta ? 0 : col->min, v);
-    uint64_t out_of_range = 0;
-    for (uint32_t i = 0; delta && i < ret->rows; i++) {
-        v[i] = first += (uint64_t)lp_unzigzag(v[i]);
+    uint64_t v = delta ? lp_rd_u64(rd) : 0, outside = 0;
+    const uint8_t *planes = (const uint8_t *)lp_rd_bytes(rd, (size_t)ret->rows * col->planes).p;
+    if (rd->bad || !delta) {
+        ret->p = planes;
+        return !rd->bad;
     }
+    ret->numbers = lp_malloc(ret->rows * sizeof(*ret->numbers));
+    ret->memory += ret->rows * sizeof(*ret->numbers);
+    join_planes(planes, ret->rows, col->planes, 0, ret->numbers);
     for (uint32_t i = 0; i < ret->rows; i++) {
-        out_of_range |= (v[i] < col->min) | (v[i] > col->max);
+        ret->numbers[i] = v += (uint64_t)lp_unzigzag(ret->numbers[i]);
+        outside |= (v < col->min) | (v > col->max);
     }
-    return out_of_range == 0;
+    return outside == 0;
 }
 
 static bool
 decode_codes(const struct lp_column *col, struct lp_rd *rd, struct lp_chunk *ret)
 {
-    struct lp_str planes = lp_rd_bytes(rd, (size_t)ret->rows * col->planes);
-    if (rd->bad) {
-        return false;
-    }
-    const uint8_t *p = ret->p = (const uint8_t *)planes.p;
-    uint32_t most = 0;
-    if (col->planes == 1) {
-        for (uint32_t i = 0; i < ret->rows; i++) {
-            most = LP_MAX(most, p[i]);
-        }
-        return most < col->nvalues;
-    }
-    ret->codes = lp_malloc(ret->rows * sizeof(*ret->codes));
-    ret->memory += ret->rows * sizeof(*ret->codes);
-    for (uint32_t i = 0; i < ret->rows; i++) {
-        ret->codes[i] = (uint16_t)(p[i] | p[ret->rows + i] << 8);
-        most = LP_MAX(most, ret->codes[i]);
-    }
-    return most < col->nvalues;
+    ret->p = (const uint8_t *)lp_rd_bytes(rd, (size_t)ret->rows * col->planes).p;
+    return !rd->bad;
 }
 
 static bool
@@ -222,7 +211,6 @@ lp_chunk_clear(struct lp_chunk *c)
 {
     lp_free(c->offsets);
     lp_free(c->numbers);
-    lp_free(c->codes);
     lp_free(c->owned);
     *c = (struct lp_chunk){0};
 }
@@ -277,8 +265,10 @@ lp_digits_of(uint64_t v)
 static size_t
 put_number(uint64_t v, unsigned digits, char *out)
 {
-    static const char pairs[201] = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
-                                   "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    static const char pairs[201] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697989"
+        "9";
     unsigned n = digits != 0 ? digits : lp_digits_of(v), at = n;
     while (at >= 2) {
         at -= 2;
@@ -302,10 +292,25 @@ put_hex(const uint8_t *p, unsigned digits, bool upper, char *out)
     return digits;
 }
 
-static inline uint32_t
-code_at(const struct lp_column *col, const struct lp_chunk *ch, uint32_t i)
+void
+lp_column_bytes(const struct lp_column *col, uint8_t set[32])
 {
-    return col->planes == 1 ? ch->p[i] : ch->codes[i];
+    switch (col->type) {
+    case LP_COL_CONST:
+        lp_set_add(set, col->value);
+        break;
+    case LP_COL_INT:
+        lp_set_add(set, LP_STR("0123456789"));
+        break;
+    case LP_COL_HEX:
+        lp_set_add(set, col->flags & LP_COL_UPPER ? LP_STR("0123456789ABCDEF") : LP_STR("0123456789abcdef"));
+        break;
+    default:
+        for (unsigned i = 0; i < 32; i++) {
+            set[i] |= col->set[i];
+        }
+        break;
+    }
 }
 
 size_t
@@ -323,11 +328,12 @@ lp_chunk_cell(const struct lp_column *col, const struct lp_chunk *ch, uint32_t i
     struct lp_str s;
     switch (col->type) {
     case LP_COL_INT:
-        return put_number(ch->numbers[i], col->digits, out);
+        return put_number(lp_chunk_number(col, ch, i), col->digits, out);
     case LP_COL_HEX:
-        return put_hex(ch->p + (size_t)i * ((col->digits + 1u) / 2), col->digits, col->flags & LP_COL_UPPER, out);
+        return put_hex(ch->p + (size_t)i * ((col->digits + 1u) / 2), col->digits, col->flags & LP_COL_UPPER,
+                       out);
     case LP_COL_DICT:
-        s = col->values[code_at(col, ch, i)];
+        s = col->values[lp_chunk_code(col, ch, i)];
         break;
     default:
         s = lp_str_of((const char *)ch->p + ch->offsets[i], ch->offsets[i + 1] - ch->offsets[i]);
@@ -345,11 +351,11 @@ lp_chunk_cell_bytes(const struct lp_column *col, const struct lp_chunk *ch, uint
 {
     switch (col->type) {
     case LP_COL_INT:
-        return col->digits != 0 ? col->digits : lp_digits_of(ch->numbers[i]);
+        return col->digits != 0 ? col->digits : lp_digits_of(lp_chunk_number(col, ch, i));
     case LP_COL_HEX:
         return col->digits;
     case LP_COL_DICT:
-        return (uint32_t)col->values[code_at(col, ch, i)].n;
+        return (uint32_t)col->values[lp_chunk_code(col, ch, i)].n;
     default:
         return ch->offsets[i + 1] - ch->offsets[i];
     }

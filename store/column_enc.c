@@ -13,7 +13,8 @@
 #include "base/hash.h"
 
 #define SHARED_BYTES_MAX (8u << 10) /* larger columns have frames of their own */
-#define CHUNK_BYTES (32u << 10)     /* decoded: what one row costs to read at most, against the ratio */
+#define CHUNK_BYTES                                                                                          \
+    (16u << 10) /* decoded: what one row costs to read; 32 KiB would store 0.2 % less of the corpus */
 #define CHUNK_ROWS_MIN 64u
 #define DICT_LOOK 1024u /* cells after which a dictionary is given up if most were new */
 #define IDS_FIRST 4096u

@@ -150,8 +150,8 @@ put_ids(struct enc *e)
 static lp_rc
 put_sections(struct enc *e, struct lp_err *err)
 {
-    static const char ids[][5] = {"IDNT", "TICK", "POSN", "STRM", "SKEY",
-                                  "RUNS", "GRPS", "BLKS", "BIDS", "DICT", "IDIX"};
+    static const char ids[][5] = {"IDNT", "TICK", "POSN", "STRM", "SKEY", "RUNS",
+                                  "GRPS", "BLKS", "BIDS", "DICT", "IDIX"};
     lp_rc rc = LP_OK;
     for (size_t i = 0; i < LP_ARRAY_LEN(ids) && rc == LP_OK; i++) {
         switch (i) {

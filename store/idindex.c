@@ -1,8 +1,8 @@
 /*
  * idindex.c - writing and asking the id index of a segment (FORMAT.md section 2.6).
  *
- * Of the 64 bits of a hash about log2(entries) + 3 are kept, so one entry in eight is named for a hash that is
- * not its own; sorted in buckets, a kept hash costs some 4.6 bits and the block number its width.
+ * Of the 64 bits of a hash about log2(entries) + 3 are kept, so one entry in eight is named for a hash that
+ * is not its own; sorted in buckets, a kept hash costs some 4.6 bits and the block number its width.
  */
 #include "store/idindex.h"
 
@@ -50,7 +50,8 @@ sort_pass(const struct lp_id_entry *from, struct lp_id_entry *to, size_t n, bool
     }
 }
 
-/* Sorts by (highest `kept` bits of the hash, block). Mostly blocks are in order already, which stable passes keep. */
+/* Sorts by (highest `kept` bits of the hash, block). Mostly blocks are in order already, which stable passes
+ * keep. */
 static void
 sort_entries(struct lp_id_entry *v, size_t n, unsigned kept)
 {
@@ -155,7 +156,8 @@ lp_idindex_encode(struct lp_id_entry *v, size_t n, uint32_t nblocks, struct lp_b
         return;
     }
     unsigned kept = LP_MIN(bits_for(n) + SPARE_BITS, 60u);
-    unsigned b = bits_for(n) > BUCKET_ENTRIES_BITS ? LP_MIN(bits_for(n) - BUCKET_ENTRIES_BITS, BUCKET_BITS_MAX) : 0;
+    unsigned b =
+        bits_for(n) > BUCKET_ENTRIES_BITS ? LP_MIN(bits_for(n) - BUCKET_ENTRIES_BITS, BUCKET_BITS_MAX) : 0;
     unsigned block_bits = bits_for(nblocks);
     uint32_t nbuckets = 1u << b;
     size_t start = out->n, at = 0;
@@ -178,7 +180,8 @@ lp_idindex_encode(struct lp_id_entry *v, size_t n, uint32_t nblocks, struct lp_b
             return;
         }
         lp_put_u32(out->p + table + (size_t)k * BUCKET_ROW_BYTES, (uint32_t)(out->n - start - head));
-        lp_put_u32(out->p + table + (size_t)k * BUCKET_ROW_BYTES + 4, lp_crc32c(0, out->p + begin, out->n - begin));
+        lp_put_u32(out->p + table + (size_t)k * BUCKET_ROW_BYTES + 4,
+                   lp_crc32c(0, out->p + begin, out->n - begin));
     }
     lp_put_u32(out->p + start + head - 4, lp_crc32c(0, out->p + start, head - 4));
 }
@@ -218,21 +221,28 @@ lp_idindex_open(lp_idindex_read read, void *ctx, uint64_t bytes, uint32_t nblock
     if (rc != LP_OK) {
         return rc;
     }
-    unsigned b = (uint8_t)first[8], rest = (uint8_t)first[9], k = (uint8_t)first[10], width = (uint8_t)first[11];
+    unsigned b = (uint8_t)first[8], rest = (uint8_t)first[9], k = (uint8_t)first[10],
+             width = (uint8_t)first[11];
     uint64_t head = HEAD_BYTES + (UINT64_C(1) << (b & 31)) * BUCKET_ROW_BYTES + 4;
     if (b > BUCKET_BITS_MAX || b + rest > 64 || b + rest == 0 || k > 32 || width > 32 ||
         lp_get_u32(first + 4) != nblocks || head > bytes) {
         return bad(err);
     }
     struct lp_idindex *x = lp_calloc(1, sizeof(*x));
-    *x = (struct lp_idindex){.nblocks = nblocks, .nbuckets = 1u << b, .bucket_bits = (uint8_t)b, .rest_bits = (uint8_t)rest,
-                             .rice_k = (uint8_t)k, .block_bits = (uint8_t)width, .head_bytes = head};
+    *x = (struct lp_idindex){.nblocks = nblocks,
+                             .nbuckets = 1u << b,
+                             .bucket_bits = (uint8_t)b,
+                             .rest_bits = (uint8_t)rest,
+                             .rice_k = (uint8_t)k,
+                             .block_bits = (uint8_t)width,
+                             .head_bytes = head};
     x->ends = lp_malloc(x->nbuckets * sizeof(*x->ends));
     x->crcs = lp_malloc(x->nbuckets * sizeof(*x->crcs));
     char *all = lp_malloc(head);
     rc = read(ctx, all, head, 0, err);
     if (rc == LP_OK) {
-        bool same = lp_crc32c(0, all, head - 4) == lp_get_u32(all + head - 4) && memcmp(all, first, HEAD_BYTES) == 0;
+        bool same =
+            lp_crc32c(0, all, head - 4) == lp_get_u32(all + head - 4) && memcmp(all, first, HEAD_BYTES) == 0;
         rc = same ? parse_head(x, all, bytes, err) : lp_corrupt(err, "checksum of the id index differs");
     }
     lp_free(all);
@@ -296,8 +306,8 @@ get_rice(struct bit_reader *r, unsigned k)
 }
 
 static lp_rc
-load_bucket(const struct lp_idindex *x, lp_idindex_read read, void *ctx, uint32_t k, char **ret, size_t *ret_n,
-            struct lp_err *err)
+load_bucket(const struct lp_idindex *x, lp_idindex_read read, void *ctx, uint32_t k, char **ret,
+            size_t *ret_n, struct lp_err *err)
 {
     uint32_t begin = k > 0 ? x->ends[k - 1] : 0;
     *ret_n = x->ends[k] - begin;

@@ -65,7 +65,8 @@ static struct lp_str
 cell_of(const struct asking *a, uint32_t i)
 {
     if (a->col->type == LP_COL_BYTES) {
-        return lp_str_of((const char *)a->ch->p + a->ch->offsets[i], a->ch->offsets[i + 1] - a->ch->offsets[i]);
+        return lp_str_of((const char *)a->ch->p + a->ch->offsets[i],
+                         a->ch->offsets[i + 1] - a->ch->offsets[i]);
     }
     return lp_str_of(a->cell, lp_chunk_cell(a->col, a->ch, i, a->cell));
 }
@@ -75,10 +76,11 @@ cell_matches(const struct asking *a, uint32_t i)
 {
     const struct lp_condition *k = a->cond;
     if (k->codes != NULL) {
-        return has_bit(k->codes, a->col->planes == 1 ? a->ch->p[i] : a->ch->codes[i]);
+        return has_bit(k->codes, lp_chunk_code(a->col, a->ch, i));
     }
     if (a->col->type == LP_COL_INT && k->frag->op == LP_FRAG_EQUAL) {
-        return a->ch->numbers[i] == k->frag->number; /* form and range were checked by the head */
+        return lp_chunk_number(a->col, a->ch, i) ==
+               k->frag->number; /* form and range were checked by the head */
     }
     struct lp_str cell = cell_of(a, i);
     return lp_fragment_in(k->frag, cell) || (k->high && lp_has_high(cell));
@@ -102,7 +104,8 @@ ask_each(const struct asking *a)
 
 /* --- all cells as one text --- */
 
-/* Keeps the candidate `row` if it matches, and takes out those between `done` and it. Returns the row behind it. */
+/* Keeps the candidate `row` if it matches, and takes out those between `done` and it. Returns the row behind
+ * it. */
 static uint32_t
 keep_row(const struct asking *a, uint32_t done, uint32_t i)
 {
@@ -214,7 +217,7 @@ ask_chunk(const struct asking *a, uint32_t candidates)
     bool dense = candidates > a->ch->rows / DENSE && !a->cond->high;
     if (dense && a->col->type == LP_COL_BYTES && f->text.n > 0) {
         search_bytes(a);
-    } else if (dense && a->col->type == LP_COL_HEX && f->text.n >= 5) { /* two bytes at either parity */
+    } else if (dense && a->col->type == LP_COL_HEX && f->text.n >= 3) { /* a whole byte at either parity */
         search_hex(a);
     } else {
         ask_each(a);

@@ -90,8 +90,13 @@ add_needle(struct lp_matcher *m, const struct lp_table *t, const struct lp_cut_n
            struct lp_alternative **list)
 {
     struct placing p = {.m = m, .t = t, .n = n, .high = n->icase && !t->ascii, .found = *list};
-    if (n->text.n > t->line_max && !p.high) {
+    if (!p.high && (n->text.n > t->line_max || !lp_needle_in_set(n, t->set))) {
         return false;
+    }
+    for (uint32_t i = 0; i < n->nfrags && !p.high; i++) {
+        if (n->frags[i].text.n > t->cell_max) {
+            return false;
+        }
     }
     if (n->whole) {
         return true;

@@ -14,7 +14,9 @@
 static uint8_t
 op_of(bool open_left, bool open_right)
 {
-    return open_left ? (open_right ? LP_FRAG_INFIX : LP_FRAG_SUFFIX) : open_right ? LP_FRAG_PREFIX : LP_FRAG_EQUAL;
+    return open_left    ? (open_right ? LP_FRAG_INFIX : LP_FRAG_SUFFIX)
+           : open_right ? LP_FRAG_PREFIX
+                        : LP_FRAG_EQUAL;
 }
 
 static void
@@ -113,6 +115,25 @@ lp_fragment_in(const struct lp_fragment *f, struct lp_str cell)
     }
 }
 
+static bool
+in_set(const uint8_t set[32], struct lp_str text, bool icase)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = (uint8_t)text.p[i];
+        bool letter = icase && c >= 'a' && c <= 'z';
+        if (!lp_set_has(set, c) && !(letter && lp_set_has(set, (uint8_t)(c - 0x20)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+lp_needle_in_set(const struct lp_cut_needle *n, const uint8_t set[32])
+{
+    return in_set(set, n->text, n->icase);
+}
+
 /* --- columns --- */
 
 static enum lp_column_says
@@ -121,10 +142,11 @@ test_dict(const struct lp_column *col, const struct lp_fragment *f, bool high, s
 {
     uint32_t hits = 0;
     uint64_t *codes = NULL;
-    if (f->text.n > col->max && !high) {
+    if (!high && (f->text.n > col->max || !in_set(col->set, f->text, f->icase))) {
         return LP_CELLS_NONE;
     }
-    /* values lie behind each other with their lengths between: one search over all tells most dictionaries off */
+    /* values lie behind each other with their lengths between: one search over all tells most dictionaries
+     * off */
     const struct lp_str *last = &col->values[col->nvalues - 1];
     struct lp_str all = lp_str_of(col->values[0].p, (size_t)(last->p + last->n - col->values[0].p));
     if (!high && (f->icase ? lp_find_icase(all, f->text) : lp_find(all, f->text)) == SIZE_MAX) {
@@ -160,24 +182,6 @@ test_int(const struct lp_column *col, const struct lp_fragment *f)
     return form && f->number >= col->min && f->number <= col->max ? LP_CELLS_SOME : LP_CELLS_NONE;
 }
 
-static bool
-is_hex(uint8_t c, bool upper)
-{
-    return (c >= '0' && c <= '9') || (upper ? c >= 'A' && c <= 'F' : c >= 'a' && c <= 'f');
-}
-
-/* May a cell of the column hold the byte, which of an icase fragment is lower case? */
-static bool
-byte_occurs(const struct lp_column *col, uint8_t c, bool icase)
-{
-    bool letter = icase && c >= 'a' && c <= 'z';
-    if (col->type == LP_COL_HEX) {
-        bool upper = col->flags & LP_COL_UPPER;
-        return is_hex(c, upper) || (letter && is_hex((uint8_t)(c - 0x20), upper));
-    }
-    return lp_set_has(col->set, c) || (letter && lp_set_has(col->set, (uint8_t)(c - 0x20)));
-}
-
 enum lp_column_says
 lp_column_test(const struct lp_column *col, const struct lp_fragment *f, bool high, struct lp_arena *ar,
                uint64_t **ret_codes, bool *ret_equal)
@@ -186,7 +190,8 @@ lp_column_test(const struct lp_column *col, const struct lp_fragment *f, bool hi
     *ret_codes = NULL;
     *ret_equal = f->op == LP_FRAG_EQUAL || f->text.n == most;
     if (col->type == LP_COL_CONST) {
-        return lp_fragment_in(f, col->value) || (high && lp_has_high(col->value)) ? LP_CELLS_ALL : LP_CELLS_NONE;
+        return lp_fragment_in(f, col->value) || (high && lp_has_high(col->value)) ? LP_CELLS_ALL
+                                                                                  : LP_CELLS_NONE;
     }
     if (col->type == LP_COL_DICT) {
         return test_dict(col, f, high, ar, ret_codes);
@@ -199,17 +204,13 @@ lp_column_test(const struct lp_column *col, const struct lp_fragment *f, bool hi
             }
         }
     }
-    if (f->text.n > most ||
-        (f->op == LP_FRAG_EQUAL && col->type != LP_COL_INT && f->text.n < col->min)) {
+    if (f->text.n > most || (f->op == LP_FRAG_EQUAL && col->type != LP_COL_INT && f->text.n < col->min)) {
         return LP_CELLS_NONE;
     }
     if (col->type == LP_COL_INT) {
         return test_int(col, f);
     }
-    for (size_t i = 0; i < f->text.n; i++) {
-        if (!byte_occurs(col, (uint8_t)f->text.p[i], f->icase)) {
-            return LP_CELLS_NONE;
-        }
-    }
-    return LP_CELLS_SOME;
+    uint8_t set[32] = {0};
+    lp_column_bytes(col, set);
+    return in_set(set, f->text, f->icase) ? LP_CELLS_SOME : LP_CELLS_NONE;
 }

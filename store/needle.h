@@ -43,5 +43,7 @@ enum lp_column_says { LP_CELLS_NONE, LP_CELLS_SOME, LP_CELLS_ALL };
 enum lp_column_says lp_column_test(const struct lp_column *col, const struct lp_fragment *f, bool high, struct lp_arena *ar,
                                    uint64_t **ret_codes, bool *ret_equal);
 bool lp_has_high(struct lp_str s);
+/* Can text of these bytes only hold the needle? */
+bool lp_needle_in_set(const struct lp_cut_needle *n, const uint8_t set[32]);
 
 #endif

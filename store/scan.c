@@ -24,7 +24,7 @@ struct lp_scan {
     bool narrowed;    /* since [at, end) was set */
     uint32_t row;     /* the row given last */
     uint32_t stream;
-    bool matched;          /* only rows of `match` are given */
+    bool matched; /* only rows of `match` are given */
     struct lp_match match;
     uint64_t passed_rows;
     uint64_t decoded_before; /* of a caller's block */
@@ -62,9 +62,6 @@ open_scan(const struct lp_view *v, const struct lp_part *part, struct lp_block *
     lp_rc rc = LP_OK;
     if (part->seg != NULL) {
         rc = block != NULL ? LP_OK : lp_seg_block(part->seg, part->block, &s->block, err);
-        if (rc == LP_OK) {
-            rc = in_segment(s, lp_block_times(s->block, codec, &s->times, err), err);
-        }
         s->run = backward ? part->nruns : 0;
     } else {
         s->map = v->gen_map[part->gen - v->head.gens];
@@ -151,6 +148,13 @@ lower_bound(const int64_t *times, uint32_t lo, uint32_t hi, int64_t t)
     return lo;
 }
 
+/* Times are decoded when a row is looked for: a block without any for the query costs none. */
+static lp_rc
+read_times(struct lp_scan *s, struct lp_err *err)
+{
+    return s->times != NULL ? LP_OK : lp_block_times(s->block, s->codec, &s->times, err);
+}
+
 /* Opens the next run that has rows in the range. */
 static bool
 next_run(struct lp_scan *s)
@@ -170,9 +174,11 @@ next_run(struct lp_scan *s)
     return false;
 }
 
-/* The rows of the part's runs that are in the time range, as ranges of the block. */
-static size_t
-wanted_ranges(const struct lp_scan *s, struct lp_row_range *ret, uint64_t *ret_rows)
+/* The rows of the part's runs that are in the time range, as ranges of the block. Runs that are wanted whole
+ * need no times. */
+static lp_rc
+wanted_ranges(struct lp_scan *s, struct lp_row_range *ret, size_t *ret_n, uint64_t *ret_rows,
+              struct lp_err *err)
 {
     size_t n = 0;
     *ret_rows = 0;
@@ -181,14 +187,22 @@ wanted_ranges(const struct lp_scan *s, struct lp_row_range *ret, uint64_t *ret_r
         if (r->max_ns < s->from_ns || r->min_ns >= s->to_ns) {
             continue;
         }
-        uint32_t at = lower_bound(s->times, r->first, r->first + r->rows, s->from_ns);
-        uint32_t end = lower_bound(s->times, at, r->first + r->rows, s->to_ns);
+        uint32_t at = r->first, end = r->first + r->rows;
+        if (r->min_ns < s->from_ns || r->max_ns >= s->to_ns) {
+            lp_rc rc = read_times(s, err);
+            if (rc != LP_OK) {
+                return rc;
+            }
+            at = lower_bound(s->times, at, end, s->from_ns);
+            end = lower_bound(s->times, at, end, s->to_ns);
+        }
         if (at < end) {
             ret[n++] = (struct lp_row_range){at, end};
             *ret_rows += end - at;
         }
     }
-    return n;
+    *ret_n = n;
+    return LP_OK;
 }
 
 static uint64_t
@@ -201,23 +215,42 @@ count_rows(const uint64_t *bits, uint32_t rows)
     return n;
 }
 
-lp_rc
-lp_scan_require(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(void *arg), void *arg,
-                struct lp_err *err)
+static lp_rc
+match_block(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(void *arg), void *arg,
+            struct lp_err *err)
 {
-    if (s->block == NULL || s->matched) {
-        return LP_OK;
-    }
     uint64_t rows;
+    size_t n;
     struct lp_row_range *ranges = lp_malloc(s->part->nruns * sizeof(*ranges));
-    size_t n = wanted_ranges(s, ranges, &rows);
-    lp_rc rc = lp_block_match(s->block, s->codec, plan, s->part->seg_number, ranges, n, stop, arg, &s->match, err);
+    lp_rc rc = wanted_ranges(s, ranges, &n, &rows, err);
+    if (rc == LP_OK) {
+        rc = lp_block_match(s->block, s->codec, plan, s->part->seg_number, ranges, n, stop, arg, &s->match,
+                            err);
+    }
     lp_free(ranges);
     if (rc == LP_OK) {
         s->matched = true;
         s->passed_rows = rows - count_rows(s->match.rows, lp_block_head(s->block)->rows);
     }
-    return in_segment(s, rc, err);
+    return rc;
+}
+
+lp_rc
+lp_scan_start(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(void *arg), void *arg,
+              struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    if (s->block == NULL) {
+        return LP_OK;
+    }
+    if (plan != NULL) {
+        rc = match_block(s, plan, stop, arg, err);
+    }
+    if (rc == LP_OK && s->matched && s->match.rows == NULL) {
+        s->run = s->backward ? 0 : s->part->nruns; /* nothing is left: no times either */
+        return LP_OK;
+    }
+    return in_segment(s, rc == LP_OK ? read_times(s, err) : rc, err);
 }
 
 void
@@ -305,7 +338,8 @@ next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
         }
         s->row = row;
         bool sure = s->match.sure != NULL && (s->match.sure[row / 64] >> (row % 64) & 1) != 0;
-        *ret = (struct lp_scan_row){t, s->stream, s->part->generation, (uint64_t)s->part->block << 32 | row, sure};
+        *ret = (struct lp_scan_row){t, s->stream, s->part->generation, (uint64_t)s->part->block << 32 | row,
+                                    sure};
         return true;
     }
     return false;
@@ -323,10 +357,9 @@ next_in_head(struct lp_scan *s, struct lp_scan_row *ret)
                 continue;
             }
             s->head_row = r;
-            *ret = (struct lp_scan_row){r->time_ns, stream, s->part->generation,
-                                        (uint64_t)(s->part->first_batch + s->batch_index) << 32 |
-                                            (s->batch_row - 1),
-                                        false};
+            *ret = (struct lp_scan_row){
+                r->time_ns, stream, s->part->generation,
+                (uint64_t)(s->part->first_batch + s->batch_index) << 32 | (s->batch_row - 1), false};
             return true;
         }
         s->batch_row = 0;

@@ -1,7 +1,7 @@
 /*
- * schema.c - parsing a block's SCHEMA frame. The bytes may be made up: counts are bounded by what is left, the
- * rows of all tables and the plain ones are exactly the block's, and places in frames are checked when they
- * are used.
+ * schema.c - parsing a block's SCHEMA frame. The bytes may be made up: counts are bounded by what is left,
+ * the rows of all tables and the plain ones are exactly the block's, and places in frames are checked when
+ * they are used.
  */
 #include "store/schema.h"
 
@@ -9,26 +9,23 @@
 
 #include "store/tables.h"
 
-/* Whether a cell of the column may hold a byte >= 0x80. */
-static bool
-column_ascii(const struct lp_column *c)
+/* What is known of all lines of the table together. */
+static void
+sum_up(struct lp_table *t)
 {
-    struct lp_str one = c->value;
-    const struct lp_str *v = c->type == LP_COL_CONST ? &one : c->values;
-    uint32_t n = c->type == LP_COL_CONST ? 1 : c->type == LP_COL_DICT ? c->nvalues : 0;
-    for (unsigned i = 16; c->type == LP_COL_BYTES && i < 32; i++) {
-        if (c->set[i] != 0) {
-            return false;
+    for (size_t i = 0; i < t->shape.n; i++) {
+        if (t->shape.p[i] != LP_SHAPE_MARK) {
+            lp_set_add(t->set, lp_str_sub(t->shape, i, i + 1));
         }
     }
-    for (uint32_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < v[i].n; k++) {
-            if ((uint8_t)v[i].p[k] >= 0x80) {
-                return false;
-            }
-        }
+    for (uint32_t i = 0; i < t->ncols; i++) {
+        lp_column_bytes(&t->cols[i], t->set);
+        t->cell_max = LP_MAX(t->cell_max, lp_column_cell_max(&t->cols[i]));
     }
-    return true;
+    t->ascii = true;
+    for (unsigned i = 16; i < 32; i++) {
+        t->ascii = t->ascii && t->set[i] == 0;
+    }
 }
 
 /* Separators and constants joined into pieces. */
@@ -88,13 +85,12 @@ parse_table(struct lp_rd *rd, struct lp_arena *ar, struct lp_table *t)
     if (t->cols == NULL || t->ncols > LP_SHAPE_TOKENS_MAX) {
         return false;
     }
-    t->ascii = true;
     for (uint32_t i = 0; i < t->ncols; i++) {
         if (!lp_column_parse(rd, t->rows, ar, &t->cols[i])) {
             return false;
         }
-        t->ascii = t->ascii && column_ascii(&t->cols[i]);
     }
+    sum_up(t);
     return join_pieces(t, ar);
 }
 

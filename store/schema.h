@@ -24,6 +24,8 @@ struct lp_table {
     uint32_t fixed_bytes; /* of all pieces' texts */
     size_t line_max;      /* most bytes of a line */
     bool ascii;           /* no cell holds a byte >= 0x80 */
+    uint8_t set[32];      /* the bytes that occur in its lines */
+    size_t cell_max;      /* bytes of the longest cell */
 };
 
 struct lp_meta_key {
@@ -49,11 +51,5 @@ struct lp_schema {
 /* raw (lp_malloc, LP_CONTENT_PAD bytes behind n) is owned by the schema from then on, also on failure. rows: of the block. LP_ERR_CORRUPT. */
 lp_rc lp_schema_parse(char *raw, size_t n, uint32_t rows, struct lp_schema **ret, struct lp_err *err) LP_MUST_USE;
 void lp_schema_free(struct lp_schema *s);
-
-static inline bool
-lp_set_has(const uint8_t set[32], uint8_t c)
-{
-    return (set[c / 8] >> (c % 8) & 1) != 0;
-}
 
 #endif

@@ -67,8 +67,8 @@ note_ids(struct lp_seal_plan *plan, uint32_t block, const struct lp_block_encode
 
 /* Waits for this block's turn and writes it. */
 static void
-write_in_turn(struct encode *e, const struct lp_block_encoder *enc, size_t block, lp_rc rc, struct lp_str encoded,
-              struct lp_err *err)
+write_in_turn(struct encode *e, const struct lp_block_encoder *enc, size_t block, lp_rc rc,
+              struct lp_str encoded, struct lp_err *err)
 {
     lp_lock(&e->mu);
     while (e->turn != block && e->rc == LP_OK) {

@@ -376,7 +376,8 @@ static const struct lp_idindex *
 open_ids(struct lp_seg *s, struct seg_block_ctx *ctx)
 {
     struct lp_idindex *have = atomic_load(&s->ids), *mine;
-    if (have == NULL && lp_idindex_open(read_ids, ctx, ctx->bytes, (uint32_t)s->nblocks, &mine, NULL) == LP_OK) {
+    if (have == NULL &&
+        lp_idindex_open(read_ids, ctx, ctx->bytes, (uint32_t)s->nblocks, &mine, NULL) == LP_OK) {
         if (atomic_compare_exchange_strong(&s->ids, &have, mine)) {
             have = mine;
         } else {

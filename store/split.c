@@ -1,7 +1,7 @@
 /*
- * split.c - token edges, 64 bytes a step: a bit a byte says whether it belongs to a token, and edges are where
- * a bit differs from the one before it. The vector way makes the bits with AVX2; the choice is made once a
- * process, by the processor.
+ * split.c - token edges, 64 bytes a step: a bit a byte says whether it belongs to a token, and edges are
+ * where a bit differs from the one before it. The vector way makes the bits with AVX2; the choice is made
+ * once a process, by the processor.
  */
 #include "store/split.h"
 
@@ -44,7 +44,7 @@ clip(uint64_t bits, size_t left)
             return SIZE_MAX;                                                                                 \
         }                                                                                                    \
     }                                                                                                        \
-    if (carry != 0) { /* the last token ends with the text */                                                 \
+    if (carry != 0) { /* the last token ends with the text */                                                \
         edges[k++] = (uint16_t)n;                                                                            \
     }                                                                                                        \
     return k > max ? SIZE_MAX : k;
@@ -88,16 +88,13 @@ bits_avx2(const char *p)
 }
 
 __attribute__((target("avx2,bmi"))) static size_t
-split_avx2(const char *p, size_t n, uint16_t *edges, size_t max)
-{
-    SPLIT_BODY(bits_avx2)
-}
+split_avx2(const char *p, size_t n, uint16_t *edges, size_t max){SPLIT_BODY(bits_avx2)}
 
-size_t
-lp_split(const char *p, size_t n, uint16_t *edges, size_t max)
+size_t lp_split(const char *p, size_t n, uint16_t *edges, size_t max)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") ? split_avx2(p, n, edges, max)
-                                                                           : lp_split_portable(p, n, edges, max);
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")
+               ? split_avx2(p, n, edges, max)
+               : lp_split_portable(p, n, edges, max);
 }
 
 #else

@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "store/split.h"
 
-#define BOX_CELLS 1024u         /* column objects that are allocated together */
+#define BOX_CELLS 1024u        /* column objects that are allocated together */
 #define KEPT_BYTES (24u << 20) /* what columns may keep from block to block */
 
 struct lp_tables *
@@ -148,7 +148,8 @@ find_table(struct lp_tables *t, struct lp_str shape, uint32_t ncols)
     return s;
 }
 
-/* Cuts a row's line into t->line and t->edges; returns the number of edges, SIZE_MAX for a line that stays plain. */
+/* Cuts a row's line into t->line and t->edges; returns the number of edges, SIZE_MAX for a line that stays
+ * plain. */
 static size_t
 cut(struct lp_tables *t, const struct lp_row *r)
 {

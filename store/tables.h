@@ -12,7 +12,7 @@
 #include "store/column.h"
 
 #define LP_SHAPE_MARK 'A'      /* stands for a token in a shape's text: no separator holds it */
-#define LP_SHAPE_TOKENS_MAX 256u
+#define LP_SHAPE_TOKENS_MAX 1024u
 #define LP_TABLE_LINE_MAX 16384u /* longer lines are plain */
 #define LP_TABLE_ROWS_MIN 8u
 #define LP_TABLES_MAX 4096u    /* shapes of a block; later ones are plain */

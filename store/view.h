@@ -95,12 +95,12 @@ struct lp_scan_row {
     uint32_t stream;     /* index into the view's streams */
     uint64_t generation; /* arrival among equal times of a stream: (generation, arrival) */
     uint64_t arrival;
-    bool sure; /* with lp_scan_require: the line passes, nobody need look at it */
+    bool sure; /* the plan's predicate is exact and holds: the line passes, nobody need look at it */
 };
 
 struct lp_scan;
 
-/* codec: of the calling thread. Reads the times of a block at once, lines and metadata when they are asked for. */
+/* codec: of the calling thread. Reads columns when they are asked for; lp_scan_start comes before the first row. */
 lp_rc lp_scan_open(const struct lp_view *v, const struct lp_part *part, struct lp_codec *codec, int64_t from_ns,
                    int64_t to_ns, bool backward, struct lp_scan **ret, struct lp_err *err) LP_MUST_USE;
 /* As lp_scan_open for a part of a segment, over its block that the caller opened (lp_seg_block) and keeps: so that what was decoded serves again. */
@@ -110,24 +110,24 @@ lp_rc lp_scan_open_on(const struct lp_view *v, const struct lp_part *part, struc
 void lp_scan_seek(struct lp_scan *s, uint64_t arrival);
 /* The next row with from <= time < to; false at the end. Rows come run by run, in time order (or backward) inside a run. */
 bool lp_scan_next(struct lp_scan *s, struct lp_scan_row *ret);
-/* Rows of one stream that follow each other, with rising times. Of a part of a segment, forward, without lp_scan_require. False at the end. */
+/*
+ * Before the first lp_scan_next or lp_scan_next_span. With a plan, rows of a segment that its predicate excludes are passed over; it must be bound
+ * (lp_view_bind) and outlive the scan. Rows of the head are all given. NULL: no predicate. stop: lp_block_match. Reads what is needed to know the
+ * rows: nothing of a block that has none.
+ */
+lp_rc lp_scan_start(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(void *arg), void *arg,
+                    struct lp_err *err) LP_MUST_USE;
+/* Rows of one stream that follow each other, with rising times. Of a part of a segment, forward, without a plan. False at the end. */
 struct lp_scan_span {
     uint32_t stream, n;
     const int64_t *times; /* the block's */
 };
 bool lp_scan_next_span(struct lp_scan *s, struct lp_scan_span *ret);
-/*
- * From now on rows of a segment that the plan's predicate excludes are passed over; the plan must be bound (lp_view_bind) and outlive the scan.
- * Rows of the head are all given. stop: lp_block_match. Before the first lp_scan_next.
- */
-lp_rc lp_scan_require(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(void *arg), void *arg,
-                      struct lp_err *err) LP_MUST_USE;
 /* How many rows were passed over, and how many bytes of the block were decoded by this scan so far. */
 void lp_scan_stats(const struct lp_scan *s, uint64_t *ret_passed_rows, uint64_t *ret_decoded_bytes);
 /* Narrows the range while scanning: rows outside are skipped, and the rest of a run that cannot hold any. */
 void lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns);
-/* Line and metadata of the row that lp_scan_next gave last; valid until the next lp_scan_* call for the metadata, until lp_scan_close for the line
- * (over a caller's block: until it is trimmed or freed). */
+/* Line and metadata of the row that lp_scan_next gave last, or that was sought; valid until the next lp_scan_* call. */
 lp_rc lp_scan_line(struct lp_scan *s, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_scan_meta(struct lp_scan *s, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err) LP_MUST_USE;
 /* Bytes of the row's line without decoding lines. */

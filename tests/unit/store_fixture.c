@@ -94,6 +94,7 @@ read_part(const struct lp_view *v, const struct lp_part *part, struct lp_codec *
     if (lp_scan_open(v, part, codec, LP_TIME_MIN, LP_TIME_MAX, false, &s, NULL) != LP_OK) {
         return false;
     }
+    ok = lp_scan_start(s, NULL, NULL, NULL, NULL) == LP_OK;
     while (ok && lp_scan_next(s, &row)) {
         const struct lp_pair *meta;
         size_t nmeta;
