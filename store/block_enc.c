@@ -17,6 +17,7 @@
 #define LEVEL_SCHEMA 3
 #define SHARED_BYTES (64u << 10)
 #define KEPT_BYTES (4u << 20)
+#define HASH_BYTES (32u << 10)
 
 /* Frames behind each other with the rows of their table. */
 struct frames {
@@ -40,7 +41,7 @@ struct lp_block_encoder {
     struct lp_tables *tables;
     struct lp_column_encoder *columns;
     struct lp_cells values; /* of one metadata key */
-    uint64_t *diffs;
+    uint64_t *diffs; /* eight bytes a row, for one thing at a time */
     size_t diffs_cap;
     struct meta_item *items; /* metadata of the block, for sorting by key */
     size_t nitems, items_cap;
@@ -210,6 +211,18 @@ common_factor(const struct lp_block_src *src)
     return f ? f : 1;
 }
 
+/* Eight bytes for each row. */
+static void *
+row_scratch(struct lp_block_encoder *e, uint32_t rows)
+{
+    if (e->diffs_cap < rows) {
+        e->diffs_cap = rows;
+        lp_free(e->diffs);
+        e->diffs = lp_malloc(e->diffs_cap * sizeof(*e->diffs));
+    }
+    return e->diffs;
+}
+
 /* The first time of each run, then the differences of all other rows as one column of numbers. */
 static lp_rc
 put_times(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp_err *err)
@@ -217,21 +230,17 @@ put_times(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp_
     uint64_t f = common_factor(src);
     uint32_t n = 0, part_ends[LP_NUMBERS_PARTS];
     size_t nparts;
-    if (e->diffs_cap < src->nrows) {
-        e->diffs_cap = src->nrows;
-        lp_free(e->diffs);
-        e->diffs = lp_malloc(e->diffs_cap * sizeof(*e->diffs));
-    }
+    uint64_t *diffs = row_scratch(e, src->nrows);
     lp_buf_varint(&e->raw, f);
     for (uint32_t k = 0; k < src->nruns; k++) {
         const struct lp_block_row *rows = src->rows + src->runs[k].first;
         lp_buf_svarint(&e->raw, rows[0].row->time_ns);
         for (uint32_t i = 1; i < src->runs[k].rows; i++) {
             uint64_t d = (uint64_t)rows[i].row->time_ns - (uint64_t)rows[i - 1].row->time_ns;
-            e->diffs[n++] = f == 1 ? d : d / f;
+            diffs[n++] = f == 1 ? d : d / f;
         }
     }
-    lp_numbers_encode(e->columns, e->diffs, n, &e->raw, part_ends, &nparts);
+    lp_numbers_encode(e->columns, diffs, n, &e->raw, part_ends, &nparts);
     lp_rc rc = put_frame(e, &e->main, LP_FRAME_NUMBERS, LEVEL_COLUMNS, 0, &e->raw, part_ends, nparts, err);
     lp_buf_reset(&e->raw);
     return rc;
@@ -533,28 +542,39 @@ hash_source(struct lp_block_encoder *e, const struct lp_block_src *src)
     lp_buf_reset(b);
     put_runs(b, src);
     parts[1] = lp_xxh64(b->p, b->n);
+    lp_buf_reset(b);
     lp_hasher_reset(e->hasher);
-    for (uint32_t i = 0; i < src->nrows; i++) {
-        lp_hasher_add(e->hasher, src->rows[i].row->line, src->rows[i].row->line_bytes);
+    for (uint32_t i = 0; i < src->nrows; i++) { /* gathered: the hash is slow to begin */
+        const struct lp_row *r = src->rows[i].row;
+        if (b->n + r->line_bytes > HASH_BYTES) {
+            lp_hasher_add(e->hasher, b->p, b->n);
+            lp_buf_reset(b);
+        }
+        if (r->line_bytes > HASH_BYTES) {
+            lp_hasher_add(e->hasher, r->line, r->line_bytes);
+        } else {
+            lp_buf_add(b, r->line, r->line_bytes);
+        }
     }
+    lp_hasher_add(e->hasher, b->p, b->n);
+    lp_buf_reset(b);
+    lp_buf_reset(b);
     parts[4] = lp_hasher_u64(e->hasher);
-    lp_buf_reset(b);
+    int64_t *times = row_scratch(e, src->nrows); /* one array after the other in the same memory */
     for (uint32_t i = 0; i < src->nrows; i++) {
-        lp_buf_u64(b, (uint64_t)src->rows[i].row->time_ns);
+        times[i] = src->rows[i].row->time_ns;
     }
-    parts[2] = lp_xxh64(b->p, b->n);
-    lp_buf_reset(b);
+    parts[2] = lp_xxh64(times, src->nrows * sizeof(*times));
+    uint32_t *numbers = row_scratch(e, src->nrows);
     for (uint32_t i = 0; i < src->nrows; i++) {
-        lp_buf_u32(b, src->rows[i].row->line_bytes);
+        numbers[i] = src->rows[i].row->line_bytes;
     }
-    parts[3] = lp_xxh64(b->p, b->n);
+    parts[3] = lp_xxh64(numbers, src->nrows * sizeof(*numbers));
     parts[5] = hash_meta(src);
-    lp_buf_reset(b);
     for (uint32_t i = 0; i < src->nrows; i++) {
-        lp_buf_u32(b, src->rows[i].ticket);
+        numbers[i] = src->rows[i].ticket;
     }
-    parts[6] = lp_xxh64(b->p, b->n);
-    lp_buf_reset(b);
+    parts[6] = lp_xxh64(numbers, src->nrows * sizeof(*numbers));
     return lp_xxh64(parts, sizeof(parts));
 }
 

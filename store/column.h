@@ -8,6 +8,10 @@
 #ifndef LP_STORE_COLUMN_H
 #define LP_STORE_COLUMN_H
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/bytes.h"
@@ -168,10 +172,22 @@ uint64_t lp_id_hash(struct lp_str cell);
 
 /* --- adding a cell, the hot path: src is readable for 64 bytes behind --- */
 
+/* Is the cell the constant? Most are short: 16 bytes are compared at once, those behind the cell left out. */
 static inline bool
 lp_cells_equal(const struct lp_cells *c, const char *src, size_t n)
 {
-    return n == c->n && memcmp(c->p, src, n) == 0;
+    if (n != c->n) {
+        return false;
+    }
+#if defined(__SSE2__)
+    if (n <= 16) {
+        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)c->p);
+        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)src);
+        uint32_t differ = 0xffff & ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(a, b));
+        return (differ & ((1u << n) - 1)) == 0;
+    }
+#endif
+    return memcmp(c->p, src, n) == 0;
 }
 
 static inline void
