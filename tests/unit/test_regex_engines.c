@@ -252,6 +252,93 @@ what_hyperscan_gets(void)
     }
 }
 
+/* ------------------------------------------------------------------ Go's answers */
+
+#define TEXTS_MAX 500u
+
+struct golden {
+    struct lp_buf bytes; /* of the texts */
+    size_t from[TEXTS_MAX + 1], ntexts;
+    unsigned pairs, refused, wrong;
+};
+
+static unsigned
+hex(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10);
+}
+
+/* Takes the escapes out, in place. */
+static struct lp_str
+unescape(char *p, size_t n)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool escaped = p[i] == '\\';
+        p[to++] = escaped ? (char)(hex(p[i + 2]) << 4 | hex(p[i + 3])) : p[i];
+        i += escaped ? 3 : 0;
+    }
+    return lp_str_of(p, to);
+}
+
+/* One pattern with its answers, to RE2 alone and to all engines together. */
+static void
+compare_answers(struct golden *g, struct lp_str pattern, const char *answers)
+{
+    struct lp_regex *re = NULL;
+    if (lp_regex_new(pattern, &re, NULL) != LP_OK) {
+        printf("\n  RE2 refuses " LP_STR_FMT, LP_STR_ARG(pattern));
+        g->refused++;
+        return;
+    }
+    lp_regex_prepare(re);
+    for (size_t i = 0; i < g->ntexts; i++) {
+        struct lp_str s = lp_str_of(g->bytes.p + g->from[i], g->from[i + 1] - g->from[i]);
+        bool go = (hex(answers[i / 4]) >> (3 - i % 4) & 1) != 0, re2 = lp_regex_search_re2(re, s);
+        bool engine = lp_regex_search_engine(re, s), search = lp_regex_search(re, s);
+        if (re2 != go || engine != go || search != go) {
+            printf("\n  " LP_STR_FMT " on \"" LP_STR_FMT "\": Go says %d, RE2 %d, Hyperscan %d, all %d",
+                   LP_STR_ARG(pattern), LP_STR_ARG(s), go, re2, engine, search);
+            g->wrong++;
+        }
+        g->pairs++;
+    }
+    lp_regex_free(re);
+}
+
+static void
+golden_line(struct golden *g, char *line, size_t n)
+{
+    if (line[0] == 'L') {
+        CU_ASSERT_FATAL(g->ntexts < TEXTS_MAX);
+        lp_buf_str(&g->bytes, unescape(line + 1, n - 1));
+        g->from[++g->ntexts] = g->bytes.n;
+    } else if (line[0] == 'P') {
+        char *tab = memchr(line, '\t', n);
+        CU_ASSERT_FATAL(tab != NULL && (size_t)(line + n - tab - 1) == (g->ntexts + 3) / 4);
+        compare_answers(g, unescape(line + 1, (size_t)(tab - line) - 1), tab + 1);
+    }
+}
+
+static void
+answers_of_go(void)
+{
+    char path[4096], line[4096];
+    struct golden g = {.ntexts = 0};
+    snprintf(path, sizeof(path), "%s/regexp/golden.txt", lp_test_data());
+    FILE *f = fopen(path, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    lp_buf_init(&g.bytes, 1 << 20);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        golden_line(&g, line, strcspn(line, "\n"));
+    }
+    fclose(f);
+    lp_buf_clear(&g.bytes);
+    CU_ASSERT_EQUAL(g.wrong, 0);
+    CU_ASSERT_EQUAL(g.refused, 0);
+    CU_ASSERT(g.pairs > 100000);
+}
+
 /* ------------------------------------------------------------------- threads */
 
 #define EXPRESSIONS 40u /* more than a thread remembers */
@@ -304,4 +391,5 @@ shared_by_threads(void)
 }
 
 LP_SUITE(regex_engines, {"chosen patterns", chosen_patterns}, {"random patterns", random_patterns},
-         {"what Hyperscan gets", what_hyperscan_gets}, {"shared by threads", shared_by_threads});
+         {"what Hyperscan gets", what_hyperscan_gets}, {"answers of Go", answers_of_go},
+         {"shared by threads", shared_by_threads});
