@@ -22,7 +22,10 @@
 
 #define LP_PROGRAM_BYTES (8 << 20)
 #define LP_GROUPS_MAX 17
-#define LP_HS_AFTER_BYTES (512u << 10) /* RE2 takes about as long for so much as Hyperscan for compiling */
+/* Of text searched, and for each byte of the pattern: RE2 takes about as long for so much as Hyperscan for
+ * compiling. */
+#define LP_HS_AFTER_BYTES (512u << 10)
+#define LP_HS_AFTER_PATTERN_BYTES (16u << 10)
 
 enum { HS_COUNTING, HS_MAKING, HS_DONE };
 
@@ -202,7 +205,7 @@ hs_form_for(const struct lp_regex *re, bool utf8, size_t bytes)
     /* threads that add at once may lose some: it need not be exact */
     size_t searched = form->searched_bytes.load(std::memory_order_relaxed) + bytes;
     form->searched_bytes.store(searched, std::memory_order_relaxed);
-    if (searched >= LP_HS_AFTER_BYTES) {
+    if (searched >= LP_HS_AFTER_BYTES + re->re.pattern().size() * LP_HS_AFTER_PATTERN_BYTES) {
         make_form(re, utf8);
     }
     return form->hs.load(std::memory_order_acquire);

@@ -25,10 +25,10 @@
 #include "base/regex_tok.h"
 
 #define PATTERN_BYTES_MAX (64u << 10)
-/* Characters and sets, repetitions written out. What is repeated takes Hyperscan tens of milliseconds at this
- * many. */
-#define WEIGHT_MAX 8192u
-#define REPEATED_WEIGHT_MAX 500u
+/* Characters and sets, repetitions written out. At these many Hyperscan takes up to 100 ms; time grows with
+ * the square. */
+#define WEIGHT_MAX 512u
+#define REPEATED_WEIGHT_MAX 200u
 #define KNOWN 16u /* a power of two */
 
 struct lp_hs {
@@ -57,6 +57,15 @@ struct translation {
     struct level levels[LP_RX_DEPTH_MAX + 1];
 };
 
+/* One character, inside brackets or not. Letters and digits stand for themselves: Hyperscan's limit is on the
+ * text. */
+static void
+put_cp(struct translation *t, uint32_t cp)
+{
+    bool plain = (cp >= '0' && cp <= '9') || (cp < 0x80 && (cp | 0x20) >= 'a' && (cp | 0x20) <= 'z');
+    lp_buf_printf(&t->out, plain ? "%c" : "\\x{%x}", cp);
+}
+
 static void
 put_range(struct translation *t, uint32_t from, uint32_t to)
 {
@@ -64,7 +73,11 @@ put_range(struct translation *t, uint32_t from, uint32_t to)
         return; /* not in these texts */
     }
     to = t->utf8 ? to : LP_MIN(to, 0x7fu);
-    lp_buf_printf(&t->out, from == to ? "\\x{%x}" : "\\x{%x}-\\x{%x}", from, to);
+    put_cp(t, from);
+    if (to > from) {
+        lp_buf_c(&t->out, "-");
+        put_cp(t, to);
+    }
 }
 
 /* The runs of bits as ranges. */
@@ -108,11 +121,11 @@ put_char(struct translation *t)
     if (cp >= 0x80 && (t->tok.icase || !t->utf8)) {
         t->refused = true;
     } else if (!letter || !t->tok.icase) {
-        lp_buf_printf(&t->out, "\\x{%x}", cp);
+        put_cp(t, cp);
     } else {
-        bool k = t->utf8 && (cp | 0x20) == 'k', s = t->utf8 && (cp | 0x20) == 's';
-        lp_buf_printf(&t->out, "[\\x{%x}\\x{%x}%s%s]", cp & ~0x20u, cp | 0x20, k ? "\\x{212a}" : "",
-                      s ? "\\x{17f}" : "");
+        uint32_t lower = cp | 0x20;
+        const char *other = !t->utf8 ? "" : lower == 'k' ? "\\x{212a}" : lower == 's' ? "\\x{17f}" : "";
+        lp_buf_printf(&t->out, "[%c%c%s]", lower & ~0x20u, lower, other);
     }
 }
 

@@ -354,7 +354,7 @@ search_some(void *arg)
             wrong += lp_regex_search_engine(res[i], lp_str_c(line)) != (i == 0);
         }
     }
-    for (unsigned round = 0; round < 8000; round++) {
+    for (unsigned round = 0; round < 12000; round++) {
         wrong += !lp_regex_search_engine(res[0], lp_str_c(line));
     }
     return wrong == 0 ? NULL : arg;
