@@ -1,26 +1,45 @@
 /*
- * regex.cc - the one door to RE2.
+ * regex.cc - the one door to RE2, and which engine searches a text.
  *
  * A line that is not UTF-8 is matched on a copy in which each bad byte is U+FFFD; places in the copy are led
  * back to places in the line, where a bad byte and the three bytes of its U+FFFD correspond. RE2 objects are
  * immutable after construction and lock inside, so lp_regex may be shared.
+ *
+ * Hyperscan has one compiled form for ASCII texts and one for others, each made by the first thread that
+ * finds that enough text was searched; the others go on with RE2 meanwhile.
  */
 #include "base/regex.h"
 
+#include <atomic>
 #include <new>
 
 #include <re2/re2.h>
 
 #include "base/arena.h"
+#include "base/find.h"
+#include "base/regex_hs.h"
 #include "base/regex_int.h"
 
 #define LP_PROGRAM_BYTES (8 << 20)
 #define LP_GROUPS_MAX 17
+/* Of text searched, and for each byte of the pattern: RE2 takes about as long for so much as Hyperscan for
+ * compiling. */
+#define LP_HS_AFTER_BYTES (512u << 10)
+#define LP_HS_AFTER_PATTERN_BYTES (16u << 10)
+
+enum { HS_COUNTING, HS_MAKING, HS_DONE };
+
+struct hs_form {
+    std::atomic<struct lp_hs *> hs{nullptr}; /* stays null where Hyperscan refuses the pattern */
+    std::atomic<int> state{HS_COUNTING};
+    std::atomic<size_t> searched_bytes{0}; /* about */
+};
 
 struct lp_regex {
     RE2 re;
     struct lp_regex_lits lits;
-    struct lp_str *names; /* of groups, by number */
+    mutable struct hs_form forms[2]; /* for ASCII texts, for others */
+    struct lp_str *names;            /* of groups, by number */
     int groups;
 
     lp_regex(const re2::StringPiece &pattern, const RE2::Options &options) : re(pattern, options)
@@ -80,6 +99,9 @@ lp_regex_free(struct lp_regex *re)
         return;
     }
     lp_regex_lits_clear(&re->lits);
+    for (const struct hs_form &form : re->forms) {
+        lp_hs_free(form.hs);
+    }
     lp_free(re->names);
     re->~lp_regex();
     lp_free(re);
@@ -146,11 +168,69 @@ lp_regex_search_re2(const struct lp_regex *re, struct lp_str text)
     return match(re, text, RE2::UNANCHORED, nullptr, 0);
 }
 
+static void
+make_form(const struct lp_regex *re, bool utf8)
+{
+    struct hs_form *form = &re->forms[utf8];
+    int counting = HS_COUNTING;
+    if (form->state.compare_exchange_strong(counting, HS_MAKING)) {
+        const std::string &pattern = re->re.pattern();
+        form->hs.store(lp_hs_new(lp_str_of(pattern.data(), pattern.size()), utf8), std::memory_order_release);
+        form->state.store(HS_DONE);
+    }
+}
+
+void
+lp_regex_prepare(const struct lp_regex *re)
+{
+    make_form(re, false);
+    make_form(re, true);
+}
+
+bool
+lp_regex_uses_hs(const struct lp_regex *re, bool utf8)
+{
+    return re->forms[utf8].hs.load() != nullptr;
+}
+
+/* Hyperscan's form for such texts, if there is one yet. */
+static const struct lp_hs *
+hs_form_for(const struct lp_regex *re, bool utf8, size_t bytes)
+{
+    struct hs_form *form = &re->forms[utf8];
+    struct lp_hs *hs = form->hs.load(std::memory_order_acquire);
+    if (LP_LIKELY(hs != nullptr) || form->state.load(std::memory_order_relaxed) != HS_COUNTING) {
+        return hs;
+    }
+    /* threads that add at once may lose some: it need not be exact */
+    size_t searched = form->searched_bytes.load(std::memory_order_relaxed) + bytes;
+    form->searched_bytes.store(searched, std::memory_order_relaxed);
+    if (searched >= LP_HS_AFTER_BYTES + re->re.pattern().size() * LP_HS_AFTER_PATTERN_BYTES) {
+        make_form(re, utf8);
+    }
+    return form->hs.load(std::memory_order_acquire);
+}
+
+bool
+lp_regex_search_engine(const struct lp_regex *re, struct lp_str text)
+{
+    bool ascii = lp_all_ascii(text);
+    if (text.n == 0 || (!ascii && !lp_utf8_valid(text))) {
+        return lp_regex_search_re2(re, text);
+    }
+    const struct lp_hs *hs = hs_form_for(re, !ascii, text.n);
+    int found = hs != nullptr ? lp_hs_search(hs, text) : -1;
+    if (found == 0 || (found > 0 && lp_hs_decides(hs))) {
+        return found > 0;
+    }
+    return match_valid(re, text, RE2::UNANCHORED, nullptr, 0);
+}
+
 bool
 lp_regex_search(const struct lp_regex *re, struct lp_str text)
 {
     int literals = lp_regex_need_test(&re->lits.need, text);
-    return literals != 0 ? literals > 0 : lp_regex_search_re2(re, text);
+    return literals != 0 ? literals > 0 : lp_regex_search_engine(re, text);
 }
 
 bool

@@ -1,5 +1,8 @@
 /*
- * regex.h - the one door to RE2 (and later Hyperscan): regular expressions with RE2 semantics, in linear time.
+ * regex.h - regular expressions with RE2's meaning, in linear time. The door to RE2, and to Hyperscan where the build has it.
+ *
+ * A search asks first for literals that a match must hold, then Hyperscan, which rules texts out faster than RE2, then RE2.
+ * Hyperscan compiles for a millisecond or more; that is done once an expression has searched a lot of text, or on request.
  *
  * A compiled expression is immutable and may be used by any number of threads. Lines that are not UTF-8 are matched on a
  * copy in which each bad byte is U+FFFD (done inside). Limits: pattern 4 KiB, compiled program 8 MiB.
@@ -44,6 +47,8 @@ lp_rc lp_regex_new(struct lp_str pattern, struct lp_regex **ret, struct lp_err *
 void lp_regex_free(struct lp_regex *re);
 /* Somewhere in the text. */
 bool lp_regex_search(const struct lp_regex *re, struct lp_str text);
+/* Much text will be searched: compile for it now. The answers are the same. */
+void lp_regex_prepare(const struct lp_regex *re);
 /* The whole text (stream selectors). */
 bool lp_regex_full(const struct lp_regex *re, struct lp_str text);
 /* A literal prefix that every full match begins with (may be empty); borrowed from re. */

@@ -26,8 +26,10 @@ void lp_regex_lits_clear(struct lp_regex_lits *lits);
 /* -1: the text holds no match; 1: it does; 0: its literals do not tell. */
 int lp_regex_need_test(const struct lp_regex_need *need, struct lp_str text);
 
-/* lp_regex_search by RE2 alone, for tests. */
+/* For tests. lp_regex_search without its literals, and by RE2 alone; whether Hyperscan is used for texts beyond ASCII, or within. */
+bool lp_regex_search_engine(const struct lp_regex *re, struct lp_str text);
 bool lp_regex_search_re2(const struct lp_regex *re, struct lp_str text);
+bool lp_regex_uses_hs(const struct lp_regex *re, bool utf8);
 
 #ifdef __cplusplus
 }

@@ -157,13 +157,21 @@ is_constant(const struct clause *c)
 }
 
 static unsigned
+atom_cost(const struct atom *a)
+{
+    if (a->kind != ATOM_REGEX) {
+        return (unsigned)a->kind * 2;
+    }
+    const struct lp_regex_need *need = lp_regex_needs(a->regex);
+    return need->exact ? ATOM_LITERAL * 2 + 1 : ATOM_REGEX * 2 + (need->n == 0);
+}
+
+static unsigned
 clause_cost(const struct clause *c)
 {
     unsigned worst = 0;
     for (size_t i = 0; i < c->natoms; i++) {
-        const struct atom *a = &c->atoms[i];
-        unsigned cost = (unsigned)a->kind * 2 + (a->kind == ATOM_REGEX && lp_regex_needs(a->regex)->n == 0);
-        worst = LP_MAX(worst, cost);
+        worst = LP_MAX(worst, atom_cost(&c->atoms[i]));
     }
     /* a filter that must find something rejects more lines than one that must not */
     return worst * 4 + (c->natoms > 1 ? 2 : 0) + (c->negative ? 1 : 0);

@@ -27,7 +27,7 @@ LAYERS = {
 DOORS = [
     ("simdjson*", ["base/json.cc"]),
     ("re2/*", ["base/regex.cc"]),
-    ("hs/*", ["base/regex*.c", "base/regex*.cc"]),
+    ("hs/*", ["base/regex_hs.c"]),
     ("yaml.h", ["base/settings*.c"]),
     ("xxhash.h", ["base/hash.c"]),
     ("lmdb.h", ["store/catalog*.c", "store/catalog_int.h"]),

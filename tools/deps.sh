@@ -4,6 +4,8 @@
 set -eu
 build="autoconf automake make gcc g++ pkg-config libevent-dev liblmdb-dev libzstd-dev librdkafka-dev libre2-dev libsnappy-dev
     zlib1g-dev libsimdjson-dev libyaml-dev libxxhash-dev ca-certificates"
+# Hyperscan is optional, and packaged for this architecture only
+[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libhyperscan-dev"
 tests="libcunit1-dev python3 python3-pytest openjdk-17-jre-headless maven kcat openssl zstd procps"
 case ${1:-build} in
 build) want=$build ;;

@@ -21,6 +21,7 @@
     X(json)                                                                                                  \
     X(regex)                                                                                                 \
     X(regex_lit)                                                                                             \
+    X(regex_engines)                                                                                         \
     X(settings)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
