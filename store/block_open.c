@@ -256,16 +256,17 @@ lp_rc
 lp_block_read_frame(struct lp_block *b, struct lp_codec *c, const struct lp_frame *f, char *dst,
                     struct lp_err *err)
 {
-    char *stored = lp_codec_scratch(c, LP_SLOT_STORED, f->stored_bytes);
+    bool as_it_is = f->codec == LP_CODEC_STORED && f->stored_bytes == f->raw_bytes; /* read to where it goes */
+    char *stored = as_it_is ? dst : lp_codec_scratch(c, LP_SLOT_STORED, f->stored_bytes);
     lp_rc rc = b->io.read(b->io.ctx, stored, f->stored_bytes, f->off, err);
     if (rc == LP_OK && lp_crc32c(0, stored, f->stored_bytes) != f->crc) {
         rc = lp_corrupt(err, "block %u: checksum of frame at %llu differs", b->info->head.number,
                         (unsigned long long)f->off);
     }
     b->decoded += f->raw_bytes;
-    return rc == LP_OK
-               ? lp_codec_decode(c, f->codec, lp_str_of(stored, f->stored_bytes), dst, f->raw_bytes, err)
-               : rc;
+    return rc != LP_OK || as_it_is
+               ? rc
+               : lp_codec_decode(c, f->codec, lp_str_of(stored, f->stored_bytes), dst, f->raw_bytes, err);
 }
 
 lp_rc

@@ -14,7 +14,7 @@
 #define LP_SHAPE_MARK 'A'      /* stands for a token in a shape's text: no separator holds it */
 #define LP_SHAPE_TOKENS_MAX 1024u
 #define LP_TABLE_LINE_MAX 16384u /* longer lines are plain */
-#define LP_TABLE_ROWS_MIN 8u
+#define LP_TABLE_ROWS_MIN 4u /* searches pass over rows of tables; fewer than this many are smaller as text */
 #define LP_TABLES_MAX 4096u    /* shapes of a block; later ones are plain */
 
 struct lp_shape_table {
