@@ -23,6 +23,7 @@ X(JOURNAL_REPLAYED, LP_COUNTER, "logpond_journal_replayed_entries_total", "Journ
 X(SEALS, LP_COUNTER, "logpond_seals_total", "Generations committed as segments.")
 X(SEAL_FAILED, LP_COUNTER, "logpond_seal_failures_total", "Seals that failed and were tried again.")
 X(SEAL_DURATION, LP_HISTOGRAM, "logpond_seal_seconds", "Duration of seals, from closing a generation to its commit.")
+X(SEAL_PLAIN, LP_COUNTER, "logpond_seal_plain_total", "Generations stored as plain text because processes ended while they sealed them.")
 X(SEAL_CODEC_FALLBACK, LP_COUNTER, "logpond_seal_codec_fallback_blocks_total", "Blocks stored as plain text because their proof failed.")
 X(SEGMENTS, LP_GAUGE, "logpond_segments", "Segments in the catalog.")
 X(STORED_BYTES, LP_GAUGE, "logpond_stored_bytes", "Bytes of all segments.")

@@ -20,6 +20,7 @@
 
 #define TICK_NS (LP_NS_PER_S / 2)
 #define RETRY_NS LP_NS_PER_S
+#define CRASHES_MAX 2u /* of the process in one generation's seal, before it is stored as plain text */
 #define IDS_KEPT_NS (600 * LP_NS_PER_S) /* batch ids live as long after their batch was received */
 
 /* --- encoding, in parallel --- */
@@ -264,7 +265,15 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
                                  .bytes = plan->line_bytes,
                                  .min_ns = plan->min_ns,
                                  .max_ns = plan->max_ns};
-    rc = write_segment(st, plan, plain, &row, err);
+    uint32_t crashes = lp_seal_mark_begin(st, g->id);
+    if (crashes >= CRASHES_MAX) {
+        lp_metric_add(LP_M_SEAL_PLAIN, 1);
+        lp_store_say(st, LP_EVENT_ERROR,
+                     "generation %llu is stored as plain text: %u processes ended while they sealed it",
+                     (unsigned long long)g->id, crashes);
+    }
+    rc = write_segment(st, plan, plain || crashes >= CRASHES_MAX, &row, err);
+    lp_seal_mark_end(st);
     if (rc == LP_OK) {
         rc = commit(st, plan, &row, err);
         if (rc != LP_OK && rc != LP_ERR_DISK_FULL) {

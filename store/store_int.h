@@ -50,6 +50,10 @@ void lp_store_check_space(struct lp_store *st);
 /* Gives up the reserve file; false when it was gone already. */
 bool lp_store_give_reserve(struct lp_store *st);
 
+/* seal_mark.c: around the encoding of a generation. _begin returns how many processes crashed in it before. */
+uint32_t lp_seal_mark_begin(struct lp_store *st, uint64_t generation);
+void lp_seal_mark_end(struct lp_store *st);
+
 /* seal.c */
 void lp_seal_main(void *arg);
 /* One generation into a segment and the catalog. */

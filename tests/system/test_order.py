@@ -60,3 +60,22 @@ def test_looked_at_in_a_stage_nothing_is_missing_or_twice(new_server, tmp_path, 
     open(gate, 'w').close()
     wait_for(lambda: server.status()['store']['segments'] >= 1, what='the seal to go on')
     assert lines(server) == lines_of(acked)
+
+
+def test_a_seal_that_crashed_twice_stores_plain_text(new_server):
+    server = new_server(*FLAGS, '--push-wait', '1s', env={'LP_HOOK': 'encode=kill'}).start()
+    acked = []
+    push_until(server, lambda: False, acked)
+    server.kill()
+    server.start(ready=False)  # replays, and crashes in the same seal
+    wait_for(lambda: server.process.poll() is not None, what='the second crash')
+    server.start(env={'LP_HOOK': ''})
+    wait_for(lambda: server.metric('logpond_seals_total') >= 1, what='the seal')
+    assert server.metric('logpond_seal_plain_total') == 1
+    assert 'is stored as plain text' in server.tail()
+    found = lines(server)
+    assert found == lines_of(acked + ([len(acked)] if len(found) > 1000 * len(acked) else []))
+    assert server.jsonline(body(90))[0] == 204
+    assert server.stop() == 0
+    server.start()
+    assert server.metric('logpond_seal_plain_total') == 0 and not os.path.exists(os.path.join(server.data, 'sealing'))
