@@ -162,6 +162,16 @@ lp_arena_bytes(struct lp_arena *ar, size_t bytes)
     return alloc_aligned(ar, bytes, 1);
 }
 
+void
+lp_arena_trim(struct lp_arena *ar, const char *p, size_t bytes, size_t used)
+{
+    LP_ASSERT(used <= bytes);
+    if (p + bytes == ar->at) {
+        ar->at -= bytes - used;
+        CLOSE(ar->at, bytes - used);
+    }
+}
+
 bool
 lp_arena_str(struct lp_arena *ar, struct lp_str s, struct lp_str *ret)
 {

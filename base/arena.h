@@ -45,6 +45,14 @@ void *lp_arena_zalloc(struct lp_arena *ar, size_t bytes) LP_MUST_USE;
 void *lp_arena_array(struct lp_arena *ar, size_t count, size_t size) LP_MUST_USE;
 /* Unaligned bytes, for text. */
 char *lp_arena_bytes(struct lp_arena *ar, size_t bytes) LP_MUST_USE;
+/* Bytes that lp_arena_bytes() can give without more memory. */
+static inline size_t
+lp_arena_left(const struct lp_arena *ar)
+{
+    return (size_t)(ar->end - ar->at);
+}
+/* Of `bytes` at p, which were allocated last (lp_arena_bytes), only the first `used` stay; else nothing happens. */
+void lp_arena_trim(struct lp_arena *ar, const char *p, size_t bytes, size_t used);
 /* Copies; false when spent. The copy is followed by a NUL that n does not count. */
 bool lp_arena_str(struct lp_arena *ar, struct lp_str s, struct lp_str *ret) LP_MUST_USE;
 

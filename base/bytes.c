@@ -99,8 +99,13 @@ lp_rd_u64(struct lp_rd *r)
 }
 
 uint64_t
-lp_rd_varint(struct lp_rd *r)
+lp_rd_varint_long(struct lp_rd *r)
 {
+    if (!r->bad && r->end - r->p >= 2 && r->p[0] >= 0x80 && r->p[1] < 0x80) { /* lengths of lines */
+        uint64_t two = (uint64_t)(r->p[0] & 0x7f) | (uint64_t)r->p[1] << 7;
+        r->p += 2;
+        return two;
+    }
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 7 * LP_VARINT_MAX && !r->bad; shift += 7) {
         uint8_t byte = lp_rd_u8(r);
@@ -120,18 +125,4 @@ int64_t
 lp_rd_svarint(struct lp_rd *r)
 {
     return lp_unzigzag(lp_rd_varint(r));
-}
-
-struct lp_str
-lp_rd_bytes(struct lp_rd *r, size_t n)
-{
-    const uint8_t *at = take(r, n);
-    return at != NULL ? lp_str_of((const char *)at, n) : LP_STR_NULL;
-}
-
-struct lp_str
-lp_rd_lpstr(struct lp_rd *r)
-{
-    uint64_t n = lp_rd_varint(r);
-    return n <= SIZE_MAX ? lp_rd_bytes(r, (size_t)n) : LP_STR_NULL;
 }
