@@ -14,6 +14,9 @@ struct lp_decoder {
     struct lp_buf block;       /* a snappy block out of it */
     struct lp_json_map kafka;  /* made once */
     struct lp_json_memo *memo; /* of Kafka messages, by that map */
+    struct lp_json_templates *messages; /* likewise */
+    struct lp_json_templates *lines; /* of JSON lines, by the map of requests with these parameters */
+    struct lp_buf params;
 };
 
 /* A body, decompressed, for a batch that exists already (tenant, received_ns set). */

@@ -7,6 +7,7 @@
  */
 #include "store/record.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -16,13 +17,16 @@
  * suffices. */
 #define STREAM_OVERHEAD_BYTES 160
 #define BATCH_OVERHEAD_BYTES 2048
+#define SERIALS_A_BATCH (UINT64_C(1) << 20) /* changes of its tenant need fewer */
 /* Longer label sets are always sorted and looked up. */
 #define GIVEN_BYTES_MAX 1024
 
 struct lp_batch *
 lp_batch_new(struct lp_str tenant, size_t budget, size_t expect)
 {
+    static _Atomic uint64_t serials;
     struct lp_batch *b = lp_calloc(1, sizeof(*b));
+    b->serial = atomic_fetch_add_explicit(&serials, SERIALS_A_BATCH, memory_order_relaxed) + 1;
     lp_arena_init(&b->ar, budget, LP_MIN(expect, (size_t)LP_ARENA_CHUNK_MAX));
     if (!lp_arena_str(&b->ar, tenant, &b->tenant)) {
         lp_batch_free(b);
@@ -307,7 +311,7 @@ lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, cons
 
 /* Encodes sorted pairs as the blob that rows point to. */
 static const uint8_t *
-write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n, size_t *ret_bytes)
+write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
 {
     size_t bytes = 4;
     for (size_t i = 0; i < n; i++) {
@@ -321,16 +325,16 @@ write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n, size_t *r
     for (size_t i = 0; i < n; i++) {
         p = put_lpstr(put_lpstr(p, pairs[i].name), pairs[i].value);
     }
-    *ret_bytes = (size_t)(p - blob) - 4;
-    lp_put_u32(blob, (uint32_t)*ret_bytes);
+    lp_put_u32(blob, (uint32_t)(p - blob) - 4);
     return (const uint8_t *)blob;
 }
 
-/* Merges a row's own pairs with its stream's demoted labels; own pairs win. NULL blob where there is none. */
-static lp_rc
-row_meta(struct lp_batch *b, const struct lp_batch_stream *s, const struct lp_pair *meta, size_t nmeta,
-         const uint8_t **ret, struct lp_err *err)
+/* Merges a row's own pairs with its stream's demoted labels; own pairs win. */
+lp_rc
+lp_batch_meta(struct lp_batch *b, uint32_t stream, const struct lp_pair *meta, size_t nmeta,
+              const uint8_t **ret, struct lp_err *err)
 {
+    const struct lp_batch_stream *s = &b->streams[stream];
     *ret = NULL;
     size_t n = nmeta + s->nextra;
     if (n == 0) {
@@ -347,13 +351,8 @@ row_meta(struct lp_batch *b, const struct lp_batch_stream *s, const struct lp_pa
     if (nmeta > 0) {
         memcpy(pairs + s->nextra, meta, nmeta * sizeof(*pairs));
     }
-    size_t bytes;
-    *ret = write_meta(&b->ar, pairs, sort_pairs(pairs, n, scratch), &bytes);
-    if (*ret == NULL) {
-        return spent(err);
-    }
-    b->meta_bytes += bytes;
-    return LP_OK;
+    *ret = write_meta(&b->ar, pairs, sort_pairs(pairs, n, scratch));
+    return *ret != NULL ? LP_OK : spent(err);
 }
 
 static bool
@@ -369,15 +368,33 @@ grow_rows(struct lp_batch *b)
 }
 
 lp_rc
-lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
-             const struct lp_pair *meta, size_t nmeta, struct lp_err *err)
+lp_batch_add_row(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line,
+                 const uint8_t *meta, struct lp_err *err)
 {
     LP_ASSERT(stream < b->nstreams);
     struct lp_batch_stream *s = &b->streams[stream];
     if (line.n > UINT32_MAX / 2 || (b->nrows == b->rows_cap && !grow_rows(b))) {
         return spent(err);
     }
-    struct lp_str kept = line;
+    b->untimed += time_ns == LP_TIME_NONE;
+    int64_t t = time_ns == LP_TIME_NONE ? b->received_ns : time_ns;
+    b->rows[b->nrows++] = (struct lp_row){t, line.p, meta, (uint32_t)line.n, stream};
+    b->line_bytes += line.n;
+    b->meta_bytes += meta != NULL ? lp_get_u32(meta) : 0;
+    s->rows++;
+    s->min_ns = LP_MIN(s->min_ns, t);
+    s->max_ns = LP_MAX(s->max_ns, t);
+    return LP_OK;
+}
+
+lp_rc
+lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
+             const struct lp_pair *meta, size_t nmeta, struct lp_err *err)
+{
+    LP_ASSERT(stream < b->nstreams);
+    if (line.n > UINT32_MAX / 2) {
+        return spent(err);
+    }
     if (!borrow) {
         char *copy = lp_arena_bytes(&b->ar, line.n);
         if (copy == NULL) {
@@ -386,21 +403,11 @@ lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str
         if (line.n > 0) {
             memcpy(copy, line.p, line.n);
         }
-        kept.p = copy;
+        line.p = copy;
     }
     const uint8_t *blob;
-    lp_rc rc = row_meta(b, s, meta, nmeta, &blob, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    b->untimed += time_ns == LP_TIME_NONE;
-    int64_t t = time_ns == LP_TIME_NONE ? b->received_ns : time_ns;
-    b->rows[b->nrows++] = (struct lp_row){t, kept.p, blob, (uint32_t)line.n, stream};
-    b->line_bytes += line.n;
-    s->rows++;
-    s->min_ns = LP_MIN(s->min_ns, t);
-    s->max_ns = LP_MAX(s->max_ns, t);
-    return LP_OK;
+    lp_rc rc = lp_batch_meta(b, stream, meta, nmeta, &blob, err);
+    return rc == LP_OK ? lp_batch_add_row(b, stream, time_ns, line, blob, err) : rc;
 }
 
 bool
@@ -418,7 +425,11 @@ lp_batch_note_id(struct lp_batch *b, const struct lp_batch_id *id)
 bool
 lp_batch_set_tenant(struct lp_batch *b, struct lp_str tenant)
 {
-    return lp_str_eq(b->tenant, tenant) || lp_arena_str(&b->ar, tenant, &b->tenant);
+    if (lp_str_eq(b->tenant, tenant)) {
+        return true;
+    }
+    b->serial++;
+    return lp_arena_str(&b->ar, tenant, &b->tenant);
 }
 
 void

@@ -70,6 +70,7 @@ struct lp_batch {
     int64_t received_ns;
     struct lp_batch_id *ids; /* stored with the generation, so that a retry is known: lp_batch_note_id() */
     size_t nids, ids_cap;
+    uint64_t serial; /* no two batches, and no two tenants of one, have the same: what a decoder remembers of a batch */
     /* set by the head when the batch enters a generation */
     uint32_t *gen_streams; /* batch stream -> stream of the generation */
     uint32_t ticket;       /* index into the generation's tickets */
@@ -94,6 +95,13 @@ lp_rc lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n
  */
 lp_rc lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
                    const struct lp_pair *meta, size_t nmeta, struct lp_err *err) LP_MUST_USE;
+
+/* Metadata in the batch's arena as rows of the stream hold it, for any number of them; NULL in *ret when there is none. */
+lp_rc lp_batch_meta(struct lp_batch *b, uint32_t stream, const struct lp_pair *meta, size_t nmeta, const uint8_t **ret,
+                    struct lp_err *err) LP_MUST_USE;
+/* Adds a row whose line lives in the batch's arena, with metadata from lp_batch_meta() of its stream. */
+lp_rc lp_batch_add_row(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, const uint8_t *meta,
+                       struct lp_err *err) LP_MUST_USE;
 
 /* Notes an identity that the batch is stored under. False when the arena is spent. */
 bool lp_batch_note_id(struct lp_batch *b, const struct lp_batch_id *id);
