@@ -101,20 +101,17 @@ lp_rd_u64(struct lp_rd *r)
 uint64_t
 lp_rd_varint_long(struct lp_rd *r)
 {
-    if (!r->bad && r->end - r->p >= 2 && r->p[0] >= 0x80 && r->p[1] < 0x80) { /* lengths of lines */
-        uint64_t two = (uint64_t)(r->p[0] & 0x7f) | (uint64_t)r->p[1] << 7;
-        r->p += 2;
-        return two;
-    }
     uint64_t v = 0;
-    for (unsigned shift = 0; shift < 7 * LP_VARINT_MAX && !r->bad; shift += 7) {
-        uint8_t byte = lp_rd_u8(r);
-        if (shift == 63 && byte > 1) {
+    size_t left = r->bad ? 0 : LP_MIN((size_t)(r->end - r->p), (size_t)LP_VARINT_MAX);
+    for (size_t i = 0; i < left; i++) {
+        uint8_t byte = r->p[i];
+        if (i == LP_VARINT_MAX - 1 && byte > 1) {
             break; /* more than 64 bits */
         }
-        v |= (uint64_t)(byte & 0x7f) << shift;
+        v |= (uint64_t)(byte & 0x7f) << (7 * i);
         if (byte < 0x80) {
-            return r->bad ? 0 : v;
+            r->p += i + 1;
+            return v;
         }
     }
     r->bad = true;

@@ -12,6 +12,7 @@ struct lp_decoder {
     struct lp_json_mapper *mapper;
     struct lp_buf content;     /* a decompressed body */
     struct lp_buf block;       /* a snappy block out of it */
+    bool copy_lines;           /* of snappy blocks: see dec_loki_protobuf.c */
     struct lp_json_map kafka;  /* made once */
     struct lp_json_memo *memo; /* of Kafka messages, by that map */
     struct lp_json_templates *messages; /* likewise */

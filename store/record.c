@@ -18,6 +18,9 @@
 #define STREAM_OVERHEAD_BYTES 160
 #define BATCH_OVERHEAD_BYTES 2048
 #define SERIALS_A_BATCH (UINT64_C(1) << 20) /* changes of its tenant need fewer */
+#define SPAN_GAP_BYTES_MAX 1024u /* between lines; beyond, a search would look at too much that is none */
+#define SPANS_MIN 16
+#define SPANS_A_ROW 16 /* rows, on average, that make spans worth their memory */
 /* Longer label sets are always sorted and looked up. */
 #define GIVEN_BYTES_MAX 1024
 
@@ -42,6 +45,7 @@ lp_batch_free(struct lp_batch *b)
         return;
     }
     lp_free(b->rows);
+    lp_free(b->spans);
     lp_arena_clear(&b->ar);
     lp_free(b);
 }
@@ -432,9 +436,81 @@ lp_batch_set_tenant(struct lp_batch *b, struct lp_str tenant)
     return lp_arena_str(&b->ar, tenant, &b->tenant);
 }
 
+/* How many rows from `first` on have their lines in one chunk, rising, near each other; *ret is their span.
+ */
+static uint32_t
+one_span(const struct lp_batch *b, uint32_t first, struct lp_line_span *ret)
+{
+    const char *from = NULL, *to = NULL, *chunk_end = NULL;
+    uint32_t i = first;
+    for (; i < b->nrows; i++) {
+        struct lp_row *r = &b->rows[i];
+        if (r->line_bytes == 0) {
+            r->line = to != NULL ? to : ""; /* anywhere will do: in order, for lp_batch_row_at() */
+            continue;
+        }
+        if (from == NULL) {
+            from = to = r->line;
+            for (uint32_t empty = first; empty < i; empty++) {
+                b->rows[empty].line = from;
+            }
+            chunk_end = lp_arena_chunk_end(&b->ar, from);
+        }
+        uintptr_t gap = (uintptr_t)r->line - (uintptr_t)to;
+        if (chunk_end == NULL || gap > SPAN_GAP_BYTES_MAX || (uintptr_t)r->line >= (uintptr_t)chunk_end) {
+            break;
+        }
+        to = r->line + r->line_bytes;
+    }
+    *ret = (struct lp_line_span){from != NULL ? from : "", (size_t)(to - from), first, i};
+    return i - first;
+}
+
+static void
+find_spans(struct lp_batch *b)
+{
+    size_t most = SPANS_MIN + b->nrows / SPANS_A_ROW, n = 0;
+    struct lp_line_span *spans = lp_malloc(most * sizeof(*spans));
+    for (uint32_t at = 0, rows; at < b->nrows; at += rows, n++) {
+        rows = n < most ? one_span(b, at, &spans[n]) : 0;
+        if (rows == 0) { /* too many, or lines in memory of others */
+            n = 0;
+            break;
+        }
+    }
+    lp_free(b->spans);
+    b->spans = n > 0 ? lp_realloc(spans, n * sizeof(*spans)) : NULL;
+    b->nspans = n;
+    if (n == 0) {
+        lp_free(spans);
+    }
+}
+
+uint32_t
+lp_batch_row_at(const struct lp_batch *b, const struct lp_line_span *span, const char *at, size_t n)
+{
+    uint32_t lo = span->first_row,
+             hi = span->end_row; /* the last row whose line begins at or before `at` is in [lo, hi) */
+    LP_ASSERT(n > 0 && at >= span->p && at < span->p + span->n);
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        bool before = b->rows[mid].line <= at;
+        lo = before ? mid : lo;
+        hi = before ? hi : mid;
+    }
+    while (lo > span->first_row &&
+           b->rows[lo].line_bytes == 0) { /* empty ones stand at the end of the line before */
+        lo--;
+    }
+    const struct lp_row *r = &b->rows[lo];
+    return at >= r->line && n <= r->line_bytes && (size_t)(at - r->line) <= r->line_bytes - n ? lo
+                                                                                              : UINT32_MAX;
+}
+
 void
 lp_batch_finish(struct lp_batch *b)
 {
+    find_spans(b);
     if (b->nrows > 0 && b->nrows < b->rows_cap) {
         b->rows = lp_realloc(b->rows, b->nrows * sizeof(*b->rows));
         b->rows_cap = b->nrows;
@@ -480,8 +556,8 @@ lp_batch_content_hash(const struct lp_batch *b)
 size_t
 lp_batch_room(const struct lp_batch *b)
 {
-    return b->ar.reserved + b->rows_cap * sizeof(*b->rows) + b->nstreams * STREAM_OVERHEAD_BYTES +
-           BATCH_OVERHEAD_BYTES;
+    return b->ar.reserved + b->rows_cap * sizeof(*b->rows) + b->nspans * sizeof(*b->spans) +
+           b->nstreams * STREAM_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES;
 }
 
 size_t
