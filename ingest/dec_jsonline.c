@@ -18,6 +18,7 @@ struct jsonline {
     struct lp_json_map map;
     struct lp_arena ar;
     struct lp_json_templates *templates; /* NULL: these parameters are too long to remember */
+    bool missed; /* the line under way was offered, and not known */
     size_t good, bad;
     lp_rc rc;
     struct lp_err *err;
@@ -97,7 +98,8 @@ on_doc(void *arg, const struct lp_json_doc *doc, struct lp_str raw)
     j->rc = lp_json_record(j->d->mapper, &j->map, doc, NULL, raw, LP_TIME_NONE, j->b, &why);
     if (j->rc == LP_OK) {
         j->good++;
-        if (j->templates != NULL) {
+        if (j->missed) { /* lines of a window are not offered: most are known, and must not count as new */
+            j->missed = false;
             lp_json_templates_learn(j->templates, j->d->mapper, &j->map, doc, raw, j->b);
         }
         return true;
@@ -117,6 +119,7 @@ on_line(void *arg, struct lp_str raw)
     struct jsonline *j = arg;
     bool took = lp_json_templates_row(j->templates, raw, LP_TIME_NONE, j->b);
     j->good += took;
+    j->missed = !took;
     return took;
 }
 

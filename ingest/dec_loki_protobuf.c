@@ -112,7 +112,7 @@ find_stream(struct pushed *p, struct lp_str msg, struct lp_err *err)
     if (rd.bad) {
         return malformed(err);
     }
-    lp_arena_clear(&p->ar);
+    lp_arena_reset(&p->ar);
     lp_rc rc = lp_labels_parse(labels, &p->ar, p->pairs, LP_META_PAIRS_MAX, &p->npairs, err);
     if (rc == LP_OK) {
         struct lp_instance inst;

@@ -34,7 +34,7 @@ lp_rc lp_decode_loki_protobuf(struct lp_decoder *d, const struct lp_push *push, 
 
 /*
  * Labels in selector syntax with '=' only: {a="b", c="d"} (Loki's protobuf and its old JSON). Pairs go to labels (at most max), values
- * unescaped into ar. LP_ERR_PARSE with the place.
+ * are slices of text, or unescaped into ar. LP_ERR_PARSE with the place.
  */
 lp_rc lp_labels_parse(struct lp_str text, struct lp_arena *ar, struct lp_pair *labels, size_t max, size_t *ret_n,
                       struct lp_err *err) LP_MUST_USE;

@@ -276,37 +276,49 @@ canonical_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, con
     return add_stream(b, key, hash, scratch, nextra, ret_stream, err);
 }
 
-/* Hash of the labels as they were given, unsorted: records of a stream come with the same ones in the same
- * order. */
-static bool
-given_hash(const struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
-           struct lp_hash128 *ret)
+/* The key of labels as they were given, unsorted; NULL when it is longer than GIVEN_BYTES_MAX. Records of a
+ * stream come with the same ones in the same order. */
+static struct lp_str
+given_key(const struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+          char text[GIVEN_BYTES_MAX])
 {
-    char text[GIVEN_BYTES_MAX];
-    if (key_bytes_max(b, labels, n, inst) > sizeof(text)) {
-        return false;
+    return key_bytes_max(b, labels, n, inst) > GIVEN_BYTES_MAX ? LP_STR_NULL
+                                                               : write_key(b, labels, n, inst, text);
+}
+
+/* Whether the key of the labels as they were given is the canonical one. */
+static bool
+is_canonical(const struct lp_pair *labels, size_t n)
+{
+    bool ok = n > 0 && n <= LP_LABELS_MAX && is_sorted(labels, n);
+    for (size_t i = 0; i < n && ok; i++) {
+        ok = labels[i].value.n > 0 && label_fits(&labels[i]);
     }
-    struct lp_str given = write_key(b, labels, n, inst, text);
-    *ret = lp_xxh128(given.p, given.n);
-    return true;
+    return ok;
 }
 
 lp_rc
 lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
                 uint32_t *ret_stream, struct lp_err *err)
 {
-    struct lp_hash128 hash;
-    bool plain = false;
+    char text[GIVEN_BYTES_MAX];
+    bool plain = true;
     if (n > LP_META_PAIRS_MAX) {
         return lp_err_set(err, LP_ERR_LIMIT, "a stream has %zu labels, more than %d", n, LP_META_PAIRS_MAX);
     }
-    bool given = given_hash(b, labels, n, inst, &hash);
-    struct lp_recent_stream *r = given ? &b->recent[hash.lo % LP_RECENT_STREAMS] : NULL;
+    struct lp_str given = given_key(b, labels, n, inst, text);
+    struct lp_hash128 hash = lp_xxh128(given.p, given.n);
+    struct lp_recent_stream *r = given.p != NULL ? &b->recent[hash.lo % LP_RECENT_STREAMS] : NULL;
     if (r != NULL && r->stream > 0 && lp_hash128_eq(r->hash, hash)) {
         *ret_stream = r->stream - 1;
         return LP_OK;
     }
-    lp_rc rc = canonical_stream(b, labels, n, inst, ret_stream, &plain, err);
+    lp_rc rc = LP_OK;
+    if (r == NULL || !is_canonical(labels, n)) {
+        rc = canonical_stream(b, labels, n, inst, ret_stream, &plain, err);
+    } else if (!find_stream(b, hash, 0, ret_stream)) {
+        rc = add_stream(b, given, hash, NULL, 0, ret_stream, err);
+    }
     if (rc == LP_OK && r != NULL && plain) {
         *r = (struct lp_recent_stream){hash, *ret_stream + 1};
     }
