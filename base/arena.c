@@ -126,7 +126,7 @@ alloc_aligned(struct lp_arena *ar, size_t bytes, size_t align)
     size_t room = (size_t)(ar->end - ar->at);
     if (LP_LIKELY(ar->at != NULL && skip <= room && bytes <= room - skip)) {
         char *p = ar->at + skip;
-        OPEN(p, bytes);
+        OPEN(ar->at, skip + bytes);
         ar->at = p + bytes;
         return p;
     }
@@ -160,6 +160,28 @@ char *
 lp_arena_bytes(struct lp_arena *ar, size_t bytes)
 {
     return alloc_aligned(ar, bytes, 1);
+}
+
+const char *
+lp_arena_chunk_end(const struct lp_arena *ar, const char *p)
+{
+    for (const struct lp_arena_chunk *c = ar->chunks; c != NULL; c = c->next) {
+        const char *from = (const char *)(c + 1), *end = (const char *)c + c->bytes;
+        if ((uintptr_t)p >= (uintptr_t)from && (uintptr_t)p < (uintptr_t)end) {
+            return end;
+        }
+    }
+    return NULL;
+}
+
+void
+lp_arena_trim(struct lp_arena *ar, const char *p, size_t bytes, size_t used)
+{
+    LP_ASSERT(used <= bytes);
+    if (p + bytes == ar->at) {
+        ar->at -= bytes - used;
+        CLOSE(ar->at, bytes - used);
+    }
 }
 
 bool

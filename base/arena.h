@@ -26,7 +26,7 @@ struct lp_arena {
 };
 
 #define LP_ARENA_CHUNK_MIN 1024u
-#define LP_ARENA_CHUNK_MAX (256u * 1024)
+#define LP_ARENA_CHUNK_MAX (32u * 1024) /* half of one is free at the end, on average: with 256 KiB a seventh of a batch was */
 
 /* Takes no memory yet. first_chunk: a guess of the need, 0 = LP_ARENA_CHUNK_MIN. */
 void lp_arena_init(struct lp_arena *ar, size_t budget, size_t first_chunk);
@@ -45,6 +45,16 @@ void *lp_arena_zalloc(struct lp_arena *ar, size_t bytes) LP_MUST_USE;
 void *lp_arena_array(struct lp_arena *ar, size_t count, size_t size) LP_MUST_USE;
 /* Unaligned bytes, for text. */
 char *lp_arena_bytes(struct lp_arena *ar, size_t bytes) LP_MUST_USE;
+/* Bytes that lp_arena_bytes() can give without more memory. */
+static inline size_t
+lp_arena_left(const struct lp_arena *ar)
+{
+    return (size_t)(ar->end - ar->at);
+}
+/* The end of the chunk that p lies in: what stands from p to there, apart from bytes not yet allocated, is the arena's. NULL: p is not in it. */
+const char *lp_arena_chunk_end(const struct lp_arena *ar, const char *p);
+/* Of `bytes` at p, which were allocated last (lp_arena_bytes), only the first `used` stay; else nothing happens. */
+void lp_arena_trim(struct lp_arena *ar, const char *p, size_t bytes, size_t used);
 /* Copies; false when spent. The copy is followed by a NUL that n does not count. */
 bool lp_arena_str(struct lp_arena *ar, struct lp_str s, struct lp_str *ret) LP_MUST_USE;
 

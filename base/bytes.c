@@ -99,17 +99,19 @@ lp_rd_u64(struct lp_rd *r)
 }
 
 uint64_t
-lp_rd_varint(struct lp_rd *r)
+lp_rd_varint_long(struct lp_rd *r)
 {
     uint64_t v = 0;
-    for (unsigned shift = 0; shift < 7 * LP_VARINT_MAX && !r->bad; shift += 7) {
-        uint8_t byte = lp_rd_u8(r);
-        if (shift == 63 && byte > 1) {
+    size_t left = r->bad ? 0 : LP_MIN((size_t)(r->end - r->p), (size_t)LP_VARINT_MAX);
+    for (size_t i = 0; i < left; i++) {
+        uint8_t byte = r->p[i];
+        if (i == LP_VARINT_MAX - 1 && byte > 1) {
             break; /* more than 64 bits */
         }
-        v |= (uint64_t)(byte & 0x7f) << shift;
+        v |= (uint64_t)(byte & 0x7f) << (7 * i);
         if (byte < 0x80) {
-            return r->bad ? 0 : v;
+            r->p += i + 1;
+            return v;
         }
     }
     r->bad = true;
@@ -120,18 +122,4 @@ int64_t
 lp_rd_svarint(struct lp_rd *r)
 {
     return lp_unzigzag(lp_rd_varint(r));
-}
-
-struct lp_str
-lp_rd_bytes(struct lp_rd *r, size_t n)
-{
-    const uint8_t *at = take(r, n);
-    return at != NULL ? lp_str_of((const char *)at, n) : LP_STR_NULL;
-}
-
-struct lp_str
-lp_rd_lpstr(struct lp_rd *r)
-{
-    uint64_t n = lp_rd_varint(r);
-    return n <= SIZE_MAX ? lp_rd_bytes(r, (size_t)n) : LP_STR_NULL;
 }

@@ -71,10 +71,33 @@ uint8_t lp_rd_u8(struct lp_rd *r);
 uint16_t lp_rd_u16(struct lp_rd *r);
 uint32_t lp_rd_u32(struct lp_rd *r);
 uint64_t lp_rd_u64(struct lp_rd *r);
-uint64_t lp_rd_varint(struct lp_rd *r);
+uint64_t lp_rd_varint_long(struct lp_rd *r); /* of any length */
+static inline uint64_t
+lp_rd_varint(struct lp_rd *r)
+{
+    if (LP_LIKELY(!r->bad && r->p < r->end && *r->p < 0x80)) {
+        return *r->p++;
+    }
+    return lp_rd_varint_long(r);
+}
 int64_t lp_rd_svarint(struct lp_rd *r);
-struct lp_str lp_rd_bytes(struct lp_rd *r, size_t n);
-struct lp_str lp_rd_lpstr(struct lp_rd *r);
+static inline struct lp_str
+lp_rd_bytes(struct lp_rd *r, size_t n)
+{
+    if (LP_UNLIKELY(r->bad || n > (size_t)(r->end - r->p))) {
+        r->bad = true;
+        return LP_STR_NULL;
+    }
+    const uint8_t *at = r->p;
+    r->p = at + n;
+    return lp_str_of((const char *)at, n);
+}
+static inline struct lp_str
+lp_rd_lpstr(struct lp_rd *r)
+{
+    uint64_t n = lp_rd_varint(r);
+    return n <= SIZE_MAX ? lp_rd_bytes(r, (size_t)n) : LP_STR_NULL;
+}
 
 #ifdef __cplusplus
 }

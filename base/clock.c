@@ -6,6 +6,8 @@
 
 #include <time.h>
 
+#include "base/str_int.h"
+
 typedef unsigned __int128 u128;
 
 #define LP_NUMBER_TEXT_MAX 1024u /* longer numbers and durations are refused */
@@ -110,13 +112,21 @@ eat_one(struct lp_str *s, const char *set)
 static bool
 eat_fraction(struct lp_str *s, int64_t *ret_ns)
 {
-    int64_t ns = 0, unit = LP_NS_PER_S / 10;
+    static const int32_t units[] = {1000000000, 100000000, 10000000, 1000000, 100000,
+                                    10000,      1000,      100,      10,      1};
+    uint32_t digits = 0;
     size_t i = 0;
-    for (; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++, unit /= 10) {
-        ns += unit * (s->p[i] - '0');
+    if (s->n >= 8 && lp_eight_digits(s->p, &digits)) {
+        i = 8;
+    }
+    for (; i < s->n && i < 9 && s->p[i] >= '0' && s->p[i] <= '9'; i++) {
+        digits = digits * 10 + (uint32_t)(s->p[i] - '0');
+    }
+    *ret_ns = (int64_t)digits * units[i];
+    while (i < s->n && s->p[i] >= '0' && s->p[i] <= '9') {
+        i++;
     }
     drop(s, i);
-    *ret_ns = ns;
     return i > 0;
 }
 
@@ -155,16 +165,31 @@ join_ns(int64_t seconds, int64_t ns, int64_t *ret)
     return true;
 }
 
+/* Two digits; with anything else *bad gets a bit. */
+static inline int
+two_digits(const char *p, unsigned *bad)
+{
+    unsigned tens = (unsigned)(uint8_t)p[0] - '0', ones = (unsigned)(uint8_t)p[1] - '0';
+    *bad |= (tens > 9) | (ones > 9);
+    return (int)(tens * 10 + ones);
+}
+
 bool
 lp_time_rfc3339(struct lp_str s, int64_t *ret)
 {
-    int year, month, day, hour, minute, second;
     int64_t ns = 0, zone_s;
-    bool date = eat_digits(&s, 4, &year) && eat_one(&s, "-") && eat_digits(&s, 2, &month) &&
-                eat_one(&s, "-") && eat_digits(&s, 2, &day) && eat_one(&s, "Tt ");
-    bool time = date && eat_digits(&s, 2, &hour) && eat_one(&s, ":") && eat_digits(&s, 2, &minute) &&
-                eat_one(&s, ":") && eat_digits(&s, 2, &second);
-    if (!time || (eat_one(&s, ".,") && !eat_fraction(&s, &ns)) || !eat_zone(&s, &zone_s)) {
+    unsigned bad = 0;
+    if (s.n < 19) { /* 2026-01-02T03:04:05 */
+        return false;
+    }
+    int year = two_digits(s.p, &bad) * 100 + two_digits(s.p + 2, &bad);
+    int month = two_digits(s.p + 5, &bad), day = two_digits(s.p + 8, &bad);
+    int hour = two_digits(s.p + 11, &bad), minute = two_digits(s.p + 14, &bad),
+        second = two_digits(s.p + 17, &bad);
+    bad |= (s.p[4] != '-') | (s.p[7] != '-') | (s.p[13] != ':') | (s.p[16] != ':') |
+           ((s.p[10] | 0x20) != 't' && s.p[10] != ' ');
+    drop(&s, 19);
+    if (bad != 0 || (eat_one(&s, ".,") && !eat_fraction(&s, &ns)) || !eat_zone(&s, &zone_s)) {
         return false;
     }
     /* second 60 is a leap second: the first second of the next minute */

@@ -16,11 +16,26 @@
 #include <xxhash.h>
 
 #include "base/bytes.h"
+#include "base/hash_int.h"
+
+/* 1: long input goes to hash_wide.c; -1: it does not; 0: not asked yet. */
+static _Atomic int wide;
+
+static bool
+is_wide(void)
+{
+    int v = atomic_load_explicit(&wide, memory_order_relaxed);
+    if (LP_UNLIKELY(v == 0)) {
+        v = lp_hash_wide() ? 1 : -1; /* whoever else asks gets the same answer */
+        atomic_store_explicit(&wide, v, memory_order_relaxed);
+    }
+    return v > 0;
+}
 
 uint64_t
 lp_xxh64(const void *p, size_t n)
 {
-    return XXH3_64bits(p, n);
+    return n > LP_HASH_SHORT_BYTES && is_wide() ? lp_hash_wide_64(p, n) : XXH3_64bits(p, n);
 }
 
 uint64_t
@@ -32,6 +47,9 @@ lp_xxh64_seed(const void *p, size_t n, uint64_t seed)
 struct lp_hash128
 lp_xxh128(const void *p, size_t n)
 {
+    if (n > LP_HASH_SHORT_BYTES && is_wide()) {
+        return lp_hash_wide_128(p, n);
+    }
     XXH128_hash_t h = XXH3_128bits(p, n);
     return (struct lp_hash128){.lo = h.low64, .hi = h.high64};
 }
@@ -39,6 +57,7 @@ lp_xxh128(const void *p, size_t n)
 /* One state serves both widths: the streaming algorithm differs only in how it ends. */
 struct lp_hasher {
     XXH3_state_t *state;
+    bool wide;
 };
 
 struct lp_hasher *
@@ -47,6 +66,7 @@ lp_hasher_new(void)
     struct lp_hasher *h = lp_malloc(sizeof(*h));
     h->state = XXH3_createState(); /* aligned to 64 bytes */
     LP_ASSERT(h->state != NULL);
+    h->wide = is_wide();
     lp_hasher_reset(h);
     return h;
 }
@@ -60,7 +80,11 @@ lp_hasher_reset(struct lp_hasher *h)
 void
 lp_hasher_add(struct lp_hasher *h, const void *p, size_t n)
 {
-    XXH3_128bits_update(h->state, p, n);
+    if (h->wide) {
+        lp_hash_wide_add(h->state, p, n);
+    } else {
+        XXH3_128bits_update(h->state, p, n);
+    }
 }
 
 uint64_t

@@ -60,8 +60,19 @@ struct lp_json_lines_cb {
     bool (*on_doc)(void *arg, const struct lp_json_doc *doc, struct lp_str raw);
     bool (*on_bad)(void *arg, struct lp_str raw, const struct lp_err *why);
     void *arg;
+    /* NULL, or what sees every line first, in order: true when it took it, and then the line is not parsed. It must take none that is not one valid document. */
+    bool (*on_line)(void *arg, struct lp_str raw);
 };
 lp_rc lp_json_lines(struct lp_json_parser *p, struct lp_str text, const struct lp_json_lines_cb *cb, struct lp_err *err) LP_MUST_USE;
+
+/*
+ * Reads a string from behind its opening quote up to its closing one, which must stand before end, and writes it unescaped to out, which has
+ * room for end - p bytes and LP_JSON_PAD more. Returns the place of the closing quote; NULL when the string is not whole and valid.
+ * Reads nothing at or behind end.
+ */
+const char *lp_json_string(const char *p, const char *end, char *out, size_t *ret_n);
+/* Whether text is a JSON number and nothing else. */
+bool lp_json_is_number(struct lp_str text);
 
 /* The member of an object node by key (the last one of equal keys, as Go and Python take it); NULL when absent. i: index of the object. */
 const struct lp_json *lp_json_member(const struct lp_json_doc *doc, uint32_t i, struct lp_str key);

@@ -114,7 +114,12 @@ bool
 lp_str_u64(struct lp_str s, uint64_t *ret)
 {
     uint64_t v = 0;
-    for (size_t i = 0; i < s.n; i++) {
+    uint32_t eight;
+    size_t i = 0;
+    for (; i + 8 <= s.n && i < 16 && lp_eight_digits(s.p + i, &eight); i += 8) {
+        v = v * 100000000 + eight;
+    }
+    for (; i < s.n; i++) {
         unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
         if (digit > 9 || __builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v)) {
             return false;

@@ -139,24 +139,39 @@ decode_zstd(struct lp_str in, size_t max, struct lp_buf *out, struct lp_err *err
 /* --- snappy --- */
 
 lp_rc
-lp_snappy_block(struct lp_str in, size_t max_bytes, struct lp_buf *out, struct lp_err *err)
+lp_snappy_size(struct lp_str in, size_t max_bytes, size_t *ret, struct lp_err *err)
 {
-    size_t n, max = output_max(in.n, max_bytes);
-    if (snappy_uncompressed_length(in.p, in.n, &n) != SNAPPY_OK) {
+    size_t max = output_max(in.n, max_bytes);
+    if (snappy_uncompressed_length(in.p, in.n, ret) != SNAPPY_OK) {
         return damaged("snappy", err);
     }
-    if (n > max) {
-        return too_large(max, err);
+    return *ret > max ? too_large(max, err) : LP_OK;
+}
+
+lp_rc
+lp_snappy_into(struct lp_str in, char *out, size_t n, struct lp_err *err)
+{
+    size_t made = n;
+    if (snappy_uncompress(in.p, in.n, out, &made) != SNAPPY_OK || made != n) {
+        return damaged("snappy", err);
+    }
+    return LP_OK;
+}
+
+lp_rc
+lp_snappy_block(struct lp_str in, size_t max_bytes, struct lp_buf *out, struct lp_err *err)
+{
+    size_t n;
+    lp_rc rc = lp_snappy_size(in, max_bytes, &n, err);
+    if (rc != LP_OK) {
+        return rc;
     }
     if (!lp_buf_reserve(out, n + LP_BUF_PAD)) {
         return lp_err_set(err, LP_ERR_NOMEM, "no memory to decompress");
     }
-    size_t made = n;
-    if (snappy_uncompress(in.p, in.n, out->p + out->n, &made) != SNAPPY_OK || made != n) {
-        return damaged("snappy", err);
-    }
-    out->n += n;
-    return LP_OK;
+    rc = lp_snappy_into(in, out->p + out->n, n, err);
+    out->n += rc == LP_OK ? n : 0;
+    return rc;
 }
 
 lp_rc

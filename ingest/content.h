@@ -22,6 +22,9 @@ lp_rc lp_content_decode(struct lp_str encoding, struct lp_str in, size_t max_byt
 
 /* One snappy block (Loki's protobuf bodies). */
 lp_rc lp_snappy_block(struct lp_str in, size_t max_bytes, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+/* The same into memory of the caller: first the size, with the limits; then that many bytes to out. */
+lp_rc lp_snappy_size(struct lp_str in, size_t max_bytes, size_t *ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_snappy_into(struct lp_str in, char *out, size_t n, struct lp_err *err) LP_MUST_USE;
 /* The other way: appends `in` as one snappy block. LP_ERR_LIMIT: over 4 GiB, or more than out may hold. */
 lp_rc lp_snappy_encode(struct lp_str in, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "ingest/decode_int.h"
+#include "ingest/json_template.h"
 
 #define FIELDS_MAX 64
 
@@ -16,6 +17,8 @@ struct jsonline {
     struct lp_batch *b;
     struct lp_json_map map;
     struct lp_arena ar;
+    struct lp_json_templates *templates; /* NULL: these parameters are too long to remember */
+    bool missed; /* the line under way was offered, and not known */
     size_t good, bad;
     lp_rc rc;
     struct lp_err *err;
@@ -95,6 +98,10 @@ on_doc(void *arg, const struct lp_json_doc *doc, struct lp_str raw)
     j->rc = lp_json_record(j->d->mapper, &j->map, doc, NULL, raw, LP_TIME_NONE, j->b, &why);
     if (j->rc == LP_OK) {
         j->good++;
+        if (j->missed) { /* lines of a window are not offered: most are known, and must not count as new */
+            j->missed = false;
+            lp_json_templates_learn(j->templates, j->d->mapper, &j->map, doc, raw, j->b);
+        }
         return true;
     }
     if (j->b->nrows == rows && (j->rc == LP_ERR_UNSUPPORTED || j->rc == LP_ERR_PARSE)) {
@@ -104,6 +111,31 @@ on_doc(void *arg, const struct lp_json_doc *doc, struct lp_str raw)
         *j->err = why;
     }
     return false;
+}
+
+static bool
+on_line(void *arg, struct lp_str raw)
+{
+    struct jsonline *j = arg;
+    bool took = lp_json_templates_row(j->templates, raw, LP_TIME_NONE, j->b);
+    j->good += took;
+    j->missed = !took;
+    return took;
+}
+
+/* What is remembered holds for the parameters of the request before: others make other rules. */
+static struct lp_json_templates *
+templates_for(struct lp_decoder *d, struct lp_str target)
+{
+    (void)lp_str_cut(&target, '?');
+    if (!lp_str_eq(target, lp_buf_view(&d->params))) {
+        lp_json_templates_clear(d->lines);
+        lp_buf_reset(&d->params);
+        if (!lp_buf_str(&d->params, target)) {
+            return NULL;
+        }
+    }
+    return d->lines;
 }
 
 static bool
@@ -123,7 +155,8 @@ lp_decode_jsonline(struct lp_decoder *d, const struct lp_push *push, struct lp_s
     lp_json_map_jsonline(&j->map);
     lp_rc rc = read_params(j, push->target, err);
     if (rc == LP_OK) {
-        struct lp_json_lines_cb cb = {on_doc, on_bad, j};
+        j->templates = templates_for(d, push->target);
+        struct lp_json_lines_cb cb = {on_doc, on_bad, j, j->templates != NULL ? on_line : NULL};
         rc = lp_json_lines(d->json, body, &cb, err);
         rc = rc == LP_ERR_CANCELED ? j->rc : rc;
     }

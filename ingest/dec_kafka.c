@@ -9,6 +9,7 @@
 
 #include "ingest/decode_int.h"
 #include "ingest/json_memo.h"
+#include "ingest/json_template.h"
 
 /* Text without control bytes other than blanks: something a person may have written. */
 static bool
@@ -123,6 +124,9 @@ record_whole(struct lp_decoder *d, const struct lp_kafka_message *m, bool worth_
     lp_rc rc = copy_without(d, m->value, m->value.n, 0, why);
     rc = rc == LP_OK ? lp_json_parse(d->json, lp_buf_view(&d->content), &doc, why) : rc;
     rc = rc == LP_OK ? lp_json_record(d->mapper, &d->kafka, &doc, NULL, m->value, m->time_ns, b, why) : rc;
+    if (rc == LP_OK) {
+        lp_json_templates_learn(d->messages, d->mapper, &d->kafka, &doc, lp_buf_view(&d->content), b);
+    }
     if (rc == LP_OK && worth_learning) {
         learn(d, &doc);
     }
@@ -132,6 +136,12 @@ record_whole(struct lp_decoder *d, const struct lp_kafka_message *m, bool worth_
 static lp_rc
 record(struct lp_decoder *d, const struct lp_kafka_message *m, struct lp_batch *b, struct lp_err *why)
 {
+    if (lp_json_templates_row(d->messages, m->value, m->time_ns, b)) {
+        return LP_OK;
+    }
+    if (lp_json_templates_wanted(d->messages)) {
+        return record_whole(d, m, false, b, why);
+    }
     size_t at = shared_object(m->value);
     bool there = at != SIZE_MAX;
     const struct lp_memo_entry *e =

@@ -11,8 +11,17 @@
 #include "ingest/decode_int.h"
 #include "ingest/wire.h"
 
+/*
+ * A block is unpacked into the batch, and lines stay where they are: that saves a third of decoding, and what
+ * stands between them (some 16 bytes a line) costs no more than copies would leave free in chunks. Not where
+ * the block before held mostly other things, such as metadata, which is written anew; nor for a large block,
+ * which might take what small lines need for their rows.
+ */
+#define IN_PLACE_BYTES_MAX (4u << 20)
+
 struct pushed {
     struct lp_batch *b;
+    bool in_place;
     struct lp_arena ar;
     struct lp_pair pairs[LP_META_PAIRS_MAX];
     size_t npairs;
@@ -86,7 +95,8 @@ read_entry(struct pushed *p, struct lp_str msg, struct lp_err *err)
             }
         }
     }
-    return rd.bad ? malformed(err) : lp_batch_add(p->b, p->stream, t, line, false, p->pairs, p->npairs, err);
+    return rd.bad ? malformed(err)
+                  : lp_batch_add(p->b, p->stream, t, line, p->in_place, p->pairs, p->npairs, err);
 }
 
 /* Labels may stand behind the entries: the stream is looked for first. */
@@ -102,7 +112,7 @@ find_stream(struct pushed *p, struct lp_str msg, struct lp_err *err)
     if (rd.bad) {
         return malformed(err);
     }
-    lp_arena_clear(&p->ar);
+    lp_arena_reset(&p->ar);
     lp_rc rc = lp_labels_parse(labels, &p->ar, p->pairs, LP_META_PAIRS_MAX, &p->npairs, err);
     if (rc == LP_OK) {
         struct lp_instance inst;
@@ -124,19 +134,37 @@ read_stream(struct pushed *p, struct lp_str msg, struct lp_err *err)
     return rc;
 }
 
+static lp_rc
+unpack(struct lp_decoder *d, struct lp_str body, size_t max_bytes, struct pushed *p, struct lp_str *ret,
+       struct lp_err *err)
+{
+    size_t n;
+    lp_rc rc = lp_snappy_size(body, max_bytes, &n, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    char *out = !d->copy_lines && n <= IN_PLACE_BYTES_MAX ? lp_arena_bytes(&p->b->ar, n) : NULL;
+    p->in_place = out != NULL;
+    if (p->in_place) {
+        *ret = lp_str_of(out, n);
+        return lp_snappy_into(body, out, n, err);
+    }
+    rc = lp_snappy_block(body, max_bytes, &d->block, err);
+    *ret = lp_buf_view(&d->block);
+    return rc;
+}
+
 lp_rc
 lp_decode_loki_protobuf(struct lp_decoder *d, const struct lp_push *push, struct lp_str body,
                         const struct lp_decode_limits *lim, struct lp_batch *b, struct lp_err *err)
 {
     (void)push;
-    lp_rc rc = lp_snappy_block(body, lim->decoded_bytes, &d->block, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
+    struct lp_str block = LP_STR_NULL;
     struct pushed *p = lp_calloc(1, sizeof(*p));
     p->b = b;
     lp_arena_init(&p->ar, 4 << 20, 0);
-    struct lp_rd rd = lp_rd_of(lp_buf_view(&d->block));
+    lp_rc rc = unpack(d, body, lim->decoded_bytes, p, &block, err);
+    struct lp_rd rd = lp_rd_of(block);
     struct lp_wire_field f;
     while (rc == LP_OK && lp_wire_next(&rd, &f)) {
         rc = is_bytes(&f, 1) ? read_stream(p, f.bytes, err) : LP_OK;
@@ -144,6 +172,7 @@ lp_decode_loki_protobuf(struct lp_decoder *d, const struct lp_push *push, struct
     if (rc == LP_OK && rd.bad) {
         rc = malformed(err);
     }
+    d->copy_lines = b->line_bytes < block.n / 4 * 3;
     lp_arena_clear(&p->ar);
     lp_free(p);
     return rc;

@@ -5,8 +5,10 @@
 #include "ingest/content.h"
 #include "ingest/decode_int.h"
 #include "ingest/json_memo.h"
+#include "ingest/json_template.h"
 
 #define BUFFER_KEPT_BYTES (4u << 20)
+#define PARAMS_BYTES_MAX 4096
 
 struct lp_decoder *
 lp_decoder_new(void)
@@ -18,6 +20,9 @@ lp_decoder_new(void)
     lp_buf_init(&d->block, SIZE_MAX);
     lp_json_map_kafka(&d->kafka);
     d->memo = lp_json_memo_new();
+    d->messages = lp_json_templates_new();
+    d->lines = lp_json_templates_new();
+    lp_buf_init(&d->params, PARAMS_BYTES_MAX);
     return d;
 }
 
@@ -30,6 +35,9 @@ lp_decoder_free(struct lp_decoder *d)
     lp_json_parser_free(d->json);
     lp_json_mapper_free(d->mapper);
     lp_json_memo_free(d->memo);
+    lp_json_templates_free(d->messages);
+    lp_json_templates_free(d->lines);
+    lp_buf_clear(&d->params);
     lp_buf_clear(&d->content);
     lp_buf_clear(&d->block);
     lp_free(d);

@@ -12,8 +12,12 @@ struct lp_decoder {
     struct lp_json_mapper *mapper;
     struct lp_buf content;     /* a decompressed body */
     struct lp_buf block;       /* a snappy block out of it */
+    bool copy_lines;           /* of snappy blocks: see dec_loki_protobuf.c */
     struct lp_json_map kafka;  /* made once */
     struct lp_json_memo *memo; /* of Kafka messages, by that map */
+    struct lp_json_templates *messages; /* likewise */
+    struct lp_json_templates *lines; /* of JSON lines, by the map of requests with these parameters */
+    struct lp_buf params;
 };
 
 /* A body, decompressed, for a batch that exists already (tenant, received_ns set). */
@@ -30,7 +34,7 @@ lp_rc lp_decode_loki_protobuf(struct lp_decoder *d, const struct lp_push *push, 
 
 /*
  * Labels in selector syntax with '=' only: {a="b", c="d"} (Loki's protobuf and its old JSON). Pairs go to labels (at most max), values
- * unescaped into ar. LP_ERR_PARSE with the place.
+ * are slices of text, or unescaped into ar. LP_ERR_PARSE with the place.
  */
 lp_rc lp_labels_parse(struct lp_str text, struct lp_arena *ar, struct lp_pair *labels, size_t max, size_t *ret_n,
                       struct lp_err *err) LP_MUST_USE;

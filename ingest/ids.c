@@ -19,6 +19,7 @@ struct id {
     struct id *chain;         /* in the bucket */
     struct id *older, *newer; /* stored ones, in the order they were stored */
     bool pending;
+    bool loaded; /* from the catalog */
     unsigned waiters;
     bool failed; /* ended by failure; freed by the last waiter */
 };
@@ -27,7 +28,7 @@ struct lp_ids_table {
     struct lp_mutex mu;
     struct lp_cond ended;
     struct id **buckets;
-    size_t nbuckets, n;
+    size_t nbuckets, n, loaded;
     struct id *oldest, *newest;
     int64_t newest_ns; /* highest received time stored */
 };
@@ -114,6 +115,7 @@ take_out(struct lp_ids_table *t, struct id *id)
     LP_ASSERT(*p == id);
     *p = id->chain;
     t->n--;
+    t->loaded -= id->loaded;
 }
 
 static void
@@ -161,7 +163,10 @@ lp_ids_table_load(struct lp_ids_table *t, const struct lp_batch_id *from)
     lp_lock(&t->mu);
     struct id *have = *place_of(t, from->identity);
     if (have == NULL) {
-        make_stored(t, insert(t, from));
+        have = insert(t, from);
+        have->loaded = true;
+        t->loaded++;
+        make_stored(t, have);
     }
     lp_unlock(&t->mu);
 }
@@ -190,6 +195,16 @@ has_identity(const struct lp_push *push, const struct lp_batch *b)
     return b->nrows > 0 && (push->key.n > 0 || b->untimed == 0);
 }
 
+/* Another cut of the same key may repeat, never lose; records without time carry the time of receipt, which
+ * differs on retry. */
+static void
+add_content(struct lp_hasher *h, const struct lp_push *push, const struct lp_batch *b)
+{
+    struct lp_hash128 content =
+        b->untimed == 0 ? lp_batch_content_hash(b) : lp_xxh128(push->body.p, push->body.n);
+    lp_hasher_add(h, &content, sizeof(content));
+}
+
 bool
 lp_ids_request(const struct lp_push *push, const struct lp_batch *b, struct lp_hash128 *ret)
 {
@@ -211,14 +226,34 @@ lp_ids_identify(const struct lp_push *push, const struct lp_batch *b, struct lp_
     }
     struct lp_hasher *h = lp_hasher_new();
     add_request(h, push);
-    /* another cut of the same key may repeat, never lose; records without time carry the time of receipt,
-     * which differs on retry */
-    struct lp_hash128 content =
-        b->untimed == 0 ? lp_batch_content_hash(b) : lp_xxh128(push->body.p, push->body.n);
-    lp_hasher_add(h, &content, sizeof(content));
+    if (push->key.n > 0) {
+        add_content(h, push, b);
+    } else {
+        struct lp_str encoding = lp_push_header(push, "content-encoding");
+        uint64_t n = encoding.n;
+        lp_hasher_add(h, &n, sizeof(n));
+        lp_hasher_add(h, encoding.p, encoding.n);
+    }
     *ret = (struct lp_batch_id){b->received_ns, lp_hasher_u128(h)};
     lp_hasher_free(h);
     return true;
+}
+
+bool
+lp_ids_known_before(struct lp_ids_table *t, const struct lp_push *push, const struct lp_batch *b)
+{
+    lp_lock(&t->mu);
+    bool ask = t->loaded > 0;
+    lp_unlock(&t->mu);
+    if (!ask || push->key.n > 0 || !has_identity(push, b)) {
+        return false;
+    }
+    struct lp_hasher *h = lp_hasher_new();
+    add_request(h, push);
+    add_content(h, push, b);
+    struct lp_batch_id id = {b->received_ns, lp_hasher_u128(h)};
+    lp_hasher_free(h);
+    return lp_ids_known(t, &id);
 }
 
 /* A stored one of the same ten minutes; one of another time with the same identity leaves. Caller holds mu.

@@ -93,7 +93,9 @@ identify_and_enter(struct replay *r, const struct lp_push *push, struct lp_batch
     struct lp_batch_id id;
     enum lp_ids_answer answer = LP_IDS_NEW;
     bool has_identity = lp_ids_identify(push, b, &id) && lp_batch_note_id(b, &id);
-    if (has_identity) {
+    if (has_identity && lp_ids_known_before(r->j->log.env.ids, push, b)) {
+        answer = LP_IDS_DUPLICATE;
+    } else if (has_identity) {
         lp_rc rc = lp_ids_begin(r->j->log.env.ids, &id, INT64_MAX, &answer, err);
         if (rc != LP_OK) {
             lp_batch_free(b);

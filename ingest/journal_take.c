@@ -20,10 +20,14 @@ append(struct lp_journal *j, const struct lp_push *push, struct lp_batch *b, siz
 
 /* Asks for the identity. *ret_go: the caller must append (and so end the id). */
 static lp_rc
-begin_identity(struct lp_journal *j, const struct lp_batch_id *id, int64_t deadline_ns, bool *ret_go,
-               struct lp_err *err)
+begin_identity(struct lp_journal *j, const struct lp_push *push, const struct lp_batch *b,
+               const struct lp_batch_id *id, int64_t deadline_ns, bool *ret_go, struct lp_err *err)
 {
     enum lp_ids_answer answer = LP_IDS_NEW;
+    if (id != NULL && lp_ids_known_before(j->log.env.ids, push, b)) {
+        *ret_go = false;
+        return LP_OK;
+    }
     lp_rc rc = id != NULL ? lp_ids_begin(j->log.env.ids, id, deadline_ns, &answer, err) : LP_OK;
     *ret_go = rc == LP_OK && answer == LP_IDS_NEW;
     if (rc == LP_OK && answer == LP_IDS_FAILED) {
@@ -48,7 +52,7 @@ store(struct lp_journal *j, const struct lp_push *push, struct lp_batch *b, int6
         lp_batch_free(b);
         return rc;
     }
-    rc = begin_identity(j, has_identity ? &id : NULL, deadline_ns, &go, err);
+    rc = begin_identity(j, push, b, has_identity ? &id : NULL, deadline_ns, &go, err);
     if (go) {
         return append(j, push, b, room, has_identity ? &id : NULL, err);
     }

@@ -30,7 +30,8 @@ struct lp_json_mapper {
     bool line_is_log;
     struct chosen time;
     int64_t time_ns;
-    int64_t exact_ns; /* of "time" in RFC 3339 */
+    int64_t exact_ns;      /* of "time" in RFC 3339 */
+    size_t nlines, ntimes; /* members that could be it */
 };
 
 struct lp_json_mapper *
@@ -119,9 +120,12 @@ lp_label_name(struct lp_arena *ar, struct lp_str name, struct lp_str *ret)
     return true;
 }
 
-static const struct lp_field_rule *
-rule_of(const struct lp_json_map *m, struct lp_str path)
+const struct lp_field_rule *
+lp_json_map_rule(const struct lp_json_map *m, struct lp_str path)
 {
+    if (path.n == 0) {
+        return NULL;
+    }
     size_t at = find_slot(m, path);
     return m->slots[at] != 0 ? &m->rules[m->slots[at] - 1] : NULL;
 }
@@ -216,8 +220,10 @@ put_field(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp
     }
     switch (r != NULL ? r->kind : LP_FIELD_META) {
     case LP_FIELD_TIME:
+        x->ntimes++;
         return put_time(x, m, r, path, v->text, err);
     case LP_FIELD_LINE:
+        x->nlines++;
         rc = choose(x, &x->line, r, path, v->text, &took, err);
         x->line_is_log = took ? lp_str_eqc(path, "log") : x->line_is_log;
         return rc;
@@ -300,7 +306,7 @@ walk_next(struct lp_json_mapper *x, struct walk *w, lp_rc *ret_rc, struct lp_err
             *ret_rc = too_many(err);
             return false;
         }
-        w->rule = w->path.n > 0 ? rule_of(w->map, w->path) : NULL;
+        w->rule = lp_json_map_rule(w->map, w->path);
         if (v->type == LP_JSON_OBJECT && (w->rule == NULL || w->rule->kind != LP_FIELD_LINE) &&
             w->depth < LP_JSON_DEPTH_MAX) {
             w->depth++;
@@ -350,7 +356,7 @@ static void
 begin(struct lp_json_mapper *x)
 {
     lp_arena_reset(&x->ar);
-    x->nmeta = x->nlabels = x->demoted = 0;
+    x->nmeta = x->nlabels = x->demoted = x->nlines = x->ntimes = 0;
     x->inst = (struct lp_instance){LP_STR_NULL, LP_STR_NULL};
     x->line.set = x->time.set = x->line_is_log = false;
     x->time_ns = x->exact_ns = LP_TIME_NONE;
@@ -377,6 +383,23 @@ take_reserved(struct lp_json_mapper *x)
     x->nlabels = lp_labels_take_instance(x->labels, x->nlabels, &named);
     x->inst.uid = named.uid.n > 0 ? named.uid : x->inst.uid;
     x->inst.incarnation = named.incarnation.n > 0 ? named.incarnation : x->inst.incarnation;
+}
+
+void
+lp_json_parts(const struct lp_json_mapper *x, struct lp_json_parts *ret)
+{
+    *ret = (struct lp_json_parts){
+        .labels = x->labels,
+        .meta = x->meta,
+        .nlabels = x->nlabels,
+        .nmeta = x->nmeta,
+        .demoted = x->demoted,
+        .inst = x->inst,
+        .nlines = x->nlines,
+        .ntimes = x->ntimes,
+        .chosen = x->line.set == (x->nlines > 0) && x->time.set == (x->ntimes > 0),
+        .line_is_log = x->line_is_log,
+    };
 }
 
 size_t

@@ -35,6 +35,8 @@ struct lp_json_map {
 
 /* Adds a rule, or gives the path of one another role; false when the map is full. Slices are borrowed. */
 bool lp_json_map_add(struct lp_json_map *m, struct lp_str path, enum lp_field_kind kind, uint8_t rank, struct lp_str label);
+/* The rule of a path; NULL when it plays no role. */
+const struct lp_field_rule *lp_json_map_rule(const struct lp_json_map *m, struct lp_str path);
 /* The default maps: of /insert/jsonline, and of Kafka messages (fluent-bit, fluentd, Vector, Filebeat, Logstash). */
 void lp_json_map_jsonline(struct lp_json_map *m);
 void lp_json_map_kafka(struct lp_json_map *m);
@@ -65,6 +67,17 @@ size_t lp_json_leaves(struct lp_json_mapper *x, const struct lp_json_map *m, con
  */
 lp_rc lp_json_record(struct lp_json_mapper *x, const struct lp_json_map *m, const struct lp_json_doc *doc,
                      struct lp_json_known *known, struct lp_str raw, int64_t default_ns, struct lp_batch *b, struct lp_err *err) LP_MUST_USE;
+
+/* What the last record was made of, until the next one. */
+struct lp_json_parts {
+    const struct lp_pair *labels, *meta; /* names as rows have them, in no order */
+    size_t nlabels, nmeta, demoted;
+    struct lp_instance inst;
+    size_t nlines, ntimes; /* members, at any depth, that could be the line or the time */
+    bool chosen;           /* one of each was, where there are any */
+    bool line_is_log;      /* a newline at the line's end is not the program's */
+};
+void lp_json_parts(const struct lp_json_mapper *x, struct lp_json_parts *ret);
 
 /* A name with every byte outside [A-Za-z0-9_] as '_', and '_' before a leading digit; name itself when it is fine already. */
 bool lp_label_name(struct lp_arena *ar, struct lp_str name, struct lp_str *ret);

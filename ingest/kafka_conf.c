@@ -30,7 +30,7 @@ static const struct property for_consumer[] = {
     {"auto.offset.reset", "error"}, /* a gap is recorded, never jumped over */
     {"check.crcs", "true"},
     {"isolation.level", "read_committed"},
-    {"queued.max.messages.kbytes", "32768"},
+    {"queued.max.messages.kbytes", "8192"}, /* of bytes; each message takes as much again in librdkafka */
     {"fetch.wait.max.ms", "200"},
     {"enable.partition.eof", "false"},
 };

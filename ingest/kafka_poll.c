@@ -306,7 +306,7 @@ may_resume(struct lp_kafka *k)
     struct lp_head_stats st;
     struct lp_err err;
     lp_head_stats(k->head, &st);
-    return st.bytes < st.budget / 2 && lp_store_intake(k->log.env.store, &err) == LP_OK;
+    return st.bytes < st.usual / 2 && lp_store_intake(k->log.env.store, &err) == LP_OK;
 }
 
 /* --- commits --- */

@@ -111,14 +111,31 @@ unescape(struct cursor *c, char out[4])
     return 1;
 }
 
+/* Bytes up to the next quote or backslash. */
+static size_t
+plain_bytes(const struct cursor *c)
+{
+    size_t i = c->at;
+    while (i < c->text.n && c->text.p[i] != '"' && c->text.p[i] != '\\') {
+        i++;
+    }
+    return i - c->at;
+}
+
 static lp_rc
 take_quoted(struct cursor *c, struct lp_arena *ar, struct lp_str *ret, struct lp_err *err)
 {
+    size_t n = plain_bytes(c);
+    if (c->at + n < c->text.n && c->text.p[c->at + n] == '"') {
+        *ret = lp_str_sub(c->text, c->at, c->at + n);
+        c->at += n + 1;
+        return LP_OK;
+    }
     char *out = lp_arena_bytes(ar, c->text.n - c->at);
-    size_t n = 0;
     if (out == NULL) {
         return lp_err_set(err, LP_ERR_LIMIT, "labels take too much memory");
     }
+    n = 0;
     while (c->at < c->text.n && c->text.p[c->at] != '"') {
         char b = c->text.p[c->at++], esc[4];
         if (b != '\\') {

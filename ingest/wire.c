@@ -6,7 +6,7 @@
 #define FIELD_NUMBER_MAX 536870911u
 
 bool
-lp_wire_next(struct lp_rd *rd, struct lp_wire_field *ret)
+lp_wire_next_any(struct lp_rd *rd, struct lp_wire_field *ret)
 {
     if (rd->bad || lp_rd_left(rd) == 0) {
         return false;

@@ -17,8 +17,25 @@ struct lp_wire_field {
     struct lp_str bytes; /* BYTES: borrowed from the input */
 };
 
+bool lp_wire_next_any(struct lp_rd *rd, struct lp_wire_field *ret);
+
 /* The next field of a message; false at its end, or when it is malformed (then rd->bad). */
-bool lp_wire_next(struct lp_rd *rd, struct lp_wire_field *ret);
+static inline bool
+lp_wire_next(struct lp_rd *rd, struct lp_wire_field *ret)
+{
+    const uint8_t *p = rd->p;
+    size_t left = (size_t)(rd->end - p);
+    /* nearly all: bytes of a number below 16, shorter than 16 KiB */
+    if (LP_LIKELY(!rd->bad && left >= 3 && (p[0] & 0x87) == LP_WIRE_BYTES && p[0] > 7 && (p[1] < 0x80 || p[2] < 0x80))) {
+        size_t head = p[1] < 0x80 ? 2 : 3, n = p[1] < 0x80 ? p[1] : (size_t)(p[1] & 0x7f) | (size_t)p[2] << 7;
+        if (LP_LIKELY(n <= left - head)) {
+            *ret = (struct lp_wire_field){.number = p[0] >> 3, .type = LP_WIRE_BYTES, .bytes = lp_str_of((const char *)p + head, n)};
+            rd->p = p + head + n;
+            return true;
+        }
+    }
+    return lp_wire_next_any(rd, ret);
+}
 
 /* Append a field; a failure stays in b->failed. Numbers are 1..15 (one tag byte). */
 void lp_wire_put_varint(struct lp_buf *b, uint32_t number, uint64_t value);

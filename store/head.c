@@ -35,7 +35,7 @@ struct lp_head {
     struct lp_cond room_freed;  /* room came back, or a turn in the queue for it ended */
     struct lp_cond gen_changed; /* a generation closed, or its last ticket ended */
     struct lp_head_config cfg;
-    size_t budget, reserved;
+    size_t budget, usual, reserved; /* usual: what batches of ordinary size fill */
     uint64_t turn_next, turn_now; /* the queue for room: first come, first served */
     struct lp_gen *oldest, *newest;
     size_t ngens;
@@ -55,6 +55,7 @@ lp_head_new(const struct lp_head_config *cfg)
     lp_cond_init(&h->gen_changed);
     h->cfg = *cfg;
     h->budget = 3 * cfg->seal_bytes + cfg->largest_bytes;
+    h->usual = 2 * cfg->seal_bytes - cfg->seal_bytes / 4;
     h->next_gen = cfg->first_gen;
     return h;
 }
@@ -151,6 +152,18 @@ give_back(struct lp_head *h, size_t bytes)
 }
 
 /*
+ * A generation that is sealed and most of the next are enough to keep both ends at work: more would only be memory when records come
+ * faster than they are sealed. Large batches may take the rest, or they would find no room.
+ * What is reserved and not in a closed generation fits one more than the open one, so waiting for less ends with a seal.
+ */
+static bool
+has_room(const struct lp_head *h, size_t bytes)
+{
+    size_t most = bytes <= h->cfg.seal_bytes / 4 ? h->usual : h->budget;
+    return h->reserved + bytes <= most;
+}
+
+/*
  * Waits for this caller's turn and for room. A caller whose deadline passes while others stand before it must
  * still let its turn go by, so it stays in line until then only if it is first; otherwise its turn is taken
  * back from the end.
@@ -158,12 +171,12 @@ give_back(struct lp_head *h, size_t bytes)
 static lp_rc
 wait_for_room(struct lp_head *h, size_t bytes, int64_t deadline_ns)
 {
-    if (deadline_ns == 0 && (h->turn_now != h->turn_next || h->reserved + bytes > h->budget)) {
+    if (deadline_ns == 0 && (h->turn_now != h->turn_next || !has_room(h, bytes))) {
         return LP_ERR_BUSY;
     }
     uint64_t turn = h->turn_next++;
     bool late = false;
-    while (!h->stopped && (turn != h->turn_now || (h->reserved + bytes > h->budget && !late))) {
+    while (!h->stopped && (turn != h->turn_now || (!has_room(h, bytes) && !late))) {
         if (late) {
             lp_cond_wait(&h->room_freed, &h->mu); /* its turn is soon: those before it have deadlines too */
         } else {
@@ -172,7 +185,7 @@ wait_for_room(struct lp_head *h, size_t bytes, int64_t deadline_ns)
     }
     h->turn_now += turn == h->turn_now;
     lp_cond_broadcast(&h->room_freed);
-    return h->stopped ? LP_ERR_SHUTDOWN : h->reserved + bytes > h->budget ? LP_ERR_BUSY : LP_OK;
+    return h->stopped ? LP_ERR_SHUTDOWN : has_room(h, bytes) ? LP_OK : LP_ERR_BUSY;
 }
 
 lp_rc
@@ -391,6 +404,9 @@ lp_head_end(struct lp_head *h, struct lp_ticket *t, enum lp_outcome outcome, str
     t->gen->room -= t->room - used;
     t->gen->fill = t->gen->fill - t->expect + used;
     give_back(h, t->room - used);
+    if (t->gen == h->newest && !t->gen->closed && t->gen->fill >= h->cfg.seal_bytes) {
+        close_newest(h); /* full: whoever waits for room must not wait for a ticket that comes after it */
+    }
     t->ended = true;
     t->batch = batch;
     advance(h, t->source);
@@ -540,7 +556,7 @@ void
 lp_head_stats(struct lp_head *h, struct lp_head_stats *ret)
 {
     lp_lock(&h->mu);
-    *ret = (struct lp_head_stats){h->reserved, h->budget, h->ngens, h->rows,
+    *ret = (struct lp_head_stats){h->reserved, h->budget, h->usual, h->ngens, h->rows,
                                   h->newest != NULL && !h->newest->closed ? h->newest->id : 0};
     lp_unlock(&h->mu);
 }

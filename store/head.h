@@ -7,7 +7,7 @@
  * for those before it. The seal takes the oldest generation once it is closed and all its tickets have ended.
  *
  * A generation is full at seal_bytes; a batch that does not fit closes it and enters the next one whole. The budget is three
- * generations and the largest batch. All functions are thread-safe (one lock, class LP_LOCK_HEAD, never held during I/O).
+ * generations and the largest batch; batches of up to a quarter of a generation wait once one and three quarters are taken. All functions are thread-safe (one lock, class LP_LOCK_HEAD, never held during I/O).
  */
 #ifndef LP_STORE_HEAD_H
 #define LP_STORE_HEAD_H
@@ -134,7 +134,7 @@ void lp_head_view_clear(struct lp_head_view *v);
 const struct lp_gen_stream *lp_gen_stream(const struct lp_gen *g, uint32_t i);
 
 struct lp_head_stats {
-    size_t bytes, budget, generations;
+    size_t bytes, budget, usual, generations;
     uint64_t rows, open_gen;
 };
 void lp_head_stats(struct lp_head *h, struct lp_head_stats *ret);

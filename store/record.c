@@ -7,6 +7,7 @@
  */
 #include "store/record.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -16,13 +17,19 @@
  * suffices. */
 #define STREAM_OVERHEAD_BYTES 160
 #define BATCH_OVERHEAD_BYTES 2048
+#define SERIALS_A_BATCH (UINT64_C(1) << 20) /* changes of its tenant need fewer */
+#define SPAN_GAP_BYTES_MAX 1024u /* between lines; beyond, a search would look at too much that is none */
+#define SPANS_MIN 16
+#define SPANS_A_ROW 16 /* rows, on average, that make spans worth their memory */
 /* Longer label sets are always sorted and looked up. */
 #define GIVEN_BYTES_MAX 1024
 
 struct lp_batch *
 lp_batch_new(struct lp_str tenant, size_t budget, size_t expect)
 {
+    static _Atomic uint64_t serials;
     struct lp_batch *b = lp_calloc(1, sizeof(*b));
+    b->serial = atomic_fetch_add_explicit(&serials, SERIALS_A_BATCH, memory_order_relaxed) + 1;
     lp_arena_init(&b->ar, budget, LP_MIN(expect, (size_t)LP_ARENA_CHUNK_MAX));
     if (!lp_arena_str(&b->ar, tenant, &b->tenant)) {
         lp_batch_free(b);
@@ -38,6 +45,7 @@ lp_batch_free(struct lp_batch *b)
         return;
     }
     lp_free(b->rows);
+    lp_free(b->spans);
     lp_arena_clear(&b->ar);
     lp_free(b);
 }
@@ -268,37 +276,49 @@ canonical_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, con
     return add_stream(b, key, hash, scratch, nextra, ret_stream, err);
 }
 
-/* Hash of the labels as they were given, unsorted: records of a stream come with the same ones in the same
- * order. */
-static bool
-given_hash(const struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
-           struct lp_hash128 *ret)
+/* The key of labels as they were given, unsorted; NULL when it is longer than GIVEN_BYTES_MAX. Records of a
+ * stream come with the same ones in the same order. */
+static struct lp_str
+given_key(const struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
+          char text[GIVEN_BYTES_MAX])
 {
-    char text[GIVEN_BYTES_MAX];
-    if (key_bytes_max(b, labels, n, inst) > sizeof(text)) {
-        return false;
+    return key_bytes_max(b, labels, n, inst) > GIVEN_BYTES_MAX ? LP_STR_NULL
+                                                               : write_key(b, labels, n, inst, text);
+}
+
+/* Whether the key of the labels as they were given is the canonical one. */
+static bool
+is_canonical(const struct lp_pair *labels, size_t n)
+{
+    bool ok = n > 0 && n <= LP_LABELS_MAX && is_sorted(labels, n);
+    for (size_t i = 0; i < n && ok; i++) {
+        ok = labels[i].value.n > 0 && label_fits(&labels[i]);
     }
-    struct lp_str given = write_key(b, labels, n, inst, text);
-    *ret = lp_xxh128(given.p, given.n);
-    return true;
+    return ok;
 }
 
 lp_rc
 lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, const struct lp_instance *inst,
                 uint32_t *ret_stream, struct lp_err *err)
 {
-    struct lp_hash128 hash;
-    bool plain = false;
+    char text[GIVEN_BYTES_MAX];
+    bool plain = true;
     if (n > LP_META_PAIRS_MAX) {
         return lp_err_set(err, LP_ERR_LIMIT, "a stream has %zu labels, more than %d", n, LP_META_PAIRS_MAX);
     }
-    bool given = given_hash(b, labels, n, inst, &hash);
-    struct lp_recent_stream *r = given ? &b->recent[hash.lo % LP_RECENT_STREAMS] : NULL;
+    struct lp_str given = given_key(b, labels, n, inst, text);
+    struct lp_hash128 hash = lp_xxh128(given.p, given.n);
+    struct lp_recent_stream *r = given.p != NULL ? &b->recent[hash.lo % LP_RECENT_STREAMS] : NULL;
     if (r != NULL && r->stream > 0 && lp_hash128_eq(r->hash, hash)) {
         *ret_stream = r->stream - 1;
         return LP_OK;
     }
-    lp_rc rc = canonical_stream(b, labels, n, inst, ret_stream, &plain, err);
+    lp_rc rc = LP_OK;
+    if (r == NULL || !is_canonical(labels, n)) {
+        rc = canonical_stream(b, labels, n, inst, ret_stream, &plain, err);
+    } else if (!find_stream(b, hash, 0, ret_stream)) {
+        rc = add_stream(b, given, hash, NULL, 0, ret_stream, err);
+    }
     if (rc == LP_OK && r != NULL && plain) {
         *r = (struct lp_recent_stream){hash, *ret_stream + 1};
     }
@@ -307,7 +327,7 @@ lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, cons
 
 /* Encodes sorted pairs as the blob that rows point to. */
 static const uint8_t *
-write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n, size_t *ret_bytes)
+write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
 {
     size_t bytes = 4;
     for (size_t i = 0; i < n; i++) {
@@ -321,16 +341,16 @@ write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n, size_t *r
     for (size_t i = 0; i < n; i++) {
         p = put_lpstr(put_lpstr(p, pairs[i].name), pairs[i].value);
     }
-    *ret_bytes = (size_t)(p - blob) - 4;
-    lp_put_u32(blob, (uint32_t)*ret_bytes);
+    lp_put_u32(blob, (uint32_t)(p - blob) - 4);
     return (const uint8_t *)blob;
 }
 
-/* Merges a row's own pairs with its stream's demoted labels; own pairs win. NULL blob where there is none. */
-static lp_rc
-row_meta(struct lp_batch *b, const struct lp_batch_stream *s, const struct lp_pair *meta, size_t nmeta,
-         const uint8_t **ret, struct lp_err *err)
+/* Merges a row's own pairs with its stream's demoted labels; own pairs win. */
+lp_rc
+lp_batch_meta(struct lp_batch *b, uint32_t stream, const struct lp_pair *meta, size_t nmeta,
+              const uint8_t **ret, struct lp_err *err)
 {
+    const struct lp_batch_stream *s = &b->streams[stream];
     *ret = NULL;
     size_t n = nmeta + s->nextra;
     if (n == 0) {
@@ -347,13 +367,8 @@ row_meta(struct lp_batch *b, const struct lp_batch_stream *s, const struct lp_pa
     if (nmeta > 0) {
         memcpy(pairs + s->nextra, meta, nmeta * sizeof(*pairs));
     }
-    size_t bytes;
-    *ret = write_meta(&b->ar, pairs, sort_pairs(pairs, n, scratch), &bytes);
-    if (*ret == NULL) {
-        return spent(err);
-    }
-    b->meta_bytes += bytes;
-    return LP_OK;
+    *ret = write_meta(&b->ar, pairs, sort_pairs(pairs, n, scratch));
+    return *ret != NULL ? LP_OK : spent(err);
 }
 
 static bool
@@ -369,15 +384,33 @@ grow_rows(struct lp_batch *b)
 }
 
 lp_rc
-lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
-             const struct lp_pair *meta, size_t nmeta, struct lp_err *err)
+lp_batch_add_row(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line,
+                 const uint8_t *meta, struct lp_err *err)
 {
     LP_ASSERT(stream < b->nstreams);
     struct lp_batch_stream *s = &b->streams[stream];
     if (line.n > UINT32_MAX / 2 || (b->nrows == b->rows_cap && !grow_rows(b))) {
         return spent(err);
     }
-    struct lp_str kept = line;
+    b->untimed += time_ns == LP_TIME_NONE;
+    int64_t t = time_ns == LP_TIME_NONE ? b->received_ns : time_ns;
+    b->rows[b->nrows++] = (struct lp_row){t, line.p, meta, (uint32_t)line.n, stream};
+    b->line_bytes += line.n;
+    b->meta_bytes += meta != NULL ? lp_get_u32(meta) : 0;
+    s->rows++;
+    s->min_ns = LP_MIN(s->min_ns, t);
+    s->max_ns = LP_MAX(s->max_ns, t);
+    return LP_OK;
+}
+
+lp_rc
+lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
+             const struct lp_pair *meta, size_t nmeta, struct lp_err *err)
+{
+    LP_ASSERT(stream < b->nstreams);
+    if (line.n > UINT32_MAX / 2) {
+        return spent(err);
+    }
     if (!borrow) {
         char *copy = lp_arena_bytes(&b->ar, line.n);
         if (copy == NULL) {
@@ -386,21 +419,11 @@ lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str
         if (line.n > 0) {
             memcpy(copy, line.p, line.n);
         }
-        kept.p = copy;
+        line.p = copy;
     }
     const uint8_t *blob;
-    lp_rc rc = row_meta(b, s, meta, nmeta, &blob, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    b->untimed += time_ns == LP_TIME_NONE;
-    int64_t t = time_ns == LP_TIME_NONE ? b->received_ns : time_ns;
-    b->rows[b->nrows++] = (struct lp_row){t, kept.p, blob, (uint32_t)line.n, stream};
-    b->line_bytes += line.n;
-    s->rows++;
-    s->min_ns = LP_MIN(s->min_ns, t);
-    s->max_ns = LP_MAX(s->max_ns, t);
-    return LP_OK;
+    lp_rc rc = lp_batch_meta(b, stream, meta, nmeta, &blob, err);
+    return rc == LP_OK ? lp_batch_add_row(b, stream, time_ns, line, blob, err) : rc;
 }
 
 bool
@@ -418,12 +441,88 @@ lp_batch_note_id(struct lp_batch *b, const struct lp_batch_id *id)
 bool
 lp_batch_set_tenant(struct lp_batch *b, struct lp_str tenant)
 {
-    return lp_str_eq(b->tenant, tenant) || lp_arena_str(&b->ar, tenant, &b->tenant);
+    if (lp_str_eq(b->tenant, tenant)) {
+        return true;
+    }
+    b->serial++;
+    return lp_arena_str(&b->ar, tenant, &b->tenant);
+}
+
+/* How many rows from `first` on have their lines in one chunk, rising, near each other; *ret is their span.
+ */
+static uint32_t
+one_span(const struct lp_batch *b, uint32_t first, struct lp_line_span *ret)
+{
+    const char *from = NULL, *to = NULL, *chunk_end = NULL;
+    uint32_t i = first;
+    for (; i < b->nrows; i++) {
+        struct lp_row *r = &b->rows[i];
+        if (r->line_bytes == 0) {
+            r->line = to != NULL ? to : ""; /* anywhere will do: in order, for lp_batch_row_at() */
+            continue;
+        }
+        if (from == NULL) {
+            from = to = r->line;
+            for (uint32_t empty = first; empty < i; empty++) {
+                b->rows[empty].line = from;
+            }
+            chunk_end = lp_arena_chunk_end(&b->ar, from);
+        }
+        uintptr_t gap = (uintptr_t)r->line - (uintptr_t)to;
+        if (chunk_end == NULL || gap > SPAN_GAP_BYTES_MAX || (uintptr_t)r->line >= (uintptr_t)chunk_end) {
+            break;
+        }
+        to = r->line + r->line_bytes;
+    }
+    *ret = (struct lp_line_span){from != NULL ? from : "", (size_t)(to - from), first, i};
+    return i - first;
+}
+
+static void
+find_spans(struct lp_batch *b)
+{
+    size_t most = SPANS_MIN + b->nrows / SPANS_A_ROW, n = 0;
+    struct lp_line_span *spans = lp_malloc(most * sizeof(*spans));
+    for (uint32_t at = 0, rows; at < b->nrows; at += rows, n++) {
+        rows = n < most ? one_span(b, at, &spans[n]) : 0;
+        if (rows == 0) { /* too many, or lines in memory of others */
+            n = 0;
+            break;
+        }
+    }
+    lp_free(b->spans);
+    b->spans = n > 0 ? lp_realloc(spans, n * sizeof(*spans)) : NULL;
+    b->nspans = n;
+    if (n == 0) {
+        lp_free(spans);
+    }
+}
+
+uint32_t
+lp_batch_row_at(const struct lp_batch *b, const struct lp_line_span *span, const char *at, size_t n)
+{
+    uint32_t lo = span->first_row,
+             hi = span->end_row; /* the last row whose line begins at or before `at` is in [lo, hi) */
+    LP_ASSERT(n > 0 && at >= span->p && at < span->p + span->n);
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        bool before = b->rows[mid].line <= at;
+        lo = before ? mid : lo;
+        hi = before ? hi : mid;
+    }
+    while (lo > span->first_row &&
+           b->rows[lo].line_bytes == 0) { /* empty ones stand at the end of the line before */
+        lo--;
+    }
+    const struct lp_row *r = &b->rows[lo];
+    return at >= r->line && n <= r->line_bytes && (size_t)(at - r->line) <= r->line_bytes - n ? lo
+                                                                                              : UINT32_MAX;
 }
 
 void
 lp_batch_finish(struct lp_batch *b)
 {
+    find_spans(b);
     if (b->nrows > 0 && b->nrows < b->rows_cap) {
         b->rows = lp_realloc(b->rows, b->nrows * sizeof(*b->rows));
         b->rows_cap = b->nrows;
@@ -469,8 +568,8 @@ lp_batch_content_hash(const struct lp_batch *b)
 size_t
 lp_batch_room(const struct lp_batch *b)
 {
-    return b->ar.reserved + b->rows_cap * sizeof(*b->rows) + b->nstreams * STREAM_OVERHEAD_BYTES +
-           BATCH_OVERHEAD_BYTES;
+    return b->ar.reserved + b->rows_cap * sizeof(*b->rows) + b->nspans * sizeof(*b->spans) +
+           b->nstreams * STREAM_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES;
 }
 
 size_t

@@ -50,6 +50,16 @@ struct lp_batch_id {
     struct lp_hash128 identity;
 };
 
+/*
+ * A stretch of the arena in which the lines of rows [first_row, end_row) lie in row order, each whole, with other bytes between them: one
+ * scan over it searches them all. What is found between lines is not theirs: lp_batch_row_at() tells.
+ */
+struct lp_line_span {
+    const char *p;
+    size_t n;
+    uint32_t first_row, end_row;
+};
+
 struct lp_batch {
     struct lp_arena ar;
     struct lp_str tenant;
@@ -68,8 +78,11 @@ struct lp_batch {
     size_t quarantined;
     size_t demoted;
     int64_t received_ns;
+    struct lp_line_span *spans; /* by lp_batch_finish(): they cover all rows, in order, or there are none (look line by line) */
+    size_t nspans;
     struct lp_batch_id *ids; /* stored with the generation, so that a retry is known: lp_batch_note_id() */
     size_t nids, ids_cap;
+    uint64_t serial; /* no two batches, and no two tenants of one, have the same: what a decoder remembers of a batch */
     /* set by the head when the batch enters a generation */
     uint32_t *gen_streams; /* batch stream -> stream of the generation */
     uint32_t ticket;       /* index into the generation's tickets */
@@ -95,14 +108,24 @@ lp_rc lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n
 lp_rc lp_batch_add(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, bool borrow,
                    const struct lp_pair *meta, size_t nmeta, struct lp_err *err) LP_MUST_USE;
 
+/* Metadata in the batch's arena as rows of the stream hold it, for any number of them; NULL in *ret when there is none. */
+lp_rc lp_batch_meta(struct lp_batch *b, uint32_t stream, const struct lp_pair *meta, size_t nmeta, const uint8_t **ret,
+                    struct lp_err *err) LP_MUST_USE;
+/* Adds a row whose line lives in the batch's arena, with metadata from lp_batch_meta() of its stream. */
+lp_rc lp_batch_add_row(struct lp_batch *b, uint32_t stream, int64_t time_ns, struct lp_str line, const uint8_t *meta,
+                       struct lp_err *err) LP_MUST_USE;
+
 /* Notes an identity that the batch is stored under. False when the arena is spent. */
 bool lp_batch_note_id(struct lp_batch *b, const struct lp_batch_id *id);
 
 /* The tenant of the streams that are added from now on: a batch may hold messages of several. Copied. False when the arena is spent. */
 bool lp_batch_set_tenant(struct lp_batch *b, struct lp_str tenant);
 
-/* Gives back what the rows' array has too much. After the last row. */
+/* After the last row: gives back what the rows' array has too much, and finds the spans. */
 void lp_batch_finish(struct lp_batch *b);
+
+/* The row of the span whose line holds all of the n bytes at `at`, a place in the span; UINT32_MAX: no line does. n >= 1. */
+uint32_t lp_batch_row_at(const struct lp_batch *b, const struct lp_line_span *span, const char *at, size_t n);
 
 /* A record that could not be decoded: stream {__quarantine__="SOURCE"}, the raw bytes as the line, reason and place as metadata. */
 lp_rc lp_batch_quarantine(struct lp_batch *b, struct lp_str source, struct lp_str raw, struct lp_str reason,

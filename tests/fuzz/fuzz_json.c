@@ -122,7 +122,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct lp_buf in;
     struct run run = {.alone = lp_json_parser_new()};
-    struct lp_json_lines_cb cb = {on_doc, on_bad, &run};
+    struct lp_json_lines_cb cb = {on_doc, on_bad, &run, NULL};
     struct lp_json_parser *p = lp_json_parser_new();
     lp_buf_init(&in, SIZE_MAX / 2);
     LP_ASSERT(lp_buf_add(&in, data, size)); /* with the pad */

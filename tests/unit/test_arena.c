@@ -119,6 +119,25 @@ memory_can_move(void)
     lp_arena_clear(&to);
 }
 
+static void
+what_is_not_used_goes_back(void)
+{
+    struct lp_arena ar;
+    lp_arena_init(&ar, SIZE_MAX, 4096);
+    char *a = lp_arena_bytes(&ar, 1000);
+    size_t left = lp_arena_left(&ar);
+    lp_arena_trim(&ar, a, 1000, 10);
+    CU_ASSERT_EQUAL(lp_arena_left(&ar), left + 990);
+    CU_ASSERT_PTR_EQUAL(lp_arena_bytes(&ar, 5), a + 10);
+    lp_arena_trim(&ar, a, 10, 0); /* no longer the last */
+    CU_ASSERT_PTR_EQUAL(lp_arena_bytes(&ar, 1), a + 15);
+    char *large = lp_arena_bytes(&ar, 100000);
+    lp_arena_trim(&ar, large, 100000, 1);
+    CU_ASSERT_PTR_EQUAL(lp_arena_bytes(&ar, 1), a + 16);
+    lp_arena_clear(&ar);
+}
+
 LP_SUITE(arena, {"pieces are aligned and apart", pieces_are_aligned_and_apart},
          {"the budget holds", the_budget_holds}, {"a refusal leaves it usable", a_refusal_leaves_it_usable},
-         {"arrays grow", arrays_grow}, {"memory can move", memory_can_move});
+         {"arrays grow", arrays_grow}, {"memory can move", memory_can_move},
+         {"what is not used goes back", what_is_not_used_goes_back});

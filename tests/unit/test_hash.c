@@ -77,6 +77,7 @@ streaming_equals_one_call(void)
             lp_hasher_add(h, data + at, LP_MIN((size_t)97, n - at));
         }
         CU_ASSERT_EQUAL(lp_hasher_u64(h), lp_xxh64(data, n));
+        CU_ASSERT_EQUAL(lp_xxh64_seed(data, n, 0), lp_xxh64(data, n)); /* without vectors, and with them */
         CU_ASSERT(lp_hash128_eq(lp_hasher_u128(h), lp_xxh128(data, n)));
     }
     lp_hasher_free(h);

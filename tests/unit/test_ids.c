@@ -165,7 +165,42 @@ what_makes_an_identity(void)
     CU_ASSERT(same(identified("k", "body", "", LP_TIME_NONE), identified("k", "body", "", LP_TIME_NONE)));
 }
 
+/* A request without key that was stored when the content of its rows was part of the identity. */
+static void
+identities_of_before_are_known(void)
+{
+    struct lp_push p = {
+        .method = LP_STR("POST"), .target = LP_STR("/insert/jsonline"), .body = LP_STR("body")};
+    struct lp_batch *b = batch("x", 1);
+    struct lp_ids_table *t = lp_ids_table_new();
+    struct lp_hash128 content = lp_batch_content_hash(b);
+    struct lp_hasher *h = lp_hasher_new();
+    const uint64_t shape[3] = {0, 0, 0}, none = 0, sizes[3] = {p.method.n, p.target.n, p.body.n};
+    lp_hasher_add(h, shape, sizeof(shape));
+    lp_hasher_add(h, &sizes[0], 8);
+    lp_hasher_add(h, p.method.p, p.method.n);
+    lp_hasher_add(h, &sizes[1], 8);
+    lp_hasher_add(h, p.target.p, p.target.n);
+    lp_hasher_add(h, &none, 8); /* no content type */
+    lp_hasher_add(h, &sizes[2], 8);
+    lp_hasher_add(h, p.body.p, p.body.n);
+    lp_hasher_add(h, &content, sizeof(content));
+    struct lp_batch_id id = {b->received_ns, lp_hasher_u128(h)}, now, other = {b->received_ns, {1, 2}};
+    CU_ASSERT_FALSE(lp_ids_known_before(t, &p, b));
+    lp_ids_table_load(t, &other);
+    CU_ASSERT_FALSE(lp_ids_known_before(t, &p, b));
+    lp_ids_table_load(t, &id);
+    CU_ASSERT(lp_ids_known_before(t, &p, b));
+    CU_ASSERT(lp_ids_identify(&p, b, &now) && !lp_ids_known(t, &now));
+    p.key = LP_STR("key");
+    CU_ASSERT_FALSE(lp_ids_known_before(t, &p, b));
+    lp_hasher_free(h);
+    lp_ids_table_free(t);
+    lp_batch_free(b);
+}
+
 LP_SUITE(ids, {"stored once", stored_once}, {"ten minutes of received time", ten_minutes_of_received_time},
          {"a retry of a stored one", a_retry_of_a_stored_one},
          {"a retry of a failed one", a_retry_of_a_failed_one},
-         {"what makes an identity", what_makes_an_identity});
+         {"what makes an identity", what_makes_an_identity},
+         {"identities of before are known", identities_of_before_are_known});

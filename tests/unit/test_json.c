@@ -299,7 +299,7 @@ log_bad(void *arg, struct lp_str raw, const struct lp_err *why)
 static lp_rc
 run_lines(struct lp_json_parser *p, struct lp_str s, struct log *log)
 {
-    struct lp_json_lines_cb cb = {log_doc, log_bad, log};
+    struct lp_json_lines_cb cb = {log_doc, log_bad, log, NULL};
     log->out.limit = SIZE_MAX - LP_BUF_PAD;
     lp_buf_reset(&log->out);
     log->docs = log->bad = 0;
@@ -495,10 +495,45 @@ lines_changed_at_random(void)
     lp_buf_clear(&changed);
 }
 
+/* Against the parser, with the text at the very end of an allocation, and cut short everywhere. */
+static void
+a_string_by_itself(void)
+{
+    static const char *const parts[] = {
+        "plain",       "\\\"",     "\\n\\t", "\\u00e9", "\\ud83d\\ude00",
+        "caf\xc3\xa9", "\xf0\x9f", "\\x",    "\x1f",    "0123456789abcdef0123456789abcdef0123456789abcdef",
+        "\\\\",        "/"};
+    struct lp_json_parser *p = lp_json_parser_new();
+    for (int round = 0; round < 3000; round++) {
+        char doc[1024] = "\"", out[1024 + LP_JSON_PAD];
+        size_t n = 1, made = 0;
+        for (unsigned i = below(12); i > 0; i--) {
+            const char *s = parts[below(LP_ARRAY_LEN(parts))];
+            memcpy(doc + n, s, strlen(s));
+            n += strlen(s);
+        }
+        doc[n++] = '"';
+        size_t behind = below(100);
+        char *exact = lp_malloc(n + behind);
+        memcpy(exact, doc, n);
+        memset(exact + n, '"', behind);
+        struct lp_json_doc want;
+        bool valid = parse(p, lp_str_of(doc, n), &want) == LP_OK;
+        const char *end = lp_json_string(exact + 1, exact + n + behind, out, &made);
+        CU_ASSERT_FATAL((end == exact + n - 1) == valid && (end == NULL) == !valid);
+        CU_ASSERT_FATAL(!valid || lp_str_eq(want.nodes[0].text, lp_str_of(out, made)));
+        for (size_t cut = 1; cut < n; cut += 7) {
+            CU_ASSERT_PTR_NULL(lp_json_string(exact + 1, exact + cut, out, &made));
+        }
+        lp_free(exact);
+    }
+    lp_json_parser_free(p);
+}
+
 LP_SUITE(json, {"nodes in document order", nodes_in_document_order}, {"members and paths", members_and_paths},
          {"strings are unescaped", strings_are_unescaped}, {"valid documents", valid_documents},
          {"malformed documents", malformed_documents}, {"an error has its place", an_error_has_its_place},
          {"depth is limited", depth_is_limited}, {"a bad line costs one line", a_bad_line_costs_one_line},
          {"lines stop when told", lines_stop_when_told}, {"many windows", many_windows},
          {"a large single document", a_large_single_document},
-         {"lines changed at random", lines_changed_at_random});
+         {"lines changed at random", lines_changed_at_random}, {"a string by itself", a_string_by_itself});

@@ -157,9 +157,87 @@ group_keys(void)
     lp_batch_free(b);
 }
 
+/* Every line is found through the spans, at each of its bytes; nothing else is. */
+static void
+check_spans(const struct lp_batch *b)
+{
+    uint32_t next = 0;
+    for (size_t k = 0; k < b->nspans; k++) {
+        const struct lp_line_span *s = &b->spans[k];
+        CU_ASSERT_FATAL(s->first_row == next && s->end_row > next);
+        next = s->end_row;
+        size_t held = 0;
+        for (uint32_t i = s->first_row; i < s->end_row; i++) {
+            const struct lp_row *r = &b->rows[i];
+            held += r->line_bytes;
+            CU_ASSERT_FATAL(r->line_bytes == 0 ||
+                            (r->line >= s->p && r->line + r->line_bytes <= s->p + s->n));
+            for (size_t at = 0; at < r->line_bytes; at++) {
+                CU_ASSERT_EQUAL(lp_batch_row_at(b, s, r->line + at, 1), i);
+                CU_ASSERT_EQUAL(lp_batch_row_at(b, s, r->line + at, r->line_bytes - at), i);
+                CU_ASSERT_EQUAL(lp_batch_row_at(b, s, r->line + at, r->line_bytes - at + 1), UINT32_MAX);
+            }
+        }
+        for (size_t at = 0; at < s->n; at++) {
+            held -= lp_batch_row_at(b, s, s->p + at, 1) != UINT32_MAX;
+        }
+        CU_ASSERT_EQUAL(held, 0);
+    }
+    CU_ASSERT(b->nspans == 0 || next == b->nrows);
+}
+
+static void
+lines_lie_in_spans(void)
+{
+    struct lp_pair label = {LP_STR("a"), LP_STR("1")}, meta = {LP_STR("m"), LP_STR("some metadata")};
+    static char text[5000];
+    for (size_t rows = 0; rows < 600; rows = rows * 2 + 1) {
+        struct lp_batch *b = fresh();
+        uint32_t s;
+        CU_ASSERT_EQUAL_FATAL(lp_batch_stream(b, &label, 1, NULL, &s, NULL), LP_OK);
+        for (size_t i = 0; i < rows; i++) {
+            struct lp_str line = lp_str_of(text, i % 5 == 0 ? 0 : i % 37 == 3 ? 4000 : i % 90);
+            CU_ASSERT_EQUAL_FATAL(lp_batch_add(b, s, (int64_t)i, line, false, &meta, i % 3 == 0, NULL),
+                                  LP_OK);
+        }
+        lp_batch_finish(b);
+        CU_ASSERT(rows == 0 || (b->nspans > 0 && b->nspans <= 4 + rows / 10));
+        check_spans(b);
+        lp_batch_free(b);
+    }
+}
+
+/* Lines in any order, and of memory that is not the batch's, are not promised in spans. */
+static void
+lines_that_lie_nowhere_near(void)
+{
+    struct lp_pair label = {LP_STR("a"), LP_STR("1")};
+    struct lp_batch *b = fresh();
+    uint32_t s;
+    CU_ASSERT_EQUAL_FATAL(lp_batch_stream(b, &label, 1, NULL, &s, NULL), LP_OK);
+    char *own = lp_arena_bytes(&b->ar, 3000);
+    memset(own, 'x', 3000);
+    for (size_t i = 0; i < 20; i++) { /* falling: a span each, more than are worth it */
+        CU_ASSERT_EQUAL_FATAL(lp_batch_add(b, s, 1, lp_str_of(own + 2900 - 100 * i, 50), true, NULL, 0, NULL),
+                              LP_OK);
+    }
+    lp_batch_finish(b);
+    CU_ASSERT_EQUAL(b->nspans, 0);
+    b->nrows = 5;
+    lp_batch_finish(b);
+    CU_ASSERT_EQUAL(b->nspans, 5);
+    check_spans(b);
+    CU_ASSERT_EQUAL_FATAL(lp_batch_add(b, s, 1, LP_STR("not the arena's"), true, NULL, 0, NULL), LP_OK);
+    lp_batch_finish(b);
+    CU_ASSERT_EQUAL(b->nspans, 0);
+    lp_batch_free(b);
+}
+
 LP_SUITE(record, {"label order does not matter", label_order_does_not_matter},
          {"instances are streams of their own", instances_are_streams_of_their_own},
          {"labels over a limit become metadata", labels_over_a_limit_become_metadata},
          {"no label is refused as Loki does", no_label_is_refused_as_loki_does},
          {"metadata is sorted and unique", metadata_is_sorted_and_unique},
-         {"memory is bounded", memory_is_bounded}, {"group keys", group_keys});
+         {"memory is bounded", memory_is_bounded}, {"group keys", group_keys},
+         {"lines lie in spans", lines_lie_in_spans},
+         {"lines that lie nowhere near", lines_that_lie_nowhere_near});
