@@ -25,9 +25,9 @@
 #include "base/regex_tok.h"
 
 #define PATTERN_BYTES_MAX (64u << 10)
-/* Characters and sets, repetitions written out. At these many Hyperscan takes up to 100 ms; time grows with
- * the square. */
-#define WEIGHT_MAX 512u
+/* Characters and sets, repetitions written out. At these many Hyperscan takes some 40 ms; time grows with the
+ * square. */
+#define WEIGHT_MAX 256u
 #define REPEATED_WEIGHT_MAX 200u
 #define KNOWN 16u /* a power of two */
 

@@ -91,6 +91,12 @@ MUTANTS = [
            system('test_kafka.py::test_no_room_pauses_and_goes_on_slow')),
     Mutant('what is remembered is taken for another pod', 'ingest/json_memo.c', 'memcmp(e[i].text.p, text.p, e[i].text.n) == 0', 'memcmp(e[i].text.p, text.p, HASHED_BYTES) == 0',
            unit('ingest', 'kafka_memo')),
+    Mutant('an absent literal is trusted beyond ASCII', 'base/regex_lit.c', 'unsure = unsure || lit->folds;', 'unsure = false;', unit('base', 'regex_lit')),
+    Mutant('what may be absent is required', 'base/regex_lit.c', 'break_run(b, seq, min > 0 ?', 'break_run(b, seq, max > 0 ?', unit('base', 'regex_lit')),
+    Mutant('Hyperscan does not know the Kelvin sign', 'base/regex_hs.c', "lower == 'k' ? \"\\\\x{212a}\"", "lower == 'k' ? \"\"",
+           unit('base', 'regex_engines')),
+    Mutant('the search looks behind the end', 'base/find.c', 'i = LP_MIN(i + 32, places - 32)) {\n        __m256i a', 'i += 32) {\n        __m256i a', unit('base', 'find')),
+    Mutant('half of a question is taken for no', 'query/linefilter.c', 'if (p.exact || !p.clauses[i].negative)', 'if (p.n > 0)', unit('query', 'logql_match')),
     Mutant('decompression without a ratio', 'ingest/content.c', 'LP_MIN(by_ratio, max_bytes);', 'LP_MAX(by_ratio, max_bytes);', unit('ingest', 'content')),
 ]
 
@@ -123,7 +129,7 @@ class Copy:
             assert status == 0, text
 
     def build(self):
-        status, text = run(['make', '-s', '-j2', 'logpond', 'unit-store', 'unit-ingest'], self.build_dir)
+        status, text = run(['make', '-s', '-j2', 'logpond', 'unit-base', 'unit-store', 'unit-ingest', 'unit-query'], self.build_dir)
         return None if status == 0 else text
 
     def test(self, test):
