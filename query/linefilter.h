@@ -35,10 +35,4 @@ bool lp_linefilter_passes_none(const struct lp_linefilter *f);
  */
 const struct lp_linepred *lp_linefilter_pred(const struct lp_linefilter *f);
 
-/*
- * Literals that a line must hold to pass, for pruning: fills at most max slots, the longest first, and returns how
- * many. Byte for byte and case-sensitive; borrowed from f. What holds them all may still not pass.
- */
-size_t lp_linefilter_required(const struct lp_linefilter *f, struct lp_str *ret, size_t max);
-
 #endif

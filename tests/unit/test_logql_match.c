@@ -228,25 +228,6 @@ constant_filters(void)
     lp_linefilter_free(f);
 }
 
-static void
-required_literals(void)
-{
-    struct lp_str lits[3];
-    struct lp_linefilter *f = compile("|= \"abc\" != \"not this\" |~ \"x+longest[0-9]\" |= \"either\" or "
-                                      "\"or this\" |> \"<_> part <_>\" |= \"z\"");
-    CU_ASSERT_EQUAL_FATAL(lp_linefilter_required(f, lits, 3), 3);
-    CU_ASSERT(lp_str_eqc(lits[0], "xlongest") && lp_str_eqc(lits[1], " part ") && lp_str_eqc(lits[2], "abc"));
-    CU_ASSERT_EQUAL(lp_linefilter_required(f, lits, 1), 1);
-    CU_ASSERT(lp_str_eqc(lits[0], "xlongest"));
-    lp_linefilter_free(f);
-    f = compile("|~ \"(?i)error\" |~ \"a\\ufffd.\"");
-    size_t n = lp_linefilter_required(f, lits, 3);
-    for (size_t i = 0; i < n; i++) {
-        CU_ASSERT(lp_str_find(lits[i], LP_STR("\xef\xbf\xbd")) == SIZE_MAX && !lp_str_eqc(lits[i], "error"));
-    }
-    lp_linefilter_free(f);
-}
-
 /* "=" where exact; clauses with & between, ! before a negative one, | between needles, ~ before one of either
  * case. */
 static void
@@ -352,5 +333,5 @@ chains_are_conjunctions(void)
 
 LP_SUITE(logql_match, {"selectors match label sets", selectors_match},
          {"planners see values and prefixes", planners_see_values}, {"line filters match lines", lines_match},
-         {"filters that are constant", constant_filters}, {"required literals", required_literals},
+         {"filters that are constant", constant_filters},
          {"predicates", predicates}, {"a chain is the conjunction of its filters", chains_are_conjunctions});
