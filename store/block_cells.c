@@ -211,23 +211,19 @@ lp_block_trim_cells(struct lp_block *b, bool unused_only)
 
 /* --- lines --- */
 
-lp_rc
-lp_block_rebuild(struct lp_block *b, struct lp_codec *c, uint32_t table, uint32_t pos, struct lp_str *ret,
-                 struct lp_err *err)
+size_t
+lp_block_line_room(const struct lp_schema *s, uint32_t table)
 {
-    const struct lp_schema *s;
-    lp_rc rc = lp_block_schema(b, c, &s, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
+    return s->tables[table].line_max + 2 * LP_CONTENT_PAD;
+}
+
+lp_rc
+lp_block_rebuild(struct lp_block *b, struct lp_codec *c, const struct lp_schema *s, uint32_t table,
+                 uint32_t pos, char *line, size_t *ret_bytes, struct lp_err *err)
+{
     const struct lp_table *t = &s->tables[table];
     struct lp_column_data *data = lp_block_table_data(b, s, table);
-    if (b->line_cap < t->line_max + 2 * LP_CONTENT_PAD) {
-        lp_free(b->line);
-        b->line_cap = t->line_max + 2 * LP_CONTENT_PAD;
-        b->line = lp_malloc(b->line_cap);
-    }
-    char *out = b->line;
+    char *out = line;
     for (const struct lp_piece *p = t->pieces;; p++) {
         memcpy(out, p->text.p, 16); /* texts and target have room behind */
         if (p->text.n > 16) {
@@ -242,15 +238,34 @@ lp_block_rebuild(struct lp_block *b, struct lp_codec *c, uint32_t table, uint32_
         uint32_t k = col->shared ? 0 : pos / col->chunk_rows;
         const struct lp_chunk *ch = d->chunks != NULL && d->chunks[k].rows > 0 ? &d->chunks[k] : NULL;
         if (ch == NULL) {
-            rc = lp_block_chunk(b, c, col, d, pos, &ch, err);
+            lp_rc rc = lp_block_chunk(b, c, col, d, pos, &ch, err);
             if (rc != LP_OK) {
                 return rc;
             }
         }
         out += lp_chunk_cell(col, ch, pos - ch->first, out);
     }
-    *ret = lp_str_of(b->line, (size_t)(out - b->line));
+    *ret_bytes = (size_t)(out - line);
     return LP_OK;
+}
+
+static lp_rc
+rebuilt_line(struct lp_block *b, struct lp_codec *c, uint32_t table, uint32_t pos, struct lp_str *ret,
+             struct lp_err *err)
+{
+    const struct lp_schema *s;
+    lp_rc rc = lp_block_schema(b, c, &s, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (b->line_cap < lp_block_line_room(s, table)) {
+        lp_free(b->line);
+        b->line_cap = lp_block_line_room(s, table);
+        b->line = lp_malloc(b->line_cap);
+    }
+    rc = lp_block_rebuild(b, c, s, table, pos, b->line, &ret->n, err);
+    ret->p = b->line;
+    return rc;
 }
 
 static lp_rc
@@ -311,7 +326,7 @@ lp_block_line(struct lp_block *b, struct lp_codec *c, uint32_t row, struct lp_st
         return rc;
     }
     return table == 0 ? lp_block_plain_line(b, c, pos, ret, err)
-                      : lp_block_rebuild(b, c, table - 1, pos, ret, err);
+                      : rebuilt_line(b, c, table - 1, pos, ret, err);
 }
 
 lp_rc

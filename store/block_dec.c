@@ -165,35 +165,75 @@ lp_block_source(struct lp_block *b, struct lp_codec *c, const uint32_t **ret, st
 
 #define HASH_BYTES (64u << 10) /* lines are gathered before they are hashed: the hash is slow to begin */
 
+struct gather {
+    struct lp_hasher *h;
+    char *p;
+    size_t n, cap;
+};
+
+/* Room for one more line of at most `bytes`. */
+static void
+make_room(struct gather *g, size_t bytes)
+{
+    if (g->n + bytes > HASH_BYTES) {
+        lp_hasher_add(g->h, g->p, g->n);
+        g->n = 0;
+    }
+    if (g->cap < bytes) {
+        lp_free(g->p);
+        g->cap = LP_MAX(bytes, (size_t)HASH_BYTES);
+        g->p = lp_malloc(g->cap);
+    }
+}
+
+/* The line of a row behind those gathered; *ret its length. */
+static lp_rc
+gather_line(struct lp_block *b, struct lp_codec *c, const struct lp_schema *s, uint32_t row, struct gather *g,
+            uint32_t *ret, struct lp_err *err)
+{
+    struct lp_str line;
+    size_t n = 0;
+    lp_rc rc;
+    if (s != NULL && b->row_table[row] != 0) {
+        make_room(g, lp_block_line_room(s, b->row_table[row] - 1u));
+        rc = lp_block_rebuild(b, c, s, b->row_table[row] - 1u, b->row_pos[row], g->p + g->n, &n, err);
+    } else {
+        rc = lp_block_line(b, c, row, &line, err);
+        if (rc == LP_OK) {
+            make_room(g, line.n);
+            memcpy(g->p + g->n, line.p, line.n);
+            n = line.n;
+        }
+    }
+    g->n += rc == LP_OK ? n : 0;
+    *ret = (uint32_t)n;
+    return rc;
+}
+
 /* Hashes all lines behind each other, and all their lengths. */
 static lp_rc
 hash_lines(struct lp_block *b, struct lp_codec *c, uint64_t *ret_lines, uint64_t *ret_lengths,
            struct lp_err *err)
 {
     uint32_t rows = b->info->head.rows, *lengths = lp_malloc(rows * sizeof(*lengths));
-    struct lp_hasher *h = lp_hasher_new();
-    struct lp_buf gathered;
+    struct gather g = {.h = lp_hasher_new()};
+    const struct lp_schema *s = NULL;
     lp_rc rc = LP_OK;
-    lp_buf_init(&gathered, SIZE_MAX);
-    for (uint32_t i = 0; i < rows && rc == LP_OK; i++) {
-        struct lp_str line;
-        rc = lp_block_line(b, c, i, &line, err);
-        if (rc == LP_OK) {
-            lengths[i] = (uint32_t)line.n;
-            lp_buf_str(&gathered, line);
-        }
-        if (gathered.n >= HASH_BYTES) {
-            lp_hasher_add(h, gathered.p, gathered.n);
-            lp_buf_reset(&gathered);
-        }
+    make_room(&g, HASH_BYTES);
+    if (b->info->head.layout == LP_BLOCK_LAYOUT_COLUMNS) {
+        rc = lp_block_schema(b, c, &s, err);
+        rc = rc == LP_OK ? lp_block_places(b, c, err) : rc;
     }
-    lp_hasher_add(h, gathered.p, gathered.n);
+    for (uint32_t i = 0; i < rows && rc == LP_OK; i++) {
+        rc = gather_line(b, c, s, i, &g, &lengths[i], err);
+    }
+    lp_hasher_add(g.h, g.p, g.n);
     if (rc == LP_OK) {
-        *ret_lines = lp_hasher_u64(h);
+        *ret_lines = lp_hasher_u64(g.h);
         *ret_lengths = lp_xxh64(lengths, rows * sizeof(*lengths));
     }
-    lp_buf_clear(&gathered);
-    lp_hasher_free(h);
+    lp_hasher_free(g.h);
+    lp_free(g.p);
     lp_free(lengths);
     return rc;
 }

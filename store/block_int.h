@@ -106,7 +106,10 @@ lp_rc lp_block_chunk(struct lp_block *b, struct lp_codec *c, const struct lp_col
                      const struct lp_chunk **ret, struct lp_err *err) LP_MUST_USE;
 /* The columns' data of a table. */
 struct lp_column_data *lp_block_table_data(struct lp_block *b, const struct lp_schema *s, uint32_t table);
-lp_rc lp_block_rebuild(struct lp_block *b, struct lp_codec *c, uint32_t table, uint32_t pos, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
+/* Writes the line of a table's row to `line`, which has lp_block_line_room bytes. */
+lp_rc lp_block_rebuild(struct lp_block *b, struct lp_codec *c, const struct lp_schema *s, uint32_t table, uint32_t pos, char *line,
+                       size_t *ret_bytes, struct lp_err *err) LP_MUST_USE;
+size_t lp_block_line_room(const struct lp_schema *s, uint32_t table);
 void lp_block_trim_cells(struct lp_block *b, bool unused_only);
 void lp_block_free_data(struct lp_block *b, const struct lp_column *col, struct lp_column_data *d, bool unused_only);
 

@@ -193,26 +193,26 @@ lp_cells_equal(const struct lp_cells *c, const char *src, size_t n)
 static inline void
 lp_cells_add(struct lp_cells *c, const char *src, size_t n)
 {
+    uint32_t rows = c->rows;
     if (!c->varied) {
-        if (c->rows > 0 && lp_cells_equal(c, src, n)) {
-            c->rows++;
+        if (rows > 0 && lp_cells_equal(c, src, n)) {
+            c->rows = rows + 1;
             return;
         }
         lp_cells_grow(c, n);
     }
-    if (LP_UNLIKELY(c->n + n + 32 > c->cap || c->rows == c->lens_cap)) {
+    size_t at = c->n;
+    if (LP_UNLIKELY(at + n + 32 > c->cap || rows == c->lens_cap)) {
         lp_cells_grow(c, n);
     }
-    char *dst = c->p + c->n;
+    char *dst = c->p + at;
+    c->lens[rows] = (uint16_t)n;
+    c->n = at + n;
+    c->rows = rows + 1;
     memcpy(dst, src, 16);
     if (LP_UNLIKELY(n > 16)) {
         memcpy(dst + 16, src + 16, n - 16);
     }
-    c->n += n;
-    if (c->varied) {
-        c->lens[c->rows] = (uint16_t)n;
-    }
-    c->rows++;
 }
 
 #endif

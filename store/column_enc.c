@@ -18,6 +18,7 @@
 #define CHUNK_ROWS_MIN 64u
 #define DICT_LOOK 1024u /* cells after which a dictionary is given up if most were new */
 #define IDS_FIRST 4096u
+#define LP_ID_WHOLE_BYTES 64u /* longer ids are hashed by their ends */
 
 /* --- cells --- */
 
@@ -128,7 +129,7 @@ lp_is_id(struct lp_str cell)
 uint64_t
 lp_id_hash(struct lp_str cell)
 {
-    char lower[64];
+    char lower[LP_ID_WHOLE_BYTES];
     if (cell.n > sizeof(lower)) { /* so long a cell is told apart by its ends and length */
         char both[72];
         lp_put_u64(both + 64, cell.n);
@@ -147,13 +148,13 @@ lp_id_hash(struct lp_str cell)
 }
 
 static void
-note_id(struct lp_column_encoder *e, struct lp_str cell)
+note_id(struct lp_column_encoder *e, uint64_t hash)
 {
     if (e->nids == e->ids_cap) {
         e->ids_cap = e->ids_cap ? e->ids_cap * 2 : IDS_FIRST;
         e->ids = lp_realloc(e->ids, e->ids_cap * sizeof(*e->ids));
     }
-    e->ids[e->nids++] = lp_id_hash(cell);
+    e->ids[e->nids++] = hash;
 }
 
 /* --- what a column is like --- */
@@ -162,8 +163,30 @@ struct look {
     const struct lp_cells *c;
     uint32_t min_len, max_len;
     uint8_t set[32];
-    bool digits, lower_hex, upper_hex; /* no other bytes occur */
+    bool digits;               /* numbers of up to LP_INT_DIGITS_MAX digits, and nothing else */
+    bool lower_hex, upper_hex; /* no other bytes occur: look_at_bytes() */
 };
+
+/* Eight at a time: the high halves are 3, and still 3 when 6 is added. */
+static bool
+all_digits(const char *p, size_t n)
+{
+    const uint64_t high = UINT64_C(0xf0f0f0f0f0f0f0f0), threes = UINT64_C(0x3030303030303030);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t v;
+        memcpy(&v, p + i, 8);
+        if ((v & high) != threes || ((v + UINT64_C(0x0606060606060606)) & high) != threes) {
+            return false;
+        }
+    }
+    for (; i < n; i++) {
+        if (p[i] < '0' || p[i] > '9') {
+            return false;
+        }
+    }
+    return true;
+}
 
 static bool
 only(const uint8_t set[32], const uint8_t allowed[32])
@@ -179,10 +202,6 @@ only(const uint8_t set[32], const uint8_t allowed[32])
 static void
 look_at(const struct lp_cells *c, struct look *ret)
 {
-    static const uint8_t digits[32] = {[6] = 0xff, [7] = 0x03};
-    static const uint8_t lower[32] = {[6] = 0xff, [7] = 0x03, [12] = 0x7e};
-    static const uint8_t upper[32] = {[6] = 0xff, [7] = 0x03, [8] = 0x7e};
-    uint8_t seen[256] = {0};
     memset(ret, 0, sizeof(*ret));
     ret->c = c;
     ret->min_len = UINT32_MAX;
@@ -190,15 +209,24 @@ look_at(const struct lp_cells *c, struct look *ret)
         ret->min_len = LP_MIN(ret->min_len, c->lens[i]);
         ret->max_len = LP_MAX(ret->max_len, c->lens[i]);
     }
-    for (size_t i = 0; i < c->n; i++) {
-        seen[(uint8_t)c->p[i]] = 1;
+    ret->digits = ret->min_len > 0 && ret->max_len <= LP_INT_DIGITS_MAX && all_digits(c->p, c->n);
+}
+
+/* Which bytes occur, and whether only hex digits of one case do. */
+static void
+look_at_bytes(struct look *k)
+{
+    static const uint8_t lower[32] = {[6] = 0xff, [7] = 0x03, [12] = 0x7e};
+    static const uint8_t upper[32] = {[6] = 0xff, [7] = 0x03, [8] = 0x7e};
+    uint8_t seen[256] = {0};
+    for (size_t i = 0; i < k->c->n; i++) {
+        seen[(uint8_t)k->c->p[i]] = 1;
     }
     for (unsigned i = 0; i < 256; i++) {
-        ret->set[i / 8] |= (uint8_t)(seen[i] << (i % 8));
+        k->set[i / 8] |= (uint8_t)(seen[i] << (i % 8));
     }
-    ret->digits = ret->min_len > 0 && only(ret->set, digits);
-    ret->lower_hex = only(ret->set, lower);
-    ret->upper_hex = only(ret->set, upper);
+    k->lower_hex = only(k->set, lower);
+    k->upper_hex = only(k->set, upper);
 }
 
 /* --- writing --- */
@@ -535,24 +563,27 @@ static void
 note_ids(struct writer *w)
 {
     const char *p = w->c->p;
-    bool all = w->col.type == LP_COL_HEX;
-    if (all && w->col.digits < LP_ID_HEX_MIN) {
+    bool hex = w->col.type == LP_COL_HEX;
+    bool lower = hex && (w->col.flags & LP_COL_UPPER) == 0 && w->col.digits <= LP_ID_WHOLE_BYTES;
+    if (hex && w->col.digits < LP_ID_HEX_MIN) {
         return;
     }
     for (uint32_t i = 0; i < w->c->rows; p += w->c->lens[i], i++) {
         struct lp_str cell = lp_str_of(p, w->c->lens[i]);
-        if (all || lp_is_id(cell)) {
-            note_id(w->e, cell);
+        if (lower) { /* most ids: nothing is to be folded */
+            note_id(w->e, lp_xxh64(cell.p, cell.n));
+        } else if (hex || lp_is_id(cell)) {
+            note_id(w->e, lp_id_hash(cell));
         }
     }
 }
 
 static void
-choose(struct writer *w, const struct look *k)
+choose(struct writer *w, struct look *k)
 {
     const struct lp_cells *c = w->c;
     struct lp_column *col = &w->col;
-    if (k->digits && k->max_len <= LP_INT_DIGITS_MAX && read_numbers(w, k)) {
+    if (k->digits && read_numbers(w, k)) {
         col->type = LP_COL_INT;
         w->content_bytes = (size_t)c->rows * col->planes + (col->flags & LP_COL_DELTA ? 8 : 0);
         return;
@@ -563,6 +594,7 @@ choose(struct writer *w, const struct look *k)
         w->content_bytes = (size_t)c->rows * col->planes;
         return;
     }
+    look_at_bytes(k);
     col->min = k->min_len;
     col->max = k->max_len;
     if ((k->lower_hex || k->upper_hex) && k->min_len == k->max_len && k->min_len >= 2 && k->max_len <= 255) {

@@ -187,8 +187,9 @@ static void
 scatter(struct lp_tables *t, struct lp_shape_table *s)
 {
     const uint16_t *e = t->edges;
-    for (uint32_t k = 0; k < s->ncols; k++, e += 2) {
-        lp_cells_add(&s->cols[k], t->line + e[0], (size_t)(e[1] - e[0]));
+    const char *line = t->line;
+    for (struct lp_cells *c = s->cols, *end = c + s->ncols; c < end; c++, e += 2) {
+        lp_cells_add(c, line + e[0], (size_t)(e[1] - e[0]));
     }
 }
 
