@@ -413,8 +413,7 @@ def add_metadata(out, name, numbers, values):
     return digest
 
 
-def read_meta(frames, rows, least=0):
-    """Rows' metadata in META frames, and their hash; least: how long the longest value of each key is at least."""
+def read_meta(frames, rows):
     out, digest, names = [{} for _ in range(rows)], 0, set()
     for _, data in frames:
         r = Reader(data, 'META')
@@ -424,7 +423,6 @@ def read_meta(frames, rows, least=0):
             names.add(name)
             numbers = row_numbers(r, n, rows)
             lengths = [r.varint() for _ in range(n)]
-            need(max(lengths) >= least if least else True, 'META holds a key without a long value')
             digest += add_metadata(out, name, numbers, [r.take(length) for length in lengths])
     return out, digest % U64
 
@@ -558,8 +556,10 @@ class Columns:
     def __init__(self, frames, rows, seen):
         self.frames, self.rows, self.seen, self.ids = frames, rows, seen, set()
         self.places, self.used = collections.defaultdict(list), set()  # parts of SHARED frames; CELLS frames
-        self.metadata, self.meta_hash = read_meta(frames[META], rows, CELL_MAX + 1)
-        seen['keys in META'] += sum(len(m) for m in self.metadata)
+        self.metadata, self.meta_hash = read_meta(frames[META], rows)
+        self.long = {k for m in self.metadata for k in m}
+        seen['keys in META'] += len(self.long)
+        seen['short keys in META'] += len(self.long - {k for m in self.metadata for k, v in m.items() if len(v) > CELL_MAX // 4})  # characters, not bytes
         r = Reader(frames[SCHEMA][0][1], 'SCHEMA')
         plain, tables = self.read_plain(r), []
         for _ in range(r.varint()):
@@ -638,10 +638,9 @@ class Columns:
 
     def read_keys(self, r):
         before = None
-        long = {k for m in self.metadata for k in m}
         for _ in range(r.varint()):
             name, n, text = r.bytes(), r.varint(), r.bytes()
-            need((before is None or before < name) and name.decode(errors='surrogateescape') not in long, 'metadata key %r out of order, or twice', name)
+            need((before is None or before < name) and name.decode(errors='surrogateescape') not in self.long, 'metadata key %r out of order, or twice', name)
             need(1 <= n <= self.rows and (text or n == self.rows), 'rows of metadata key %r', name)
             rows = Reader(text, 'rows of a key')
             numbers = row_numbers(rows, n, self.rows) if text else range(self.rows)
