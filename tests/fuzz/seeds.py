@@ -3,7 +3,7 @@
 
 Bodies are those that real agents sent (../shared/fixtures) and a few made by hand; blocks and journal entries are cut from what a server wrote.
 """
-import glob, gzip, json, os, shutil, struct, sys, tempfile, zlib
+import glob, gzip, json, lzma, os, random, shutil, struct, sys, tempfile, zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'tools'))
@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
 os.environ['LOGPOND'] = sys.argv[1]
 from server import Server, wait_for  # noqa: E402
 from test_bad_input import BROKEN_LINES, BROKEN_LOKI_JSON, BROKEN_PROTOBUF, field, loki_json, loki_protobuf, snappy_block  # noqa: E402
+from test_segment_format import raw_lines, shaped_records, typed_records  # noqa: E402
 
 DATA = os.path.join(ROOT, 'tests', 'data')
 FIXTURES = os.path.join(os.path.dirname(ROOT), 'shared', 'fixtures', 'agents')
@@ -49,25 +50,33 @@ def push_seeds():
             seed('push', 'bad-%d-%s' % (how, name), bytes([how]) + body[:4000])
 
 
+def golden_records():
+    """Three pushes of rows: of every column type and a large dictionary; of many tables, and plain; and a few for the journal."""
+    rng = random.Random(2)
+    few = [{'_msg': 'user%d request_number_is_x%d' % (rng.randrange(262), i), '_time': str(T0 + i * 10**6), 'app': 'few'} for i in range(1064)]
+    last = [{'_msg': 'line %d \u00e4 %s' % (i, 'word ' * (i % 9)), 'app': 'a%d' % (i % 3), 'pod': 'p', '_time': str(T0 + 10**9 + i * 12345), 'status': i % 7, 'trace': '%032x' % (i * 7919)} for i in range(120)]
+    return list(typed_records(rng, 56)) + few, list(shaped_records(257, 8)), last
+
+
 def golden():
-    """A store with two segments and a journal that a kill left: what version 1 looks like. Returns its folder."""
+    """A store with two segments and a journal that a kill left: what version 2 looks like (version 1 was made before it). Returns its folder."""
     folder = tempfile.mkdtemp()
     s = Server(folder, '--reserve-bytes', '0').start()
-    for part in range(3):
-        rows = [{'_msg': 'part %d line %d \u00e4 %s' % (part, i, 'word ' * (i % 9)), 'app': 'a%d' % (i % 3), 'pod': 'p', '_time': str(T0 + part * 10**9 + i * 12345),
-                 'status': i % 7, 'trace': '%032x' % (i * 7919 + part)} for i in range(120)]
+    for part, rows in enumerate(golden_records()):
         body = '\n'.join(map(json.dumps, rows)).encode() + b'\nnot json\n'
-        assert s.jsonline(gzip.compress(body, mtime=0) if part else body, {'Content-Encoding': 'gzip'} if part else {})[0] == 204
+        assert s.jsonline(gzip.compress(body, mtime=0), {'Content-Encoding': 'gzip'})[0] == 204
         if part < 2:
+            raw = snappy_block(loki_protobuf(b'{app="raw"}', *raw_lines(random.Random(part), 20)))
+            assert s.request('POST', '/loki/api/v1/push', raw, {'Content-Type': 'application/x-protobuf'})[0] == 204
             assert s.stop() == 0
             s.start()
     exported = s.export('{}', 'jsonl') + s.export('{__quarantine__=~".+"}', 'jsonl')
     s.kill()
-    target = os.path.join(DATA, 'format', 'v1')
+    target = os.path.join(DATA, 'format', 'v2')
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(s.data, os.path.join(target, 'data'), ignore=shutil.ignore_patterns('LOCK', 'lock.mdb', 'reserve'))
-    with open(os.path.join(target, 'export.jsonl'), 'wb') as f:
-        f.write(exported)
+    with open(os.path.join(target, 'export.jsonl.xz'), 'wb') as f:
+        f.write(lzma.compress(exported))
     shutil.rmtree(folder)
     return os.path.join(target, 'data')
 
