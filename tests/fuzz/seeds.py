@@ -9,6 +9,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'tools'))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
 os.environ['LOGPOND'] = sys.argv[1]
+import segment  # noqa: E402
 from server import Server, wait_for  # noqa: E402
 from test_bad_input import BROKEN_LINES, BROKEN_LOKI_JSON, BROKEN_PROTOBUF, field, loki_json, loki_protobuf, snappy_block  # noqa: E402
 from test_segment_format import raw_lines, shaped_records, typed_records  # noqa: E402
@@ -81,18 +82,58 @@ def golden():
     return os.path.join(target, 'data')
 
 
-def block_seeds(data):
-    n = 0
+def blocks_of(data):
+    """The bytes of each block in a store's segments."""
     for path in sorted(glob.glob(os.path.join(data, 'segments', '*.seg'))):
         with open(path, 'rb') as f:
-            segment = f.read()
+            whole = f.read()
         at = 64
-        while segment[at:at + 4] == b'LPBK':
-            frames = struct.unpack_from('<I', segment, at + 24)[0]
-            size = 64 + 24 * frames + sum(struct.unpack_from('<I', segment, at + 64 + 24 * i + 12)[0] for i in range(frames))
-            for how in (0, 1):
-                seed('segment', 'block-%d-%d' % (n, how), bytes([how]) + segment[at:at + size])
-            at, n = at + size, n + 1
+        while whole[at:at + 4] == b'LPBK':
+            frames = struct.unpack_from('<I', whole, at + 24)[0]
+            size = 64 + 24 * frames + sum(struct.unpack_from('<I', whole, at + 64 + 24 * i + 12)[0] for i in range(frames))
+            yield whole[at:at + size]
+            at += size
+
+
+def stored(block):
+    """The block with its frames as they are, so that changed bytes are changed content."""
+    n = struct.unpack_from('<I', block, 24)[0]
+    at, table, frames = 64 + 24 * n, b'', []
+    for i in range(n):
+        kind, codec, _, first, size, bytes_, _, _ = struct.unpack_from('<BBHIIIII', block, 64 + 24 * i)
+        frames.append(segment.decode_frame(codec, block[at:at + bytes_], size, 'frame'))
+        table += struct.pack('<BBHIIIII', kind, 0, 0, first, size, size, segment.crc32c(frames[-1]), 0)
+        at += bytes_
+    return block[:4] + struct.pack('<I', segment.crc32c(block[8:64], table)) + block[8:64] + table + b''.join(frames)
+
+
+def block_seeds(data):
+    for n, block in enumerate(blocks_of(data)):
+        for how in (0, 1):
+            seed('segment', 'block-%d-%d' % (n, how), bytes([how]) + block)
+
+
+def columns_seeds():
+    """Blocks and id indexes of version 2, small; blocks as they are and with their frames stored."""
+    rng, folder = random.Random(5), tempfile.mkdtemp()
+    s = Server(folder, '--reserve-bytes', '0').start()
+    for part, rows in enumerate((list(typed_records(rng, 40)), list(shaped_records(3, 9)) + [{'_msg': 'u%d x%d' % (i % 300, i % 7), 'app': 'dict', '_time': str(T0)} for i in range(1300)])):
+        for r in rows:
+            r.update((k, v[:300]) for k, v in r.items() if k in ('_msg', 'blob'))
+        assert s.jsonline('\n'.join(map(json.dumps, rows)).encode())[0] == 204
+        raw = snappy_block(loki_protobuf(b'{app="raw"}', *raw_lines(rng, 12)))
+        assert s.request('POST', '/loki/api/v1/push', raw, {'Content-Type': 'application/x-protobuf'})[0] == 204
+        assert s.stop() == 0
+        if part == 0:
+            s.start()
+    for n, block in enumerate(blocks_of(s.data)):
+        assert len(stored(block)) < 40000, len(stored(block))
+        seed('segment', 'columns-%d-1' % n, b'\1' + block)
+        seed('segment', 'columns-%d-stored' % n, bytes([1 | n % 2 * 4]) + stored(block))
+    indexes = [x.section('IDIX').data for x in segment.segments(s.data) + segment.segments(os.path.join(DATA, 'format', 'v2', 'data')) if x.index]
+    for n, index in enumerate(indexes):
+        seed('segment', 'index-%d' % n, b'\3' + index)
+    shutil.rmtree(folder)
 
 
 def journal_seeds(data):
@@ -133,5 +174,6 @@ if __name__ == '__main__':
     push_seeds()
     otlp_seeds()
     folder = golden()
-    block_seeds(folder)
+    block_seeds(os.path.join(DATA, 'format', 'v1', 'data'))
+    columns_seeds()
     journal_seeds(folder)
