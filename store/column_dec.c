@@ -15,7 +15,9 @@ parse_place(struct lp_rd *rd, struct lp_column *col)
         return false;
     }
     col->frame = (uint32_t)frame;
-    *(col->shared ? &col->offset : &col->chunk_rows) = (uint32_t)where;
+    col->offset = col->shared ? (uint32_t)where : 0;
+    col->chunk_rows =
+        col->shared ? 0 : LP_MIN((uint32_t)where, col->rows); /* made-up ones would wrap around */
     return true;
 }
 

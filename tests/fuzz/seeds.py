@@ -3,14 +3,16 @@
 
 Bodies are those that real agents sent (../shared/fixtures) and a few made by hand; blocks and journal entries are cut from what a server wrote.
 """
-import glob, gzip, json, os, shutil, struct, sys, tempfile, zlib
+import glob, gzip, json, lzma, os, random, shutil, struct, sys, tempfile, zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'tools'))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'system'))
 os.environ['LOGPOND'] = sys.argv[1]
+import segment  # noqa: E402
 from server import Server, wait_for  # noqa: E402
 from test_bad_input import BROKEN_LINES, BROKEN_LOKI_JSON, BROKEN_PROTOBUF, field, loki_json, loki_protobuf, snappy_block  # noqa: E402
+from test_segment_format import raw_lines, shaped_records, typed_records  # noqa: E402
 
 DATA = os.path.join(ROOT, 'tests', 'data')
 FIXTURES = os.path.join(os.path.dirname(ROOT), 'shared', 'fixtures', 'agents')
@@ -49,41 +51,89 @@ def push_seeds():
             seed('push', 'bad-%d-%s' % (how, name), bytes([how]) + body[:4000])
 
 
+def golden_records():
+    """Three pushes of rows: of every column type and a large dictionary; of many tables, and plain; and a few for the journal."""
+    rng = random.Random(2)
+    few = [{'_msg': 'user%d request_number_is_x%d' % (rng.randrange(262), i), '_time': str(T0 + i * 10**6), 'app': 'few'} for i in range(1064)]
+    last = [{'_msg': 'line %d \u00e4 %s' % (i, 'word ' * (i % 9)), 'app': 'a%d' % (i % 3), 'pod': 'p', '_time': str(T0 + 10**9 + i * 12345), 'status': i % 7, 'trace': '%032x' % (i * 7919)} for i in range(120)]
+    return list(typed_records(rng, 56)) + few, list(shaped_records(257, 8)), last
+
+
 def golden():
-    """A store with two segments and a journal that a kill left: what version 1 looks like. Returns its folder."""
+    """A store with two segments and a journal that a kill left: what version 2 looks like (version 1 was made before it). Returns its folder."""
     folder = tempfile.mkdtemp()
     s = Server(folder, '--reserve-bytes', '0').start()
-    for part in range(3):
-        rows = [{'_msg': 'part %d line %d \u00e4 %s' % (part, i, 'word ' * (i % 9)), 'app': 'a%d' % (i % 3), 'pod': 'p', '_time': str(T0 + part * 10**9 + i * 12345),
-                 'status': i % 7, 'trace': '%032x' % (i * 7919 + part)} for i in range(120)]
+    for part, rows in enumerate(golden_records()):
         body = '\n'.join(map(json.dumps, rows)).encode() + b'\nnot json\n'
-        assert s.jsonline(gzip.compress(body, mtime=0) if part else body, {'Content-Encoding': 'gzip'} if part else {})[0] == 204
+        assert s.jsonline(gzip.compress(body, mtime=0), {'Content-Encoding': 'gzip'})[0] == 204
         if part < 2:
+            raw = snappy_block(loki_protobuf(b'{app="raw"}', *raw_lines(random.Random(part), 20)))
+            assert s.request('POST', '/loki/api/v1/push', raw, {'Content-Type': 'application/x-protobuf'})[0] == 204
             assert s.stop() == 0
             s.start()
     exported = s.export('{}', 'jsonl') + s.export('{__quarantine__=~".+"}', 'jsonl')
     s.kill()
-    target = os.path.join(DATA, 'format', 'v1')
+    target = os.path.join(DATA, 'format', 'v2')
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(s.data, os.path.join(target, 'data'), ignore=shutil.ignore_patterns('LOCK', 'lock.mdb', 'reserve'))
-    with open(os.path.join(target, 'export.jsonl'), 'wb') as f:
-        f.write(exported)
+    with open(os.path.join(target, 'export.jsonl.xz'), 'wb') as f:
+        f.write(lzma.compress(exported))
     shutil.rmtree(folder)
     return os.path.join(target, 'data')
 
 
-def block_seeds(data):
-    n = 0
+def blocks_of(data):
+    """The bytes of each block in a store's segments."""
     for path in sorted(glob.glob(os.path.join(data, 'segments', '*.seg'))):
         with open(path, 'rb') as f:
-            segment = f.read()
+            whole = f.read()
         at = 64
-        while segment[at:at + 4] == b'LPBK':
-            frames = struct.unpack_from('<I', segment, at + 24)[0]
-            size = 64 + 24 * frames + sum(struct.unpack_from('<I', segment, at + 64 + 24 * i + 12)[0] for i in range(frames))
-            for how in (0, 1):
-                seed('segment', 'block-%d-%d' % (n, how), bytes([how]) + segment[at:at + size])
-            at, n = at + size, n + 1
+        while whole[at:at + 4] == b'LPBK':
+            frames = struct.unpack_from('<I', whole, at + 24)[0]
+            size = 64 + 24 * frames + sum(struct.unpack_from('<I', whole, at + 64 + 24 * i + 12)[0] for i in range(frames))
+            yield whole[at:at + size]
+            at += size
+
+
+def stored(block):
+    """The block with its frames as they are, so that changed bytes are changed content."""
+    n = struct.unpack_from('<I', block, 24)[0]
+    at, table, frames = 64 + 24 * n, b'', []
+    for i in range(n):
+        kind, codec, _, first, size, bytes_, _, _ = struct.unpack_from('<BBHIIIII', block, 64 + 24 * i)
+        frames.append(segment.decode_frame(codec, block[at:at + bytes_], size, 'frame'))
+        table += struct.pack('<BBHIIIII', kind, 0, 0, first, size, size, segment.crc32c(frames[-1]), 0)
+        at += bytes_
+    return block[:4] + struct.pack('<I', segment.crc32c(block[8:64], table)) + block[8:64] + table + b''.join(frames)
+
+
+def block_seeds(data):
+    for n, block in enumerate(blocks_of(data)):
+        for how in (0, 1):
+            seed('segment', 'block-%d-%d' % (n, how), bytes([how]) + block)
+
+
+def columns_seeds():
+    """Blocks and id indexes of version 2, small; blocks as they are and with their frames stored."""
+    rng, folder = random.Random(5), tempfile.mkdtemp()
+    s = Server(folder, '--reserve-bytes', '0').start()
+    for part, rows in enumerate((list(typed_records(rng, 40)), list(shaped_records(3, 9)) + [{'_msg': 'u%d x%d' % (i % 300, i % 7), 'app': 'dict', '_time': str(T0)} for i in range(1300)])):
+        for r in rows:
+            r.update((k, v[:300]) for k, v in r.items() if k in ('_msg', 'blob'))
+        assert s.jsonline('\n'.join(map(json.dumps, rows)).encode())[0] == 204
+        raw = snappy_block(loki_protobuf(b'{app="raw"}', *raw_lines(rng, 12)))
+        assert s.request('POST', '/loki/api/v1/push', raw, {'Content-Type': 'application/x-protobuf'})[0] == 204
+        assert s.stop() == 0
+        if part == 0:
+            s.start()
+    for n, block in enumerate(blocks_of(s.data)):
+        assert len(stored(block)) < 40000, len(stored(block))
+        seed('segment', 'columns-%d-1' % n, b'\1' + block)
+        seed('segment', 'columns-%d-stored' % n, bytes([1 | n % 2 * 4]) + stored(block))
+    indexes = [x.section('IDIX').data for x in segment.segments(s.data) + segment.segments(os.path.join(DATA, 'format', 'v2', 'data')) if x.index]
+    for n, index in enumerate(indexes):
+        seed('segment', 'index-%d' % n, b'\3' + index)
+    shutil.rmtree(folder)
 
 
 def journal_seeds(data):
@@ -124,5 +174,6 @@ if __name__ == '__main__':
     push_seeds()
     otlp_seeds()
     folder = golden()
-    block_seeds(folder)
+    block_seeds(os.path.join(DATA, 'format', 'v1', 'data'))
+    columns_seeds()
     journal_seeds(folder)

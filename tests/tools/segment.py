@@ -3,17 +3,25 @@
 
     segment.py FILE.seg|DATA_FOLDER ...     what is in them, one JSON object a segment; exit status 1 if anything is corrupt
 
+Versions 1 and 2. Of tables and columns every bound is checked that a search would rely on, and that the id index names every id.
+
 Segment(path) reads and proves one file; segments(data) those of a store that was stopped cleanly (its folder listing is then
 what its catalog names). The libraries of zstd and xxhash are called directly: building Logpond needs them anyway.
 """
-import collections, ctypes, json, os, struct, sys
+import collections, ctypes, json, os, re, struct, sys
 
 Ticket = collections.namedtuple('Ticket', 'generation log partition first next epoch')
 Interval = collections.namedtuple('Interval', 'log partition first next epoch')
 Row = collections.namedtuple('Row', 'tenant labels instance time line metadata ticket')
 Stream = collections.namedtuple('Stream', 'id low high rows first_run runs group key tenant labels instance')
 Block = collections.namedtuple('Block', 'offset stored decoded group rows low high runs')
-RUNS, TIMES, SOURCE, LENGTHS, LINES, META = range(1, 7)
+RUNS, TIMES, SOURCE, LENGTHS, LINES, META, NUMBERS, SCHEMA, TABLES, CELLS, SHARED = range(1, 12)
+ONE, MAYBE, ANY, NONE = (1, 1), (0, 1), (0, 1 << 32), (0, 0)
+FRAMES = ({RUNS: ONE, TIMES: ONE, SOURCE: MAYBE, LENGTHS: ONE, LINES: ANY, META: ANY},
+          {RUNS: ONE, NUMBERS: ONE, SOURCE: MAYBE, SCHEMA: ONE, TABLES: ONE, LENGTHS: MAYBE, LINES: ANY, META: ANY, CELLS: ANY, SHARED: ANY})  # by layout
+CONST, DICT, INT, HEX, BYTES = range(5)
+TABLES_MAX, COLUMNS_MAX, VALUES_MAX, PARTS_MAX, CELL_MAX = 4096, 1024, 16384, 16, 65535
+TOKEN = re.compile(rb'[A-Za-z0-9_\x80-\xff]+')
 DECODED_MAX, SECTION_MAX, BLOCK_ROWS_MAX, U64 = 80 << 20, 1 << 30, 65536, 1 << 64
 
 
@@ -67,6 +75,19 @@ def decode(codec, data, size, limit, what):
     out = ctypes.create_string_buffer(max(size, 1))
     need(ZSTD_DECOMPRESS(out, size, data, len(data)) == size, '%s: does not decode to %d bytes', what, size)
     return out.raw[:size]
+
+
+def decode_frame(codec, data, size, what):
+    """A frame of a block: of one part, or with codec 2 of some."""
+    if codec != 2:
+        return decode(codec, data, size, DECODED_MAX, what)
+    need(size <= DECODED_MAX, '%s: %d decoded bytes', what, size)
+    r = Reader(data, what)
+    parts = [r.fixed('BII') for _ in range(r.take(1)[0])]
+    need(1 <= len(parts) <= PARTS_MAX and sum(p[1] for p in parts) == size, '%s: its parts', what)
+    out = b''.join(decode(codec, r.take(stored), decoded, DECODED_MAX, what) for codec, decoded, stored in parts)
+    r.done()
+    return out
 
 
 class Reader:
@@ -140,12 +161,13 @@ class Segment:
         data = self.data
         need(len(data) >= 128, 'shorter than header and trailer')
         magic, version, size, _, incompat, crc = struct.unpack_from('<8sHHIII', data)
-        need(magic == b'LPSEGMT1' and version == 1 and size == 64 and incompat == 0, 'not a segment of version 1')
+        need(magic == b'LPSEGMT1' and version in (1, 2) and size == 64 and incompat == 0, 'not a segment of version 1 or 2')
+        self.version = version
         need(crc == crc32c(data[:20], data[24:64]), 'header CRC')
         self.uuid, self.id, self.created = struct.unpack_from('<16sQq', data, 24)
         end = data[-64:]
         magic, version, _, crc, number, self.dir_at, self.dir_bytes, dir_crc, self.rows_total, size, self.generation = struct.unpack('<8sHHIQQIIQQQ', end)
-        need(magic == b'LPSEGEND' and version == 1, 'no trailer of version 1')
+        need(magic == b'LPSEGEND' and version == self.version, 'no trailer of version %d', self.version)
         need(crc == crc32c(end[16:], end[8:12]), 'trailer CRC')
         need(number == self.id and size == len(data), 'trailer of another file')
         need(64 <= self.dir_at and self.dir_at + self.dir_bytes == len(data) - 64, 'directory out of place')
@@ -157,6 +179,7 @@ class Segment:
         need(64 <= offset and offset + stored <= self.dir_at, 'section %s lies outside', name)
         data = self.data[offset:offset + stored]
         need(crc == crc32c(data), 'section %s CRC', name)
+        need(name != 'IDIX' or codec == 0, 'section IDIX is not stored as it is')
         return Reader(decode(codec, data, decoded, SECTION_MAX, name), name)
 
     def read_footer(self):
@@ -183,6 +206,8 @@ class Segment:
         r.done()
         self.section('DICT').done()
         self.read_streams()
+        self.index = IdIndex(self.section('IDIX'), len(self.blocks)) if 'IDIX' in self.sections else None
+        self.seen = collections.Counter()
 
     def read_streams(self):
         r = self.section('GRPS')
@@ -227,7 +252,8 @@ class Segment:
             need(any((i.log, i.partition) == (t.log, t.partition) and i.first <= t.first <= t.next <= i.next for i in self.intervals), 'ticket %r in no interval', t)
 
     def rows(self):
-        """Yields every Row, block after block."""
+        """Yields every Row, block after block. Afterwards `seen` counts what the blocks were made of (Columns.note and others)."""
+        self.seen.clear()
         left = {i: s.rows for i, s in enumerate(self.streams)}
         for number, block in enumerate(self.blocks):
             try:
@@ -239,37 +265,53 @@ class Segment:
         need(not any(left.values()), 'rows of streams are missing: %r', left)
 
     def frames(self, number, block):
-        """{kind: [(first row, decoded bytes)]} and the block's hash."""
+        """The block's layout, {kind: [(first row, decoded bytes)]} and its hash."""
         need(64 <= block.offset and block.offset + block.stored <= self.dir_at, 'lies outside the file')
         data = self.data[block.offset:block.offset + block.stored]
-        magic, crc, n, group, rows, runs, count, _, digest, lines, low, high = struct.unpack_from('<4sIIIIIIIQQqq', data)
+        magic, crc, n, group, rows, runs, count, layout, digest, lines, low, high = struct.unpack_from('<4sIIIIIIIQQqq', data)
         need(magic == b'LPBK' and n == number, 'no block head')
         need(64 + count * 24 <= len(data), 'frame table lies outside')
         need(crc == crc32c(data[8:64 + count * 24]), 'head CRC')
+        need(layout < self.version, 'layout %d in a segment of version %d', layout, self.version)
         need(Block(block.offset, block.stored, lines, group, rows, low, high, runs) == block and 1 <= rows <= BLOCK_ROWS_MAX and runs >= 1, 'head and BLKS differ')
-        at, out = 64 + count * 24, collections.defaultdict(list)
+        at, out, kinds = 64 + count * 24, collections.defaultdict(list), []
         for i in range(count):
             kind, codec, _, first, size, stored, crc, _ = struct.unpack_from('<BBHIIIII', data, 64 + 24 * i)
             piece = data[at:at + stored]
             at += stored
             need(len(piece) == stored and crc == crc32c(piece), 'frame %d CRC', i)
-            out[kind].append((first, decode(codec, piece, size, DECODED_MAX, 'frame %d' % i)))
+            need(codec < 2 or self.version > 1, 'frame %d: a codec that version 1 has not', i)
+            out[kind].append((first, decode_frame(codec, piece, size, 'frame %d' % i)))
+            kinds.append(kind)
+            self.seen['codec %d' % codec] += 1
         need(at == len(data), 'bytes behind the frames')
-        for kind, least, most in ((RUNS, 1, 1), (TIMES, 1, 1), (SOURCE, 0, 1), (LENGTHS, 1, 1)):
-            need(least <= len(out[kind]) <= most, '%d frames of kind %d', len(out[kind]), kind)
+        need(not set(out) - set(FRAMES[layout]), 'frames of kinds %r in layout %d', sorted(out), layout)
+        for kind, (least, most) in FRAMES[layout].items():
+            need(least <= kinds.count(kind) <= most, '%d frames of kind %d', kinds.count(kind), kind)
+        for kind in (LINES, CELLS, SHARED):
+            of = [i for i, k in enumerate(kinds) if k == kind]
+            need(not of or of[-1] - of[0] + 1 == len(of), 'frames of kind %d are not together', kind)
         need(all(f == 0 for kind, list_ in out.items() if kind != LINES for f, _ in list_), 'first row of a frame')
-        return out, digest
+        return layout, out, digest
 
     def block_rows(self, number, block):
-        frames, digest = self.frames(number, block)
+        layout, frames, digest = self.frames(number, block)
+        self.seen['layout %d' % layout] += 1
         runs = read_runs(frames[RUNS][0][1], block, len(self.streams))
-        times = read_times(frames[TIMES][0][1], runs)
         sources = read_sources(frames[SOURCE], block.rows, len(self.tickets))
-        r = Reader(frames[LENGTHS][0][1], 'LENGTHS')
-        lengths = [r.varint() for _ in range(block.rows)]
-        r.done()
-        lines = cut_lines(frames[LINES], lengths)
-        metadata, meta_hash = read_meta(frames[META], block.rows)
+        if layout == 0:
+            times = read_times(frames[TIMES][0][1], runs)
+            lines = read_lines(frames, block.rows)
+            metadata, meta_hash = read_meta(frames[META], block.rows)
+        else:
+            times = read_numbers(frames[NUMBERS][0][1], runs)
+            t = Columns(frames, block.rows, self.seen)
+            lines, metadata, meta_hash = t.lines, t.metadata, t.meta_hash
+            need(not t.ids or self.index is not None, 'ids, and no index of them')
+            for cell in t.ids:
+                need(self.index.has(cell, number), 'id %r is not in the index', cell)
+            self.seen['ids'] += len(t.ids)
+        lengths = [len(line) for line in lines]
         own = [block.rows, xxh3(frames[RUNS][0][1]), xxh3(struct.pack('<%dQ' % block.rows, *(t % U64 for t in times))),
                xxh3(struct.pack('<%dI' % block.rows, *lengths)), xxh3(b''.join(lines)), meta_hash,
                xxh3(struct.pack('<%dI' % block.rows, *sources)) if sources is not None else 0, 0]
@@ -337,16 +379,38 @@ def read_sources(frames, rows, tickets):
     return out
 
 
-def cut_lines(frames, lengths):
-    """A frame holds the lines from its first row to the next frame's; what stands in none is empty."""
-    lines, firsts = [], [f for f, _ in frames] + [len(lengths)]
+def read_lines(frames, rows):
+    """The lines of LENGTHS and LINES. A frame holds those from its first row to the next frame's; what stands in none is empty."""
+    r = Reader(frames[LENGTHS][0][1], 'LENGTHS')
+    lengths = [r.varint() for _ in range(rows)]
+    r.done()
+    lines, firsts = [], [f for f, _ in frames[LINES]] + [rows]
     need(firsts == sorted(set(firsts)) and not any(lengths[:firsts[0]]), 'rows of the LINES frames')
     lines += [b''] * firsts[0]
-    for (first, data), end in zip(frames, firsts[1:]):
+    for (first, data), end in zip(frames[LINES], firsts[1:]):
         r = Reader(data, 'LINES')
         lines += [r.take(n) for n in lengths[first:end]]
         r.done()
     return lines
+
+
+def row_numbers(r, n, rows):
+    """n varints: row numbers, the first absolute, then differences."""
+    numbers = [r.varint() for _ in range(n)]
+    for i in range(1, n):
+        need(numbers[i] > 0, 'a row has a key twice')
+        numbers[i] += numbers[i - 1]
+    need(n == 0 or numbers[-1] < rows, 'metadata of a row that is not there')
+    return numbers
+
+
+def add_metadata(out, name, numbers, values):
+    """Notes a key's values for their rows; the sum of the pairs' hashes."""
+    key, digest = name.decode(errors='surrogateescape'), 0
+    for row, value in zip(numbers, values):
+        out[row][key] = value.decode(errors='surrogateescape')
+        digest += xxh3(struct.pack('<I', row) + lpstr(name) + lpstr(value))
+    return digest
 
 
 def read_meta(frames, rows):
@@ -357,17 +421,293 @@ def read_meta(frames, rows):
             name, n = r.bytes(), r.varint()
             need(name not in names and n <= rows, 'a key in two columns, or of too many rows')
             names.add(name)
-            numbers = [r.varint() for _ in range(n)]
-            for i in range(1, n):
-                need(numbers[i] > 0, 'a row has a key twice')
-                numbers[i] += numbers[i - 1]
+            numbers = row_numbers(r, n, rows)
             lengths = [r.varint() for _ in range(n)]
-            for row, length in zip(numbers, lengths):
-                need(row < rows, 'metadata of a row that is not there')
-                value = r.take(length)
-                out[row][name.decode(errors='surrogateescape')] = value.decode(errors='surrogateescape')
-                digest += xxh3(struct.pack('<I', row) + lpstr(name) + lpstr(value))
+            digest += add_metadata(out, name, numbers, [r.take(length) for length in lengths])
     return out, digest % U64
+
+
+# --- layout 1 ---
+
+def planes(r, n, count):
+    """n numbers in that many planes of bytes, the lowest first."""
+    if count == 1:
+        return list(r.take(n))
+    parts = [r.take(n) for _ in range(count)]
+    return [int.from_bytes(t, 'little') for t in zip(*parts)] if parts else [0] * n
+
+
+def in_set(occurs, data):
+    return all(occurs[c >> 3] >> (c & 7) & 1 for c in set(data))
+
+
+def read_numbers(data, runs):
+    """The times of a NUMBERS frame."""
+    r = Reader(data, 'NUMBERS')
+    factor, n = r.varint(), sum(n for _, n in runs) - len(runs)
+    need(factor >= 1, 'factor 0')
+    starts = [signed(r.svarint()) for _ in runs]
+    kind = r.take(1)[0]
+    if kind == 1:
+        values = [r.varint() for _ in range(r.varint())]
+        codes = planes(r, n, 1)
+        need(len(values) <= 256 and max(codes, default=-1) < len(values), 'codes of the times')
+        numbers = iter([values[c] for c in codes])
+    else:
+        need(kind == 2, 'numbers of type %d', kind)
+        low, count = r.varint(), r.take(1)[0]
+        need(count <= 8, '%d planes of times', count)
+        numbers = iter([low + v for v in planes(r, n, count)])
+    r.done()
+    times = []
+    for t, (_, n) in zip(starts, runs):
+        times.append(t)
+        for _ in range(n - 1):
+            times.append(signed(times[-1] + next(numbers) * factor))
+            need(times[-1] >= times[-2], 'times fall inside a run')
+    return times
+
+
+class Column:
+    """The head of a column, and what it says of cells."""
+
+    def __init__(self, r):
+        self.type, flags = r.fixed('BB')
+        self.shared, self.flag = flags >> 7, flags & 127
+        need(self.type <= BYTES, 'column of type %d', self.type)
+        need(self.flag in {INT: (0, 1), HEX: (0, 2)}.get(self.type, (0,)), 'flags %d of a column of type %d', flags, self.type)
+        if self.type == CONST:
+            self.values = [r.bytes()]
+            return
+        if self.type == DICT:
+            self.values = [r.bytes() for _ in range(r.varint())]
+            need(1 <= len(self.values) <= VALUES_MAX, '%d values', len(self.values))
+        elif self.type == INT:
+            self.planes, self.digits = r.fixed('BB')
+            self.low, self.high = r.varint(), r.varint()
+            need(1 <= self.planes <= 8 and self.digits <= 18 and self.low <= self.high < 10 ** (self.digits or 18), 'head of an INT column')
+        elif self.type == HEX:
+            self.digits = r.take(1)[0]
+            need(self.digits > 0, 'no hex digits')
+        else:
+            self.low, self.high, self.occurs = r.varint(), r.varint(), r.take(32)
+            need(self.low <= self.high <= CELL_MAX, 'lengths of a BYTES column')
+        self.frame, self.place = r.varint(), r.varint()
+
+    def name(self):
+        if self.type == DICT:
+            return 'dict' if len(self.values) <= 256 else 'large dict'
+        if self.type == INT:
+            return 'int' + (' differences' if self.flag else '') + (' digits' if self.digits else '')
+        if self.type == HEX:
+            return 'hex' + (' upper' if self.flag else ' lower') + (' odd' if self.digits % 2 else '')
+        return 'const' if self.type == CONST else 'bytes' if self.low < self.high else 'bytes of one length'
+
+    def chunk(self, r, n):
+        """The next n cells."""
+        return {DICT: self.codes, INT: self.ints, HEX: self.digits_of, BYTES: self.strings}[self.type](r, n)
+
+    def codes(self, r, n):
+        codes = planes(r, n, 1 if len(self.values) <= 256 else 2)
+        need(max(codes) < len(self.values), 'a code without a value')
+        return [self.values[c] for c in codes]
+
+    def ints(self, r, n):
+        if self.flag:
+            (number,), numbers = r.fixed('Q'), []
+            steps = planes(r, n, self.planes)
+            need(steps[0] == 0, 'the first difference')
+            for v in steps:
+                number += (v >> 1) ^ -(v & 1)
+                numbers.append(number)
+        else:
+            numbers = [self.low + v for v in planes(r, n, self.planes)]
+        need(self.low <= min(numbers) and max(numbers) <= self.high, 'a number outside its bounds')
+        return [b'%0*d' % (self.digits, v) for v in numbers] if self.digits else [b'%d' % v for v in numbers]
+
+    def digits_of(self, r, n):
+        width = (self.digits + 1) // 2 * 2
+        text = r.take(n * width // 2).hex().encode()
+        need(width == self.digits or set(text[self.digits::width]) == {48}, 'the half behind an odd number of digits')
+        text = text.upper() if self.flag else text
+        return [text[i:i + self.digits] for i in range(0, n * width, width)]
+
+    def strings(self, r, n):
+        spread = self.high - self.low
+        lengths = [self.low + v for v in planes(r, n, 0 if spread == 0 else 1 if spread < 256 else 2)]
+        need(max(lengths) <= self.high, 'a cell above the longest')
+        start = r.at
+        cells = [r.take(k) for k in lengths]
+        need(in_set(self.occurs, r.data[start:r.at]), 'bytes that are not in the set')
+        return cells
+
+    def ids(self, cells):
+        """Those cells that are ids."""
+        if self.type == HEX and self.digits >= 8:
+            return set(cells)
+        if self.type == BYTES:
+            return {c for c in cells if len(c) >= 6 and any(48 <= b <= 57 for b in c)}
+        return ()
+
+
+class Columns:
+    """The rows of a block of layout 1: lines, metadata, the sum of the metadata's hashes, and the block's ids."""
+
+    def __init__(self, frames, rows, seen):
+        self.frames, self.rows, self.seen, self.ids = frames, rows, seen, set()
+        self.places, self.used = collections.defaultdict(list), set()  # parts of SHARED frames; CELLS frames
+        self.metadata, self.meta_hash = read_meta(frames[META], rows)
+        self.long = {k for m in self.metadata for k in m}
+        seen['keys in META'] += len(self.long)
+        seen['short keys in META'] += len(self.long - {k for m in self.metadata for k, v in m.items() if len(v) > CELL_MAX // 4})  # characters, not bytes
+        r = Reader(frames[SCHEMA][0][1], 'SCHEMA')
+        plain, tables = self.read_plain(r), []
+        for _ in range(r.varint()):
+            shape, n = r.bytes(), r.varint()
+            count = shape.count(b'A')
+            need(n >= 1 and 1 <= count <= COLUMNS_MAX and set(TOKEN.findall(shape)) == {b'A'}, 'shape %r', shape)
+            tables.append(self.read_table(shape, n, [Column(r) for _ in range(count)]))
+        need(len(tables) <= TABLES_MAX and len({shape for shape, _ in tables}) == len(tables), 'tables')
+        seen['tables'] = max(seen['tables'], len(tables))
+        seen['plain rows'] += len(plain)
+        self.put_together(plain, tables)
+        self.read_keys(r)
+        r.done()
+        self.check_frames()
+
+    def read_plain(self, r):
+        n = r.varint()
+        need(n <= self.rows and (n > 0) == (LENGTHS in self.frames and len(self.frames[LENGTHS]) > 0), 'plain rows')
+        if n == 0:
+            need(not self.frames[LINES], 'LINES without plain rows')
+            return []
+        longest, occurs = r.varint(), r.take(32)
+        lines = read_lines(self.frames, n)
+        need(all(in_set(occurs, line) for line in lines), 'bytes of plain rows that are not in the set')
+        need(all(len(t) <= longest for line in lines for t in TOKEN.findall(line)), 'a longer token in plain rows')
+        return lines
+
+    def read_table(self, shape, n, columns):
+        """A table's shape and lines."""
+        cells = [self.cells(c, n) for c in columns]
+        for column in cells:
+            need(all(TOKEN.fullmatch(c) for c in set(column)), 'a cell that is no token')
+        form = shape.replace(b'%', b'%%').replace(b'A', b'%b')
+        return shape, [form % row for row in zip(*cells)]
+
+    def cells(self, c, n):
+        """The n cells of a column, whose ids are noted."""
+        self.seen[c.name()] += 1
+        if c.type == CONST:
+            cells = c.values * n
+        elif c.shared:
+            need(c.frame < len(self.frames[SHARED]), 'SHARED frame %d', c.frame)
+            r = Reader(self.frames[SHARED][c.frame][1], 'SHARED')
+            r.take(c.place)
+            cells = c.chunk(r, n)
+            self.places[c.frame].append((c.place, r.at))
+            self.seen['shared'] += 1
+        else:
+            cells = self.chunks(c, n)
+        need(max(map(len, cells)) <= CELL_MAX, 'a cell of over %d bytes', CELL_MAX)
+        self.ids.update(c.ids(cells))
+        return cells
+
+    def chunks(self, c, n):
+        need(c.place >= 1, 'chunks of no rows')
+        cells, frame = [], c.frame
+        while len(cells) < n:
+            need(frame < len(self.frames[CELLS]) and frame not in self.used, 'CELLS frame %d is not there, or used twice', frame)
+            self.used.add(frame)
+            r = Reader(self.frames[CELLS][frame][1], 'CELLS')
+            cells += c.chunk(r, min(c.place, n - len(cells)))
+            r.done()
+            frame += 1
+        self.seen['further chunks'] += frame - c.frame - 1
+        return cells
+
+    def put_together(self, plain, tables):
+        r = Reader(self.frames[TABLES][0][1], 'TABLES')
+        numbers = planes(r, self.rows, 1 if len(tables) <= 255 else 2)
+        r.done()
+        of = [plain] + [lines for _, lines in tables]
+        count = collections.Counter(numbers)
+        need(all(n < len(of) for n in count) and all(count[i] == len(lines) for i, lines in enumerate(of)), 'rows of the tables')
+        of = [iter(lines) for lines in of]
+        self.lines = [next(of[n]) for n in numbers]
+
+    def read_keys(self, r):
+        before = None
+        for _ in range(r.varint()):
+            name, n, text = r.bytes(), r.varint(), r.bytes()
+            need((before is None or before < name) and name.decode(errors='surrogateescape') not in self.long, 'metadata key %r out of order, or twice', name)
+            need(1 <= n <= self.rows and (text or n == self.rows), 'rows of metadata key %r', name)
+            rows = Reader(text, 'rows of a key')
+            numbers = row_numbers(rows, n, self.rows) if text else range(self.rows)
+            rows.done()
+            self.meta_hash += add_metadata(self.metadata, name, numbers, self.cells(Column(r), n))
+            self.seen['sparse keys' if text else 'dense keys'] += 1
+            before = name
+        self.meta_hash %= U64
+
+    def check_frames(self):
+        """Columns use every frame of cells, and of the shared ones every byte, once."""
+        need(self.used == set(range(len(self.frames[CELLS]))), 'CELLS frames that no column names')
+        need(set(self.places) == set(range(len(self.frames[SHARED]))), 'SHARED frames that no column names')
+        for frame, parts in self.places.items():
+            ends = [0] + [end for _, end in sorted(parts)]
+            need([start for start, _ in sorted(parts)] == ends[:-1] and ends[-1] == len(self.frames[SHARED][frame][1]), 'holes or overlaps in SHARED frame %d', frame)
+
+
+def id_hash(cell):
+    low = cell.lower()
+    return xxh3(low if len(low) <= 64 else low[:32] + low[-32:] + struct.pack('<Q', len(low)))
+
+
+class IdIndex:
+    """Section IDIX: which blocks may hold an id."""
+
+    def __init__(self, r, blocks):
+        count, self.blocks, self.bucket_bits, self.rest_bits, self.rice, self.block_bits = r.fixed('IIBBBB')
+        need(self.blocks == blocks and self.bucket_bits <= 24 and self.bucket_bits + self.rest_bits <= 64, 'IDIX head')
+        buckets = [r.fixed('II') for _ in range(1 << self.bucket_bits)]
+        need(crc32c(r.data[:r.at]) == r.fixed('I')[0], 'IDIX CRC')
+        self.found, at = set(), 0  # (the hash's highest bits, block)
+        for number, (end, crc) in enumerate(buckets):
+            need(end >= at, 'IDIX buckets overlap')
+            data = r.take(end - at)
+            need(crc == crc32c(data), 'IDIX bucket CRC')
+            self.read_bucket(number, data)
+            at = end
+        r.done()
+        need(len(self.found) <= count, 'IDIX has %d entries of %d ids', len(self.found), count)
+
+    def read_bucket(self, number, data):
+        bits = bin(int.from_bytes(data + b'\1', 'little'))[:2:-1]  # the lowest bit first; the byte 1 is only there to keep zeros
+        at, rest, before = 0, 0, (-1, 0)
+
+        def take(n):
+            nonlocal at
+            need(at + n <= len(bits), 'an IDIX bucket ends inside an entry')
+            at += n
+            return int('0' + bits[at - n:at][::-1], 2)
+        while at < len(bits):
+            zero = bits.find('0', at)
+            if zero < 0:
+                need(len(bits) - at < 8, 'padding of an IDIX bucket')
+                return
+            quotient, at = zero - at, zero + 1
+            rest += quotient << self.rice | take(self.rice)
+            block = take(self.block_bits)
+            need(before < (rest, block) and rest < 1 << self.rest_bits and block < self.blocks, 'an IDIX entry out of order or range')
+            before = (rest, block)
+            self.found.add((number << self.rest_bits | rest, block))
+
+    def prefix(self, cell):
+        return id_hash(cell) >> (64 - self.bucket_bits - self.rest_bits)
+
+    def has(self, cell, block):
+        return (self.prefix(cell), block) in self.found
 
 
 def segments(data):
