@@ -31,6 +31,7 @@ static const struct property for_consumer[] = {
     {"check.crcs", "true"},
     {"isolation.level", "read_committed"},
     {"queued.max.messages.kbytes", "8192"}, /* of bytes; each message takes as much again in librdkafka */
+    {"fetch.message.max.bytes", "524288"}, /* of a partition at a time, packed: several times that once unpacked */
     {"fetch.wait.max.ms", "200"},
     {"enable.partition.eof", "false"},
 };

@@ -55,7 +55,7 @@ lp_head_new(const struct lp_head_config *cfg)
     lp_cond_init(&h->gen_changed);
     h->cfg = *cfg;
     h->budget = 3 * cfg->seal_bytes + cfg->largest_bytes;
-    h->usual = 2 * cfg->seal_bytes - cfg->seal_bytes / 4;
+    h->usual = cfg->seal_bytes + cfg->seal_bytes / 2;
     h->next_gen = cfg->first_gen;
     return h;
 }
@@ -152,7 +152,7 @@ give_back(struct lp_head *h, size_t bytes)
 }
 
 /*
- * A generation that is sealed and most of the next are enough to keep both ends at work: more would only be memory when records come
+ * A generation that is sealed and half of the next are enough to keep both ends at work: more would only be memory when records come
  * faster than they are sealed. Large batches may take the rest, or they would find no room.
  * What is reserved and not in a closed generation fits one more than the open one, so waiting for less ends with a seal.
  */

@@ -7,7 +7,7 @@
  * for those before it. The seal takes the oldest generation once it is closed and all its tickets have ended.
  *
  * A generation is full at seal_bytes; a batch that does not fit closes it and enters the next one whole. The budget is three
- * generations and the largest batch; batches of up to a quarter of a generation wait once one and three quarters are taken. All functions are thread-safe (one lock, class LP_LOCK_HEAD, never held during I/O).
+ * generations and the largest batch; batches of up to a quarter of a generation wait once one and a half are taken. All functions are thread-safe (one lock, class LP_LOCK_HEAD, never held during I/O).
  */
 #ifndef LP_STORE_HEAD_H
 #define LP_STORE_HEAD_H

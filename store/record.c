@@ -21,6 +21,9 @@
 #define SPAN_GAP_BYTES_MAX 1024u /* between lines; beyond, a search would look at too much that is none */
 #define SPANS_MIN 16
 #define SPANS_A_ROW 16 /* rows, on average, that make spans worth their memory */
+#define ROWS_MIN 16u
+#define EXPECTED_BYTES_A_ROW 400u /* of input */
+#define ROWS_EXPECTED_MAX 16384u
 /* Longer label sets are always sorted and looked up. */
 #define GIVEN_BYTES_MAX 1024
 
@@ -31,6 +34,7 @@ lp_batch_new(struct lp_str tenant, size_t budget, size_t expect)
     struct lp_batch *b = lp_calloc(1, sizeof(*b));
     b->serial = atomic_fetch_add_explicit(&serials, SERIALS_A_BATCH, memory_order_relaxed) + 1;
     lp_arena_init(&b->ar, budget, LP_MIN(expect, (size_t)LP_ARENA_CHUNK_MAX));
+    b->rows_expected = LP_MIN(ROWS_MIN + expect / EXPECTED_BYTES_A_ROW, ROWS_EXPECTED_MAX);
     if (!lp_arena_str(&b->ar, tenant, &b->tenant)) {
         lp_batch_free(b);
         return NULL;
@@ -374,7 +378,7 @@ lp_batch_meta(struct lp_batch *b, uint32_t stream, const struct lp_pair *meta, s
 static bool
 grow_rows(struct lp_batch *b)
 {
-    size_t cap = b->rows_cap ? b->rows_cap + b->rows_cap / 2 : 16;
+    size_t cap = b->rows_cap ? b->rows_cap + b->rows_cap / 2 : b->rows_expected;
     if (cap > UINT32_MAX || b->ar.reserved + cap * sizeof(*b->rows) > b->ar.budget) {
         return false;
     }

@@ -66,7 +66,7 @@ struct lp_batch {
     struct lp_batch_stream *streams;
     size_t nstreams, streams_cap;
     struct lp_row *rows;
-    size_t nrows, rows_cap;
+    size_t nrows, rows_cap, rows_expected;
     uint64_t line_bytes, meta_bytes;
     uint32_t *buckets; /* hash table over streams: index + 1, 0 = free */
     size_t nbuckets;
