@@ -139,6 +139,15 @@ lp_exec_start(const struct lp_exec *x, struct lp_scan *s, struct lp_err *err)
 }
 
 void
+lp_exec_count_passed(const struct lp_scan *s, bool stored, struct lp_search_stats *st)
+{
+    uint64_t lines, bytes;
+    lp_scan_stats(s, &lines, &bytes);
+    *(stored ? &st->stored_lines : &st->head_lines) += lines;
+    *(stored ? &st->stored_bytes : &st->head_bytes) += bytes;
+}
+
+void
 lp_exec_close(struct lp_exec *x, const struct lp_part *p, struct lp_scan *s, struct lp_block *block)
 {
     lp_scan_close(s);

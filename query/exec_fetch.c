@@ -123,7 +123,7 @@ each_of_part(struct fetch *f, size_t from, size_t to, size_t end, struct lp_code
         }
         uint64_t passed, decoded;
         lp_scan_stats(s, &passed, &decoded);
-        x->stats.stored_bytes += decoded;
+        x->stats.stored_bytes += p->seg != NULL ? decoded : 0;
         lp_exec_close(x, p, s, block);
     }
     if (lp_exec_is_damage(rc)) {

@@ -133,8 +133,10 @@ void lp_exec_note_damage(struct lp_exec *x, const struct lp_err *err);
 /* Opens a scan of a part, over the cache's block where it has one; *ret_block NULL for the head. */
 lp_rc lp_exec_open(struct lp_exec *x, const struct lp_part *p, struct lp_codec *codec, int64_t from_ns, int64_t to_ns,
                    bool backward, struct lp_scan **ret, struct lp_block **ret_block, struct lp_err *err) LP_MUST_USE;
-/* Begins a scan that leaves of a block only the rows that may pass the filter. The head's rows are all given. */
+/* Begins a scan that leaves of a block only the rows that may pass the filter. Of the head rows may be given that do not pass. */
 lp_rc lp_exec_start(const struct lp_exec *x, struct lp_scan *s, struct lp_err *err) LP_MUST_USE;
+/* Adds what the store passed over by itself, before the scan is closed. */
+void lp_exec_count_passed(const struct lp_scan *s, bool stored, struct lp_search_stats *st);
 void lp_exec_close(struct lp_exec *x, const struct lp_part *p, struct lp_scan *s, struct lp_block *block);
 
 /* --- exec_labels.c --- */

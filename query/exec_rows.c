@@ -75,10 +75,7 @@ lp_rows_close(struct lp_rows *r)
     if (r == NULL) {
         return;
     }
-    uint64_t lines, bytes; /* of segments: only there rows are passed over */
-    lp_scan_stats(r->scan, &lines, &bytes);
-    r->w->stats.stored_lines += lines;
-    r->w->stats.stored_bytes += bytes;
+    lp_exec_count_passed(r->scan, r->stored, &r->w->stats);
     lp_exec_close(r->w->x, &r->w->x->parts[r->w->part], r->scan, r->block);
     lp_arena_clear(&r->meta);
     lp_free(r);

@@ -115,10 +115,7 @@ scan_rows(struct search *r, struct lp_worker *w, struct lp_scan *s, struct lp_er
             narrow(r, s);
         }
     }
-    uint64_t lines, bytes; /* of segments: only there rows are passed over */
-    lp_scan_stats(s, &lines, &bytes);
-    w->stats.stored_lines += lines;
-    w->stats.stored_bytes += bytes;
+    lp_exec_count_passed(s, r->x->parts[w->part].seg != NULL, &w->stats);
     return rc;
 }
 

@@ -92,3 +92,17 @@ lp_match_plan_bind(struct lp_match_plan *p, struct lp_seg *const *segs, size_t n
         }
     }
 }
+
+const struct lp_needle *
+lp_match_plan_needle(const struct lp_match_plan *p)
+{
+    const struct lp_needle *best = NULL;
+    for (size_t i = 0; i < p->pred->n; i++) {
+        const struct lp_clause *c = &p->pred->clauses[i];
+        bool certain = !c->negative && c->n == 1 && !c->needles[0].icase;
+        if (certain && (best == NULL || c->needles[0].text.n > best->text.n)) {
+            best = &c->needles[0];
+        }
+    }
+    return best;
+}

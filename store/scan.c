@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/find.h"
 #include "store/view_int.h"
 
 struct lp_scan {
@@ -33,7 +34,13 @@ struct lp_scan {
     struct lp_batch *batch; /* open batch */
     size_t batch_index;     /* its number in the part */
     size_t batch_row;       /* next row */
+    bool batch_open;
     const struct lp_row *head_row;
+    const struct lp_needle *needle; /* every row that passes holds it; NULL: none is known */
+    bool by_span;                   /* the open batch is searched span by span */
+    size_t span;
+    const char *span_at; /* where the search in the span goes on; NULL: at its begin */
+    uint64_t passed_bytes;
     struct lp_pair *meta;
     size_t meta_cap;
 };
@@ -241,6 +248,7 @@ lp_scan_start(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(
 {
     lp_rc rc = LP_OK;
     if (s->block == NULL) {
+        s->needle = plan != NULL ? lp_match_plan_needle(plan) : NULL;
         return LP_OK;
     }
     if (plan != NULL) {
@@ -254,10 +262,10 @@ lp_scan_start(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(
 }
 
 void
-lp_scan_stats(const struct lp_scan *s, uint64_t *ret_passed_rows, uint64_t *ret_decoded_bytes)
+lp_scan_stats(const struct lp_scan *s, uint64_t *ret_passed_rows, uint64_t *ret_bytes)
 {
     *ret_passed_rows = s->passed_rows;
-    *ret_decoded_bytes = s->block != NULL ? lp_block_decoded(s->block) - s->decoded_before : 0;
+    *ret_bytes = s->block != NULL ? lp_block_decoded(s->block) - s->decoded_before : s->passed_bytes;
 }
 
 /* The first (backward: last) row of [at, end) that is left; UINT32_MAX when there is none. */
@@ -345,24 +353,91 @@ next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
     return false;
 }
 
+/* Begins a batch. It is searched as a whole where all rows of the selected streams are in the time range:
+ * then those that are passed over are known by number. */
+static void
+begin_batch(struct lp_scan *s)
+{
+    const struct lp_batch *b = s->batch;
+    uint64_t rows = 0;
+    s->span = 0;
+    s->span_at = NULL;
+    s->by_span = s->needle != NULL && b->nspans > 0;
+    for (size_t i = 0; i < b->nstreams && s->by_span; i++) {
+        const struct lp_batch_stream *bs = &b->streams[i];
+        if (bs->rows > 0 && s->map[b->gen_streams[i]] != UINT32_MAX) {
+            rows += bs->rows;
+            s->by_span = bs->min_ns >= s->from_ns && bs->max_ns < s->to_ns;
+        }
+    }
+    if (s->by_span && !b->dropped) {
+        s->passed_rows += rows;
+        s->passed_bytes += b->line_bytes;
+    }
+}
+
+/* The next row of the batch that holds the needle; UINT32_MAX at the end. */
+static uint32_t
+next_hit(struct lp_scan *s)
+{
+    const struct lp_batch *b = s->batch;
+    while (s->span < b->nspans) {
+        const struct lp_line_span *sp = &b->spans[s->span];
+        const char *from = s->span_at != NULL ? s->span_at : sp->p;
+        size_t hit = lp_find(lp_str_of(from, (size_t)(sp->p + sp->n - from)), s->needle->text);
+        if (hit == SIZE_MAX) {
+            s->span++;
+            s->span_at = NULL;
+            continue;
+        }
+        uint32_t row = lp_batch_row_at(b, sp, from + hit, s->needle->text.n);
+        if (row != UINT32_MAX) {
+            s->span_at = b->rows[row].line + b->rows[row].line_bytes;
+            return row;
+        }
+        s->span_at = from + hit + 1; /* between lines, or over the end of one */
+    }
+    return UINT32_MAX;
+}
+
+/* The next row of the open batch to be looked at; UINT32_MAX at its end. */
+static uint32_t
+next_of_batch(struct lp_scan *s)
+{
+    const struct lp_batch *b = s->batch;
+    if (b->dropped) {
+        return UINT32_MAX;
+    }
+    if (s->by_span) {
+        return next_hit(s);
+    }
+    return s->batch_row < b->nrows ? (uint32_t)s->batch_row++ : UINT32_MAX;
+}
+
 static bool
 next_in_head(struct lp_scan *s, struct lp_scan_row *ret)
 {
     while (s->batch_index < s->part->nbatches) {
         const struct lp_batch *b = s->batch;
-        while (s->batch_row < b->nrows && !b->dropped) {
-            const struct lp_row *r = &b->rows[s->batch_row++];
+        if (!s->batch_open) {
+            s->batch_open = true;
+            begin_batch(s);
+        }
+        for (uint32_t i; (i = next_of_batch(s)) != UINT32_MAX;) {
+            const struct lp_row *r = &b->rows[i];
             uint32_t stream = s->map[b->gen_streams[r->stream]];
             if (stream == UINT32_MAX || r->time_ns < s->from_ns || r->time_ns >= s->to_ns) {
                 continue;
             }
+            s->passed_rows -= s->by_span;
+            s->passed_bytes -= s->by_span ? r->line_bytes : 0;
             s->head_row = r;
-            *ret = (struct lp_scan_row){
-                r->time_ns, stream, s->part->generation,
-                (uint64_t)(s->part->first_batch + s->batch_index) << 32 | (s->batch_row - 1), false};
+            *ret = (struct lp_scan_row){r->time_ns, stream, s->part->generation,
+                                        (uint64_t)(s->part->first_batch + s->batch_index) << 32 | i, false};
             return true;
         }
         s->batch_row = 0;
+        s->batch_open = false;
         if (++s->batch_index < s->part->nbatches) {
             s->batch = s->batch->next;
         }

@@ -112,7 +112,7 @@ void lp_scan_seek(struct lp_scan *s, uint64_t arrival);
 bool lp_scan_next(struct lp_scan *s, struct lp_scan_row *ret);
 /*
  * Before the first lp_scan_next or lp_scan_next_span. With a plan, rows of a segment that its predicate excludes are passed over; it must be bound
- * (lp_view_bind) and outlive the scan. Rows of the head are all given. NULL: no predicate. stop: lp_block_match. Reads what is needed to know the
+ * (lp_view_bind) and outlive the scan. Of the head rows may be given that do not pass. NULL: no predicate. stop: lp_block_match. Reads what is needed to know the
  * rows: nothing of a block that has none.
  */
 lp_rc lp_scan_start(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(void *arg), void *arg,
@@ -123,8 +123,8 @@ struct lp_scan_span {
     const int64_t *times; /* the block's */
 };
 bool lp_scan_next_span(struct lp_scan *s, struct lp_scan_span *ret);
-/* How many rows were passed over, and how many bytes of the block were decoded by this scan so far. */
-void lp_scan_stats(const struct lp_scan *s, uint64_t *ret_passed_rows, uint64_t *ret_decoded_bytes);
+/* How many rows were passed over so far, and how many bytes of the block were decoded by this scan; in the head, bytes of lines passed over. */
+void lp_scan_stats(const struct lp_scan *s, uint64_t *ret_passed_rows, uint64_t *ret_bytes);
 /* Narrows the range while scanning: rows outside are skipped, and the rest of a run that cannot hold any. */
 void lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns);
 /* Line and metadata of the row that lp_scan_next gave last, or that was sought; valid until the next lp_scan_* call. */
