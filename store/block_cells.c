@@ -283,7 +283,7 @@ rebuilt_bytes(struct lp_block *b, struct lp_codec *c, uint32_t table, uint32_t p
     for (const struct lp_piece *p = t->pieces; p->col != LP_PIECE_END; p++) {
         const struct lp_column *col = &t->cols[p->col];
         const struct lp_chunk *ch;
-        size_t most = lp_column_cell_max(col);
+        size_t most = col->cell_max;
         if (col->type == LP_COL_INT ? col->digits != 0 || lp_digits_of(col->min) == most
                                     : col->min == col->max) {
             *ret += (uint32_t)most;

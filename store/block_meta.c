@@ -120,7 +120,7 @@ order_columns(struct lp_block *b)
         if (i > 0 && lp_str_eq(b->columns[i - 1].name, b->columns[i].name)) {
             return false;
         }
-        bytes += b->columns[i].key != NULL ? lp_column_cell_max(&b->columns[i].key->col) + LP_CONTENT_PAD : 0;
+        bytes += b->columns[i].key != NULL ? b->columns[i].key->col.cell_max + LP_CONTENT_PAD : 0;
     }
     b->row_meta = lp_malloc(b->ncolumns * sizeof(*b->row_meta));
     b->row_values = lp_malloc(bytes + LP_CONTENT_PAD);

@@ -3,6 +3,7 @@
  */
 #include "store/codec.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -19,23 +20,54 @@ struct lp_codec {
     } scratch[LP_SLOTS];
 };
 
+/*
+ * Objects that were freed, for those who want one next: a search takes several for a millisecond each, and a
+ * context costs more to make than a small frame to decode. Taken and put by exchange alone.
+ */
+#define SPARES 8
+#define SPARE_BYTES_MAX (1u << 20)
+static _Atomic(struct lp_codec *) spares[SPARES];
+
 struct lp_codec *
 lp_codec_new(void)
 {
+    for (size_t i = 0; i < SPARES; i++) {
+        struct lp_codec *c = atomic_exchange(&spares[i], NULL);
+        if (c != NULL) {
+            return c;
+        }
+    }
     return lp_calloc(1, sizeof(struct lp_codec));
+}
+
+static void
+destroy(struct lp_codec *c)
+{
+    ZSTD_freeCCtx(c->cctx);
+    ZSTD_freeDCtx(c->dctx);
+    for (size_t i = 0; i < LP_SLOTS; i++) {
+        lp_free(c->scratch[i].p);
+    }
+    lp_free(c);
 }
 
 void
 lp_codec_free(struct lp_codec *c)
 {
-    if (c != NULL) {
-        ZSTD_freeCCtx(c->cctx);
-        ZSTD_freeDCtx(c->dctx);
-        for (size_t i = 0; i < LP_SLOTS; i++) {
-            lp_free(c->scratch[i].p);
-        }
-        lp_free(c);
+    if (c == NULL) {
+        return;
     }
+    bool small = c->cctx == NULL; /* those that compress live as long as their encoder */
+    for (size_t i = 0; i < LP_SLOTS; i++) {
+        small = small && c->scratch[i].n <= SPARE_BYTES_MAX;
+    }
+    for (size_t i = 0; i < SPARES && small; i++) {
+        struct lp_codec *none = NULL;
+        if (atomic_compare_exchange_strong(&spares[i], &none, c)) {
+            return;
+        }
+    }
+    destroy(c);
 }
 
 char *

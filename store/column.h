@@ -38,6 +38,7 @@ struct lp_column {
     uint32_t frame;             /* index among the frames of its kind; own: the first one */
     uint32_t chunk_rows;        /* own: rows of each chunk but the last */
     uint32_t offset;            /* shared */
+    uint32_t cell_max;          /* parsed: most bytes of a cell */
     uint64_t min, max;          /* INT: numbers; otherwise bytes of the shortest and longest cell */
     struct lp_str value;        /* CONST */
     const struct lp_str *values; /* DICT */
@@ -135,9 +136,7 @@ lp_set_add(uint8_t set[32], struct lp_str s)
 
 /* Adds the bytes that may occur in the column's cells. */
 void lp_column_bytes(const struct lp_column *col, uint8_t set[32]);
-/* Most bytes a cell of the column has. */
-size_t lp_column_cell_max(const struct lp_column *col);
-/* Writes the cell of row i of the chunk (not CONST) to out, which has room for lp_column_cell_max + 32 bytes; returns its length. */
+/* Writes the cell of row i of the chunk (not CONST) to out, which has room for cell_max + 32 bytes; returns its length. */
 size_t lp_chunk_cell(const struct lp_column *col, const struct lp_chunk *ch, uint32_t i, char *out);
 /* Its length alone. */
 uint32_t lp_chunk_cell_bytes(const struct lp_column *col, const struct lp_chunk *ch, uint32_t i);

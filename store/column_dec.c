@@ -71,8 +71,8 @@ parse_bytes(struct lp_rd *rd, struct lp_column *col)
     return !rd->bad && col->min <= col->max && col->max <= LP_CELL_BYTES_MAX;
 }
 
-bool
-lp_column_parse(struct lp_rd *rd, uint32_t rows, struct lp_arena *ar, struct lp_column *ret)
+static bool
+parse_head(struct lp_rd *rd, uint32_t rows, struct lp_arena *ar, struct lp_column *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->rows = rows;
@@ -98,6 +98,17 @@ lp_column_parse(struct lp_rd *rd, uint32_t rows, struct lp_arena *ar, struct lp_
     default:
         return false;
     }
+}
+
+bool
+lp_column_parse(struct lp_rd *rd, uint32_t rows, struct lp_arena *ar, struct lp_column *ret)
+{
+    if (!parse_head(rd, rows, ar, ret)) {
+        return false;
+    }
+    bool digits = ret->type == LP_COL_INT;
+    ret->cell_max = !digits ? (uint32_t)ret->max : ret->digits != 0 ? ret->digits : lp_digits_of(ret->max);
+    return true;
 }
 
 /* --- chunks --- */
@@ -313,15 +324,6 @@ lp_column_bytes(const struct lp_column *col, uint8_t set[32])
         }
         break;
     }
-}
-
-size_t
-lp_column_cell_max(const struct lp_column *col)
-{
-    if (col->type == LP_COL_INT) {
-        return col->digits != 0 ? col->digits : lp_digits_of(col->max);
-    }
-    return (size_t)col->max;
 }
 
 size_t

@@ -202,10 +202,9 @@ search_hex(const struct asking *a)
     if (a->cond->frag->op != LP_FRAG_EQUAL && a->cond->frag->op != LP_FRAG_PREFIX) {
         search_packed(a, lp_str_of(packed, pack(text, 1, packed)), hits);
     }
-    for (uint32_t i = 0; i < ch->rows; i++) {
-        if (!has_bit(hits, i)) {
-            clear_bit(a->rows, ch->first + i);
-        }
+    LP_DEBUG_ASSERT(ch->first % 64 == 0);
+    for (uint32_t w = 0; w * 64 < ch->rows; w++) {
+        a->rows[ch->first / 64 + w] &= hits[w] | ~mask_of(w, 0, ch->rows);
     }
     lp_free(hits);
 }
@@ -232,7 +231,7 @@ lp_match_cells(struct lp_matcher *m, uint32_t table, const struct lp_condition *
     const struct lp_column *col = &t->cols[cond->col];
     struct lp_column_data *d = &lp_block_table_data(m->b, m->s, table)[cond->col];
     uint32_t step = col->shared ? col->rows : col->chunk_rows;
-    char *cell = lp_malloc(lp_column_cell_max(col) + LP_CONTENT_PAD);
+    char *cell = lp_malloc(col->cell_max + LP_CONTENT_PAD);
     lp_rc rc = LP_OK;
     for (uint32_t first = 0; first < col->rows && rc == LP_OK; first += step) {
         uint32_t candidates = count_bits(rows, first, LP_MIN(first + step, col->rows));

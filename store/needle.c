@@ -186,7 +186,7 @@ enum lp_column_says
 lp_column_test(const struct lp_column *col, const struct lp_fragment *f, bool high, struct lp_arena *ar,
                uint64_t **ret_codes, bool *ret_equal)
 {
-    size_t most = lp_column_cell_max(col);
+    size_t most = col->cell_max;
     *ret_codes = NULL;
     *ret_equal = f->op == LP_FRAG_EQUAL || f->text.n == most;
     if (col->type == LP_COL_CONST) {

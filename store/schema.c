@@ -20,7 +20,7 @@ sum_up(struct lp_table *t)
     }
     for (uint32_t i = 0; i < t->ncols; i++) {
         lp_column_bytes(&t->cols[i], t->set);
-        t->cell_max = LP_MAX(t->cell_max, lp_column_cell_max(&t->cols[i]));
+        t->cell_max = LP_MAX(t->cell_max, t->cols[i].cell_max);
     }
     t->ascii = true;
     for (unsigned i = 16; i < 32; i++) {
@@ -57,7 +57,7 @@ join_pieces(struct lp_table *t, struct lp_arena *ar)
         } else {
             t->pieces[t->npieces++] =
                 (struct lp_piece){lp_str_of(begin, (size_t)(text - begin)), (uint32_t)col - 1};
-            t->line_max += lp_column_cell_max(c);
+            t->line_max += c->cell_max;
             begin = text;
         }
     }
