@@ -187,7 +187,7 @@ lp_block_free_data(struct lp_block *b, const struct lp_column *col, struct lp_co
 void
 lp_block_trim_cells(struct lp_block *b, bool unused_only)
 {
-    const struct lp_schema *s = atomic_load(&b->info->schema);
+    const struct lp_schema *s = b->schema;
     for (uint32_t t = 0; b->tables != NULL && t < s->ntables; t++) {
         for (uint32_t i = 0; b->tables[t] != NULL && i < s->tables[t].ncols; i++) {
             lp_block_free_data(b, &s->tables[t].cols[i], &b->tables[t][i], unused_only);

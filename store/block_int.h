@@ -51,6 +51,8 @@ struct lp_block {
     struct lp_block_io io;
     struct lp_block_info *info;
     bool owns_info;
+    struct lp_schema *schema; /* once it was asked for: the info's, or its own */
+    bool owns_schema;
     int64_t *times;
     struct lp_block_run *runs;
     uint32_t *source;

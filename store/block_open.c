@@ -12,6 +12,10 @@
 #include "base/bytes.h"
 #include "store/block_int.h"
 
+/* Schemas that are kept with the handles of segments, of the whole process. What does not fit is parsed again each time. */
+#define SCHEMA_BYTES_KEPT (64u << 20)
+static _Atomic size_t schema_bytes;
+
 static lp_rc
 parse_head(struct lp_block_head *h, const char *p, uint32_t *ret_crc, struct lp_err *err)
 {
@@ -142,7 +146,9 @@ void
 lp_block_info_free(struct lp_block_info *i)
 {
     if (i != NULL) {
-        lp_schema_free(atomic_load(&i->schema));
+        struct lp_schema *s = atomic_load(&i->schema);
+        atomic_fetch_sub(&schema_bytes, s != NULL ? s->memory : 0);
+        lp_schema_free(s);
         lp_free(i->frames);
         lp_free(i);
     }
@@ -209,6 +215,9 @@ lp_block_free(struct lp_block *b)
     lp_free(b->row_table);
     lp_free(b->row_pos);
     lp_free(b->line);
+    if (b->owns_schema) {
+        lp_schema_free(b->schema);
+    }
     if (b->owns_info) {
         lp_block_info_free(b->info);
     }
@@ -317,15 +326,37 @@ lp_block_column_bad(const struct lp_block *b, const char *what, struct lp_err *e
 
 /* --- the schema --- */
 
+/* Keeps a schema with the block's info for those who come later, if it may; whether it did. *ret: the one to use. */
+static bool
+keep_schema(struct lp_block_info *info, struct lp_schema *mine, struct lp_schema **ret)
+{
+    struct lp_schema *have = NULL;
+    if (atomic_fetch_add(&schema_bytes, mine->memory) + mine->memory > SCHEMA_BYTES_KEPT) {
+        atomic_fetch_sub(&schema_bytes, mine->memory);
+        *ret = mine;
+        return false;
+    }
+    if (!atomic_compare_exchange_strong(&info->schema, &have, mine)) {
+        atomic_fetch_sub(&schema_bytes, mine->memory); /* another thread was first */
+        lp_schema_free(mine);
+        mine = have;
+    }
+    *ret = mine;
+    return true;
+}
+
 lp_rc
 lp_block_schema(struct lp_block *b, struct lp_codec *c, const struct lp_schema **ret, struct lp_err *err)
 {
     struct lp_block_info *info = b->info;
     LP_ASSERT(info->head.layout == LP_BLOCK_LAYOUT_COLUMNS);
-    struct lp_schema *have = atomic_load(&info->schema), *mine;
-    if (have == NULL) {
+    if (b->schema == NULL) {
+        b->schema = atomic_load(&info->schema);
+    }
+    if (b->schema == NULL) {
         char *raw;
         struct lp_rd rd;
+        struct lp_schema *mine;
         lp_rc rc = lp_block_load_kind(b, c, LP_FRAME_SCHEMA, &raw, &rd, err);
         if (rc == LP_OK) {
             rc = lp_schema_parse(raw, lp_rd_left(&rd), info->head.rows, &mine, err);
@@ -333,13 +364,10 @@ lp_block_schema(struct lp_block *b, struct lp_codec *c, const struct lp_schema *
         if (rc != LP_OK) {
             return rc;
         }
-        if (atomic_compare_exchange_strong(&info->schema, &have, mine)) {
-            have = mine;
-        } else {
-            lp_schema_free(mine);
-        }
+        b->owns_schema = !keep_schema(info, mine, &b->schema);
+        b->memory += b->owns_schema ? b->schema->memory : 0;
     }
-    b->nplain = have->plain_rows;
-    *ret = have;
+    b->nplain = b->schema->plain_rows;
+    *ret = b->schema;
     return LP_OK;
 }
