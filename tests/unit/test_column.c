@@ -117,7 +117,7 @@ static uint32_t
 check_cells(const struct made *m)
 {
     const struct lp_column *col = &m->col;
-    size_t most = lp_column_cell_max(col), at = 0;
+    size_t most = col->cell_max, at = 0;
     char *out = lp_malloc(most + 64);
     uint8_t set[32] = {0};
     uint32_t wrong = 0, rows = m->cells.rows, step = col->shared ? rows : col->chunk_rows;
@@ -228,7 +228,7 @@ numbers_at_their_edges(void)
     static const char *const near_one[] = {"1000000", "1000001", "999999", "1000000"};
     struct made *m = of_texts(wide, LP_ARRAY_LEN(wide));
     CU_ASSERT(m->col.type == LP_COL_INT && m->col.min == 0 && m->col.max == UINT64_C(999999999999999999));
-    CU_ASSERT_EQUAL(lp_column_cell_max(&m->col), 18);
+    CU_ASSERT_EQUAL(m->col.cell_max, 18);
     free_made(m);
     m = of_texts(zeros, LP_ARRAY_LEN(zeros));
     CU_ASSERT(m->col.type != LP_COL_INT); /* a 7 and a 07 */
@@ -311,7 +311,7 @@ read_hostile(const struct made *m, struct lp_str head, const struct lp_buf *cont
     struct lp_column col;
     lp_arena_init(&ar, 1u << 20, 0);
     if (lp_column_parse(&rd, m->cells.rows, &ar, &col) && col.type != LP_COL_CONST) {
-        size_t most = lp_column_cell_max(&col);
+        size_t most = col.cell_max;
         char *out = lp_malloc(most + 32);
         uint32_t step = LP_MIN(col.shared ? col.rows : col.chunk_rows, col.rows);
         struct lp_str bytes = content != NULL ? lp_buf_view(content) : content_of(m, &col, 0);
