@@ -147,9 +147,13 @@ struct question {
 };
 
 static void
-ask(const struct lp_column *col, const struct question *q, size_t n)
+ask(const struct lp_column *made, const struct question *q, size_t n)
 {
     struct lp_arena ar;
+    struct lp_column parsed = *made, *col = &parsed; /* parsing would say how long cells are */
+    parsed.cell_max = made->type == LP_COL_INT && made->digits == 0 ? lp_digits_of(made->max)
+                      : made->type == LP_COL_INT                    ? made->digits
+                                                                    : (uint32_t)made->max;
     lp_arena_init(&ar, SIZE_MAX, 0);
     for (size_t i = 0; i < n; i++) {
         struct lp_fragment f = fragment(q[i].needle, q[i].icase, &ar);

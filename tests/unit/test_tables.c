@@ -135,20 +135,20 @@ rare_shapes_stay_plain(void)
     struct made m;
     struct lp_tables *t = lp_tables_new();
     init(&m);
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < LP_TABLE_ROWS_MIN; i++) {
         char text[32];
         (void)snprintf(text, sizeof(text), "id=%u, x", i);
-        add_text(&m, text); /* eight of them */
+        add_text(&m, text); /* just enough of them */
         if (i > 0) {
             (void)snprintf(text, sizeof(text), "id=%u; x", i);
-            add_text(&m, text); /* seven */
+            add_text(&m, text); /* one too few */
         }
     }
     fill(&m, t, false);
     CU_ASSERT_EQUAL(t->nkept, 1);
-    CU_ASSERT_EQUAL(t->nplain, 7);
+    CU_ASSERT_EQUAL(t->nplain, LP_TABLE_ROWS_MIN - 1);
     CU_ASSERT(lp_str_eq(lp_tables_shape(t, table_of(t, 1)), LP_STR("A=A, A")));
-    CU_ASSERT_EQUAL(table_of(t, 1)->rows, 8);
+    CU_ASSERT_EQUAL(table_of(t, 1)->rows, LP_TABLE_ROWS_MIN);
     CU_ASSERT_EQUAL(check(&m, t), 0);
     CU_ASSERT(!table_of(t, 1)->cols[0].varied && table_of(t, 1)->cols[1].varied);
     clear(&m);
