@@ -74,6 +74,11 @@ put_token(struct lp_buf *b, uint32_t kind, uint32_t row)
         lp_buf_c(b, rnd(3) ? "erro\xe2\x84\xaa" : rnd(2) ? "cla\xc5\xbf\xc5\xbf" : "\xff\xfe");
         put_random(b, "ek", rnd(3));
         break;
+    case 9: /* the same, of too many values for a dictionary */
+        put_random(b, "eErs0", rnd(6));
+        lp_buf_c(b, rnd(4) ? "\xe2\x84\xaa" : "\xc5\xbf");
+        put_random(b, "lasKk1", 1 + rnd(6));
+        break;
     default:
         lp_buf_printf(b, "u%u", rnd(700));
         break;
@@ -99,7 +104,7 @@ put_line(struct lp_buf *b, uint32_t row)
         lp_buf_c(b, separators[lp_rand(&shape) % LP_ARRAY_LEN(separators)]);
     }
     for (uint32_t i = 0; i < n; i++) {
-        put_token(b, (uint32_t)(lp_rand(&shape) % 10), row);
+        put_token(b, (uint32_t)(lp_rand(&shape) % 11), row);
         if (i + 1 < n || lp_rand(&shape) % 2) {
             lp_buf_c(b, separators[lp_rand(&shape) % LP_ARRAY_LEN(separators)]);
         }
