@@ -465,7 +465,8 @@ read_numbers(struct writer *w, const struct look *k)
     bool fixed = k->min_len == k->max_len;
     const char *p = w->c->p;
     uint64_t *v = w->e->numbers;
-    uint64_t far = 0, farthest = 0;
+    uint64_t farthest = 0;
+    double far = 0; /* 65,536 rows of 60 bits would overflow an integer */
     w->col.min = UINT64_MAX;
     for (uint32_t i = 0; i < w->c->rows; i++) {
         unsigned n = w->c->lens[i];
@@ -478,12 +479,12 @@ read_numbers(struct writer *w, const struct look *k)
         w->col.max = LP_MAX(w->col.max, v[i]);
         if (i > 0) {
             uint64_t d = v[i] > v[i - 1] ? v[i] - v[i - 1] : v[i - 1] - v[i];
-            far += d >> 4; /* a sixteenth, so that it cannot overflow: 65,536 rows of 60 bits */
+            far += (double)(d >> 4);
             farthest = LP_MAX(farthest, lp_zigzag((int64_t)(v[i] - v[i - 1])));
         }
     }
     uint64_t range = w->col.max - w->col.min;
-    bool delta = range > 255 && far / w->c->rows < range >> 8;
+    bool delta = range > 255 && far / w->c->rows < (double)(range >> 8);
     w->col.flags = delta ? LP_COL_DELTA : 0;
     w->col.planes = (uint8_t)planes_for(delta ? farthest : range);
     w->col.digits = fixed ? (uint8_t)k->max_len : 0;

@@ -385,7 +385,7 @@ def read_lines(frames, rows):
     lengths = [r.varint() for _ in range(rows)]
     r.done()
     lines, firsts = [], [f for f, _ in frames[LINES]] + [rows]
-    need(firsts == sorted(set(firsts)) and not any(lengths[:firsts[0]]), 'rows of the LINES frames')
+    need(firsts == sorted(set(firsts)) and (firsts[0] == 0 if frames[LINES] else not any(lengths)), 'rows of the LINES frames')
     lines += [b''] * firsts[0]
     for (first, data), end in zip(frames[LINES], firsts[1:]):
         r = Reader(data, 'LINES')
@@ -456,7 +456,7 @@ def read_numbers(data, runs):
     else:
         need(kind == 2, 'numbers of type %d', kind)
         low, count = r.varint(), r.take(1)[0]
-        need(count <= 8, '%d planes of times', count)
+        need(1 <= count <= 8, '%d planes of times', count)
         numbers = iter([low + v for v in planes(r, n, count)])
     r.done()
     times = []

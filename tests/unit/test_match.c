@@ -43,7 +43,8 @@ put_random(struct lp_buf *b, const char *alphabet, uint32_t n)
 static void
 put_token(struct lp_buf *b, uint32_t kind, uint32_t row)
 {
-    static const char *const words[] = {"error", "Error", "ERROR", "info", "warn", "kelvin", "class", "k", "GET", "post_id"};
+    static const char *const words[] = {"error",  "Error", "ERROR", "info", "warn",
+                                        "kelvin", "class", "k",     "GET",  "post_id"};
     switch (kind) {
     case 0:
         lp_buf_c(b, "const");
@@ -73,13 +74,19 @@ put_token(struct lp_buf *b, uint32_t kind, uint32_t row)
         lp_buf_c(b, rnd(3) ? "erro\xe2\x84\xaa" : rnd(2) ? "cla\xc5\xbf\xc5\xbf" : "\xff\xfe");
         put_random(b, "ek", rnd(3));
         break;
+    case 9: /* the same, of too many values for a dictionary */
+        put_random(b, "eErs0", rnd(6));
+        lp_buf_c(b, rnd(4) ? "\xe2\x84\xaa" : "\xc5\xbf");
+        put_random(b, "lasKk1", 1 + rnd(6));
+        break;
     default:
         lp_buf_printf(b, "u%u", rnd(700));
         break;
     }
 }
 
-static const char *const separators[] = {" ", "=", ": ", "\":\"", ", ", " [", "] ", ".", "-", "/", "  ", "\n", "\t-- "};
+static const char *const separators[] = {" ", "=", ": ", "\":\"", ", ", " [",   "] ",
+                                         ".", "-", "/",  "  ",    "\n", "\t-- "};
 
 /* A line of one of a few dozen forms; some forms are rare, and some lines are noise, and stay plain. */
 static void
@@ -97,7 +104,7 @@ put_line(struct lp_buf *b, uint32_t row)
         lp_buf_c(b, separators[lp_rand(&shape) % LP_ARRAY_LEN(separators)]);
     }
     for (uint32_t i = 0; i < n; i++) {
-        put_token(b, (uint32_t)(lp_rand(&shape) % 10), row);
+        put_token(b, (uint32_t)(lp_rand(&shape) % 11), row);
         if (i + 1 < n || lp_rand(&shape) % 2) {
             lp_buf_c(b, separators[lp_rand(&shape) % LP_ARRAY_LEN(separators)]);
         }
@@ -116,7 +123,8 @@ make_rows(struct made *m)
     }
     at[ROWS] = (uint32_t)m->text.n;
     for (uint32_t i = 0; i < ROWS; i++) {
-        m->rows[i] = (struct lp_row){.time_ns = i, .line = m->text.p + at[i], .line_bytes = at[i + 1] - at[i]};
+        m->rows[i] =
+            (struct lp_row){.time_ns = i, .line = m->text.p + at[i], .line_bytes = at[i + 1] - at[i]};
         m->order[i] = (struct lp_block_row){&m->rows[i], 0};
     }
 }
@@ -247,7 +255,7 @@ compare(struct lp_block *b, struct lp_codec *c, const struct made *m)
     struct lp_match_plan *plan = lp_match_plan_new(&a.pred);
     lp_match_plan_bind(plan, NULL, 0);
     CU_ASSERT_EQUAL_FATAL(lp_block_match(b, c, plan, 0, ranges, nranges, NULL, NULL, &match, NULL), LP_OK);
-    uint32_t pairs = 0, wrong = 0, unsure = 0;
+    uint32_t pairs = 0, wrong = 0, unsure = 0, found = 0;
     bool any_icase = false;
     struct lp_buf folded;
     lp_buf_init(&folded, SIZE_MAX);
@@ -263,12 +271,20 @@ compare(struct lp_block *b, struct lp_codec *c, const struct made *m)
             bool left = bit(match.rows, i), sure = bit(match.sure, i), ascii = lp_all_ascii(line);
             bool passed = passes(&a.pred, line, lp_buf_view(&folded));
             wrong += passed ? !left : sure;
+            wrong += sure && (!left || !a.pred.exact);
+            found += left;
             wrong += !any_icase && !passed && left; /* exact where nothing is folded */
-            unsure += ascii && passed && a.pred.exact && !sure; /* allowed, but rare: other rows of its table are not ASCII */
+            unsure += ascii && passed && a.pred.exact &&
+                      !sure; /* allowed, but rare: other rows of its table are not ASCII */
         }
     }
+    for (uint32_t i = 0; i < ROWS; i++) { /* nothing but what was asked for */
+        found -= bit(match.rows, i);
+    }
+    wrong += found != 0;
     if (wrong > 0) {
-        fprintf(stderr, "needle '%.*s' icase %d n %zu exact %d\n", LP_STR_ARG(a.needles[0].text), a.needles[0].icase, a.pred.n, a.pred.exact);
+        fprintf(stderr, "needle '%.*s' icase %d n %zu exact %d\n", LP_STR_ARG(a.needles[0].text),
+                a.needles[0].icase, a.pred.n, a.pred.exact);
     }
     CU_ASSERT_EQUAL_FATAL(wrong, 0);
     CU_ASSERT(unsure <= pairs / 2);
