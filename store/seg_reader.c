@@ -399,6 +399,23 @@ lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks)
     return x != NULL && lp_idindex_find(x, read_ids, &ctx, hash, blocks, NULL) == LP_OK;
 }
 
+static lp_rc
+prove_ids(struct lp_seg *s, struct lp_err *err)
+{
+    const struct section *sec = find_section(s, "IDIX");
+    struct lp_idindex *x;
+    if (sec == NULL) {
+        return LP_OK;
+    }
+    struct seg_block_ctx ctx = {s, sec->off, sec->bytes};
+    lp_rc rc = lp_idindex_open(read_ids, &ctx, sec->bytes, (uint32_t)s->nblocks, &x, err);
+    if (rc == LP_OK) {
+        rc = lp_idindex_prove(x, read_ids, &ctx, err);
+        lp_idindex_free(x);
+    }
+    return rc == LP_OK ? rc : lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->id);
+}
+
 lp_rc
 lp_seg_prove(struct lp_seg *s, struct lp_err *err)
 {
@@ -421,7 +438,7 @@ lp_seg_prove(struct lp_seg *s, struct lp_err *err)
         }
     }
     lp_codec_free(c);
-    return rc;
+    return rc == LP_OK ? prove_ids(s, err) : rc;
 }
 
 /* --- sections on request --- */
