@@ -14,7 +14,11 @@
 #include "tests/unit/store_fixture.h"
 
 #define ROWS 1500u
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PAIRS_CI 100000u
+#else
 #define PAIRS_CI 1000000u /* LP_LONG=1: ten times as many */
+#endif
 
 struct made {
     struct lp_buf text;
