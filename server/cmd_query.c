@@ -186,7 +186,7 @@ read_arguments(struct query *q, int argc, char **argv)
     q->logql = lp_query_is_logql(q->words, q->nwords);
     lp_query_build(q->words, q->nwords, q->logql, q->ignore_case, &q->text);
     if (q->logql && lp_str_trim(lp_buf_view(&q->text)).p[0] != '{') {
-        fputs("logpond query: metric queries are not evaluated yet; a query for lines begins with {\n",
+        fputs("logpond query: this shows lines, and a query for lines begins with {; ask metric queries of /loki/api/v1/query\n",
               stderr);
         return EXIT_WRONG;
     }

@@ -326,7 +326,7 @@ def test_query_points_at_a_mistake(shop, run):
     _, err = run('query', '{app=db}', code=2)
     assert err.startswith('logpond query: parse error at line 1, col 6: ') and err.endswith('\n  {app=db}\n       ^\n'), err
     _, err = run('query', 'rate({app="db"}[5m])', code=2)
-    assert 'metric queries are not evaluated yet' in err
+    assert 'ask metric queries of /loki/api/v1/query' in err
 
 
 def test_query_keeps_odd_bytes(server, run):
