@@ -255,9 +255,11 @@ def points(ops, images, rng):
             k += 1
         if commits and min(abs(o.time - commits[k]), abs(o.time - commits[min(k + 1, len(commits) - 1)])) <= NEAR_NS:
             near.append(i)
-    first = next(i for i, o in enumerate(ops) if o.op == ACK or o.op == WRITE and o.text == 'dsync')  # before that there is no store
-    chosen = [rng.choice(near) for _ in range(images // 2)] + [rng.randrange(0, len(ops)) for _ in range(images - images // 2)]
-    return sorted(chosen), first
+    # before that there is no store: a folder that LMDB was about to begin with (two pages, torn) is refused, and nothing is in it
+    first = next(i for i, o in enumerate(ops) if o.op == ACK or o.op == WRITE and o.text == 'dsync')
+    near = [i for i in near if i >= first]
+    chosen = [rng.choice(near) for _ in range(images // 2)] + [rng.randrange(first, len(ops)) for _ in range(images - images // 2)]
+    return sorted(chosen)
 
 
 def check_journal(server, acked):
@@ -268,7 +270,7 @@ def check_journal(server, acked):
 
 
 def run_images(name, ops, count, rng, folder, start, check):
-    chosen, _ = points(ops, count, rng)
+    chosen = points(ops, count, rng)
     disk, acked, at, bad, slowest = Disk(), set(), 0, [], 0.0
     for n, point in enumerate(chosen):
         while at <= point:

@@ -133,6 +133,8 @@ MUTANTS = [
     Mutant('sure of what is not the whole question', 'store/match_table.c', '.sure = m->p->pred->exact', '.sure = true', unit('store', 'match')),
     Mutant('plain rows passed over', 'store/block_match.c', 'bool plain = m->b->nplain > 0 && !plain_excluded(m);', 'bool plain = m->b->nplain > 65536 && !plain_excluded(m);',
            unit('store', 'match')),
+    Mutant('rows of a block of text lost', 'store/block_match.c', 'set_bit(wanted, row);', 'set_bit(wanted, ranges[i].first);',
+           system('test_format.py::test_a_store_of_an_earlier_version_is_searched[v1]')),
     Mutant('first row of a range lost', 'store/block_match.c', 'for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {\n            set_bit(wanted[m',
            'for (uint32_t row = ranges[i].first + 1; row < ranges[i].end; row++) {\n            set_bit(wanted[m', unit('store', 'match')),
 ]

@@ -419,9 +419,9 @@ def test_a_terminal_gets_colours_and_no_escape_sequences_of_logs(server, run):
 
 
 def test_a_terminal_gets_a_progress_bar(server, tmp_path):
-    f = write(tmp_path / 'x.log', b''.join(os.urandom(40).hex().encode() + b'\n' for i in range(200000)))
+    f = write(tmp_path / 'x.log', b''.join(os.urandom(40).hex().encode() + b'\n' for i in range(600000)))  # long enough to be seen
     code, shown = on_terminal(server, 'push', str(f))
     assert code == 0
-    assert re.search(r'\r\x1b\[K\[=+>? *\] +\d+ %  [\d.]+ \w+ of [\d.]+ MiB', shown), shown[:2000]
-    assert shown.split('\r\x1b[K')[-1].startswith('stored 200,000 lines')
-    assert server.entries() == 200000
+    assert re.search(r'(^|\r\x1b\[K)\[=+>? *\] +\d+ %  [\d.]+ \w+ of [\d.]+ MiB', shown), shown[:2000]
+    assert shown.split('\r\x1b[K')[-1].startswith('stored 600,000 lines')
+    assert server.entries() == 600000

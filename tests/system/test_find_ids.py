@@ -23,17 +23,19 @@ def ids_of(rng, made, n):
 
 
 def ask_all(server, made, rng, n):
-    """Searches for whole ids, ids with what stands around them, parts of them, ids that are not there; in either case."""
-    everything = [line for v in made.values() for line in v]
+    """Searches for whole ids, ids with what stands around them, parts of them, ids that are not there; in either case and direction, over all and a part."""
     wrong = []
     for i, one in enumerate(ids_of(rng, made, n)):
         needle = [one, 'id=%s' % one, 'id=%s ' % one, one[1:], one[:-1] + 'z', one.upper(), one.lower()][i % 7]
-        want = sorted(line for line in everything if needle in line)
-        if sorted(lines(server, '{app=~".+"} |= %s' % json.dumps(needle))) != want:
-            wrong.append(needle)
-        want = sorted(line for line in everything if needle.lower() in line.lower())
-        if sorted(lines(server, '{app=~".+"} |~ %s' % json.dumps('(?i)' + needle))) != want:
-            wrong.append('(?i)' + needle)
+        first, end = [(0, 10**6), (200, 1003)][i % 2]
+        some = [line for v in made.values() for line in v[first:end]]
+        how = {'start': BASE + first * 10**6, 'end': BASE + end * 10**6, 'direction': ['backward', 'forward'][i // 2 % 2]}
+        want = sorted(line for line in some if needle in line)
+        if sorted(lines(server, '{app=~".+"} |= %s' % json.dumps(needle), **how)) != want:
+            wrong.append((needle, how))
+        want = sorted(line for line in some if needle.lower() in line.lower())
+        if sorted(lines(server, '{app=~".+"} |~ %s' % json.dumps('(?i)' + needle), **how)) != want:
+            wrong.append(('(?i)' + needle, how))
     return wrong
 
 

@@ -1,5 +1,5 @@
 """A store that an earlier version left (tests/data/format, made by tests/fuzz/seeds.py) must be read for ever, its journal included."""
-import lzma, os, shutil
+import json, lzma, os, random, shutil
 
 import pytest
 
@@ -19,3 +19,31 @@ def test_a_store_of_an_earlier_version_is_read(new_server, version):
         found = server.export('{}', 'jsonl') + server.export('{__quarantine__=~".+"}', 'jsonl')
         assert sorted(found.split(b'\n')) == expected
         assert server.stop() == 0
+
+
+def needles(rng, lines, n):
+    """Pieces of lines, and such that are in none."""
+    for i in range(n):
+        line = rng.choice(lines)
+        at = rng.randrange(len(line))
+        piece = line[at:at + rng.randrange(1, 20)]
+        yield piece + 'q' if i % 5 == 4 else piece
+
+
+def found(server, query):
+    """The lines that are text, sorted."""
+    rows = [json.loads(line) for line in server.export(query, 'jsonl').split(b'\n')[:-1]]
+    return sorted(r['line'] for r in rows if 'line' in r and 'line_b64' not in r)
+
+
+@pytest.mark.parametrize('version', sorted(os.listdir(FORMAT)))
+def test_a_store_of_an_earlier_version_is_searched(new_server, version):
+    server = new_server()
+    shutil.copytree(os.path.join(FORMAT, version, 'data'), server.data)
+    server.start()
+    lines, wrong = found(server, '{app=~".+"}'), []
+    for needle in needles(random.Random(3), [line for line in lines if line], 60):
+        for operator, holds in (('|=', True), ('!=', False)):
+            want = [line for line in lines if (needle in line) == holds]
+            wrong += [(operator, needle)] * (found(server, '{app=~".+"} %s %s' % (operator, json.dumps(needle))) != want)
+    assert len(lines) > 300 and wrong == []
