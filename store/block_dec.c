@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "store/block_int.h"
+#include "store/split.h"
 
 lp_rc
 lp_block_runs(struct lp_block *b, struct lp_codec *c, const struct lp_block_run **ret, struct lp_err *err)
@@ -238,6 +239,81 @@ hash_lines(struct lp_block *b, struct lp_codec *c, uint64_t *ret_lines, uint64_t
     return rc;
 }
 
+/* --- bounds that searches rely on: rows that come back right do not show whether these are --- */
+
+static bool
+within(const uint8_t seen[256], const uint8_t set[32])
+{
+    bool ok = true;
+    for (unsigned i = 0; i < 256; i++) {
+        ok = ok && (seen[i] == 0 || lp_set_has(set, (uint8_t)i));
+    }
+    return ok;
+}
+
+/* The bytes of a BYTES column, all of whose chunks are decoded. */
+static bool
+column_within(const struct lp_column *col, const struct lp_column_data *d)
+{
+    uint8_t seen[256] = {0};
+    for (uint32_t k = 0; col->type == LP_COL_BYTES && k < d->nchunks; k++) {
+        const struct lp_chunk *ch = &d->chunks[k];
+        for (uint32_t i = 0; ch->rows > 0 && i < ch->offsets[ch->rows]; i++) {
+            seen[ch->p[i]] = 1;
+        }
+    }
+    return col->type != LP_COL_BYTES || within(seen, col->set);
+}
+
+/* What the schema says of plain rows. */
+static lp_rc
+prove_plain(struct lp_block *b, struct lp_codec *c, const struct lp_schema *s, bool *ret_ok,
+            struct lp_err *err)
+{
+    uint8_t seen[256] = {0};
+    size_t longest = 0;
+    for (uint32_t i = 0; i < s->plain_rows; i++) {
+        struct lp_str line;
+        lp_rc rc = lp_block_plain_line(b, c, i, &line, err);
+        if (rc != LP_OK) {
+            return rc;
+        }
+        for (size_t k = 0, token = 0; k < line.n; k++) {
+            seen[(uint8_t)line.p[k]] = 1;
+            token = lp_is_token_byte((uint8_t)line.p[k]) ? token + 1 : 0;
+            longest = LP_MAX(longest, token);
+        }
+    }
+    *ret_ok = s->plain_rows == 0 || (longest <= s->token_max && within(seen, s->plain_set));
+    return LP_OK;
+}
+
+/* After all lines and metadata were decoded. */
+static lp_rc
+prove_bounds(struct lp_block *b, struct lp_codec *c, struct lp_err *err)
+{
+    const struct lp_schema *s;
+    bool ok;
+    if (b->info->head.layout == LP_BLOCK_LAYOUT_TEXT) {
+        return LP_OK;
+    }
+    lp_rc rc = lp_block_schema(b, c, &s, err);
+    rc = rc == LP_OK ? prove_plain(b, c, s, &ok, err) : rc;
+    if (rc != LP_OK) {
+        return rc;
+    }
+    for (uint32_t t = 0; t < s->ntables && ok; t++) {
+        const struct lp_column_data *data = lp_block_table_data(b, s, t);
+        for (uint32_t i = 0; i < s->tables[t].ncols && ok; i++) {
+            ok = column_within(&s->tables[t].cols[i], &data[i]);
+        }
+    }
+    for (uint32_t i = 0; i < b->ncolumns && ok; i++) {
+        ok = b->columns[i].key == NULL || column_within(&b->columns[i].key->col, b->columns[i].data);
+    }
+    return ok ? LP_OK : lp_corrupt(err, "block %u says of its columns what is not so", b->info->head.number);
+}
+
 static uint64_t
 hash_runs(const struct lp_block *b)
 {
@@ -279,5 +355,5 @@ lp_block_prove(struct lp_block *b, struct lp_codec *c, struct lp_err *err)
     if (lp_xxh64(parts, sizeof(parts)) != head->hash) {
         return lp_corrupt(err, "block %u does not decode to the rows it was made from", head->number);
     }
-    return LP_OK;
+    return prove_bounds(b, c, err);
 }

@@ -82,7 +82,7 @@ parse_table(struct lp_rd *rd, struct lp_arena *ar, struct lp_table *t)
         t->ncols += t->shape.p[i] == LP_SHAPE_MARK;
     }
     t->cols = lp_arena_array(ar, t->ncols, sizeof(*t->cols));
-    if (t->cols == NULL || t->ncols > LP_SHAPE_TOKENS_MAX) {
+    if (t->cols == NULL || t->ncols < 1 || t->ncols > LP_SHAPE_TOKENS_MAX) {
         return false;
     }
     for (uint32_t i = 0; i < t->ncols; i++) {
