@@ -16,6 +16,14 @@ struct lp_frame {
     uint64_t off; /* in the block */
 };
 
+/* Plain lines of a small block, decoded: kept from search to search. Immutable. */
+struct lp_plain {
+    uint32_t *lengths, *offsets;
+    char **texts; /* of each LINES frame */
+    uint32_t ntexts;
+    size_t memory;
+};
+
 struct lp_block_info {
     struct lp_block_head head;
     struct lp_frame *frames;
@@ -23,6 +31,7 @@ struct lp_block_info {
     uint32_t first_cells, ncells;            /* likewise */
     uint32_t first_shared, nshared;
     _Atomic(struct lp_schema *) schema; /* layout columns: NULL until it was asked for */
+    _Atomic(struct lp_plain *) plain;   /* NULL until a search looked at all of them, and where they are too large */
     size_t memory;
 };
 
@@ -59,6 +68,7 @@ struct lp_block {
     bool source_read;
     /* plain rows: all rows of layout text */
     uint32_t nplain;
+    const struct lp_plain *plain; /* the info's; then what follows is not needed */
     uint32_t *lengths, *offsets; /* of each plain line, in its frame */
     struct lp_text *texts;       /* of each LINES frame */
     /* layout columns */
@@ -95,7 +105,14 @@ lp_rc lp_block_column_bad(const struct lp_block *b, const char *what, struct lp_
 /* Layout columns only. */
 lp_rc lp_block_schema(struct lp_block *b, struct lp_codec *c, const struct lp_schema **ret, struct lp_err *err) LP_MUST_USE;
 
+/* Memory of what is kept with the handles of segments, of the whole process. False: there is no more. */
+bool lp_block_keep(size_t bytes) LP_MUST_USE;
+void lp_block_unkeep(size_t bytes);
+
 /* --- block_text.c --- */
+/* Keeps the plain lines with the info, if all are decoded and they are few. */
+void lp_block_keep_plain(struct lp_block *b);
+void lp_plain_free(struct lp_plain *p);
 lp_rc lp_block_plain_line(struct lp_block *b, struct lp_codec *c, uint32_t ordinal, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_block_plain_bytes(struct lp_block *b, struct lp_codec *c, uint32_t ordinal, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
 void lp_block_trim_text(struct lp_block *b, bool unused_only);

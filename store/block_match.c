@@ -122,6 +122,7 @@ match_plain(struct lp_matcher *m, const uint64_t *wanted, struct rows *r, struct
             set_bit(r->plain_sure, i);
         }
     }
+    lp_block_keep_plain(m->b);
     return LP_OK;
 }
 

@@ -12,9 +12,25 @@
 #include "base/bytes.h"
 #include "store/block_int.h"
 
-/* Schemas that are kept with the handles of segments, of the whole process. What does not fit is parsed again each time. */
-#define SCHEMA_BYTES_KEPT (64u << 20)
-static _Atomic size_t schema_bytes;
+/* What does not fit is read again each time. */
+#define KEPT_BYTES_MAX (64u << 20)
+static _Atomic size_t kept_bytes;
+
+bool
+lp_block_keep(size_t bytes)
+{
+    bool fits = atomic_fetch_add(&kept_bytes, bytes) + bytes <= KEPT_BYTES_MAX;
+    if (!fits) {
+        lp_block_unkeep(bytes);
+    }
+    return fits;
+}
+
+void
+lp_block_unkeep(size_t bytes)
+{
+    atomic_fetch_sub(&kept_bytes, bytes);
+}
 
 static lp_rc
 parse_head(struct lp_block_head *h, const char *p, uint32_t *ret_crc, struct lp_err *err)
@@ -147,8 +163,10 @@ lp_block_info_free(struct lp_block_info *i)
 {
     if (i != NULL) {
         struct lp_schema *s = atomic_load(&i->schema);
-        atomic_fetch_sub(&schema_bytes, s != NULL ? s->memory : 0);
+        struct lp_plain *plain = atomic_load(&i->plain);
+        lp_block_unkeep((s != NULL ? s->memory : 0) + (plain != NULL ? plain->memory : 0));
         lp_schema_free(s);
+        lp_plain_free(plain);
         lp_free(i->frames);
         lp_free(i);
     }
@@ -265,7 +283,8 @@ lp_rc
 lp_block_read_frame(struct lp_block *b, struct lp_codec *c, const struct lp_frame *f, char *dst,
                     struct lp_err *err)
 {
-    bool as_it_is = f->codec == LP_CODEC_STORED && f->stored_bytes == f->raw_bytes; /* read to where it goes */
+    bool as_it_is =
+        f->codec == LP_CODEC_STORED && f->stored_bytes == f->raw_bytes; /* read to where it goes */
     char *stored = as_it_is ? dst : lp_codec_scratch(c, LP_SLOT_STORED, f->stored_bytes);
     lp_rc rc = b->io.read(b->io.ctx, stored, f->stored_bytes, f->off, err);
     if (rc == LP_OK && lp_crc32c(0, stored, f->stored_bytes) != f->crc) {
@@ -326,18 +345,18 @@ lp_block_column_bad(const struct lp_block *b, const char *what, struct lp_err *e
 
 /* --- the schema --- */
 
-/* Keeps a schema with the block's info for those who come later, if it may; whether it did. *ret: the one to use. */
+/* Keeps a schema with the block's info for those who come later, if it may; whether it did. *ret: the one to
+ * use. */
 static bool
 keep_schema(struct lp_block_info *info, struct lp_schema *mine, struct lp_schema **ret)
 {
     struct lp_schema *have = NULL;
-    if (atomic_fetch_add(&schema_bytes, mine->memory) + mine->memory > SCHEMA_BYTES_KEPT) {
-        atomic_fetch_sub(&schema_bytes, mine->memory);
+    if (!lp_block_keep(mine->memory)) {
         *ret = mine;
         return false;
     }
     if (!atomic_compare_exchange_strong(&info->schema, &have, mine)) {
-        atomic_fetch_sub(&schema_bytes, mine->memory); /* another thread was first */
+        lp_block_unkeep(mine->memory); /* another thread was first */
         lp_schema_free(mine);
         mine = have;
     }

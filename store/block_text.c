@@ -74,6 +74,70 @@ read_lengths(struct lp_block *b, struct lp_codec *c, struct lp_err *err)
     return LP_OK;
 }
 
+/* --- kept lines --- */
+
+#define KEPT_PLAIN_BYTES (64u << 10) /* of a block: more is decoded when it is needed */
+
+void
+lp_plain_free(struct lp_plain *p)
+{
+    if (p != NULL) {
+        for (uint32_t i = 0; i < p->ntexts; i++) {
+            lp_free(p->texts[i]);
+        }
+        lp_free(p->texts);
+        lp_free(p->lengths);
+        lp_free(p->offsets);
+        lp_free(p);
+    }
+}
+
+void
+lp_block_keep_plain(struct lp_block *b)
+{
+    const struct lp_block_info *info = b->info;
+    size_t bytes =
+        sizeof(struct lp_plain) + b->nplain * 2 * sizeof(uint32_t) + info->nline_frames * sizeof(char *);
+    if (b->owns_info || b->lengths == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < info->nline_frames; i++) {
+        bytes += info->frames[info->first_line_frame + i].raw_bytes;
+        if (b->texts[i].p == NULL || bytes > KEPT_PLAIN_BYTES) {
+            return;
+        }
+    }
+    if (!lp_block_keep(bytes)) {
+        return;
+    }
+    struct lp_plain *mine = lp_malloc(sizeof(*mine)), *have = NULL;
+    *mine = (struct lp_plain){
+        .lengths = b->lengths, .offsets = b->offsets, .ntexts = info->nline_frames, .memory = bytes};
+    mine->texts = lp_malloc(mine->ntexts * sizeof(char *));
+    for (uint32_t i = 0; i < mine->ntexts; i++) {
+        mine->texts[i] = b->texts[i].p;
+    }
+    lp_free(b->texts);
+    b->texts = NULL;
+    b->lengths = b->offsets = NULL;
+    b->memory -= LP_MIN(b->memory, bytes);
+    if (!atomic_compare_exchange_strong(&b->info->plain, &have, mine)) {
+        lp_block_unkeep(bytes); /* another thread was first */
+        lp_plain_free(mine);
+        mine = have;
+    }
+    b->plain = mine;
+}
+
+static bool
+is_kept(struct lp_block *b)
+{
+    if (b->plain == NULL && b->lengths == NULL) {
+        b->plain = atomic_load(&b->info->plain);
+    }
+    return b->plain != NULL;
+}
+
 static uint32_t
 frame_of(const struct lp_block_info *info, uint32_t ordinal)
 {
@@ -94,6 +158,13 @@ lp_block_plain_line(struct lp_block *b, struct lp_codec *c, uint32_t ordinal, st
                     struct lp_err *err)
 {
     LP_ASSERT(ordinal < b->nplain);
+    if (is_kept(b)) {
+        const struct lp_plain *p = b->plain;
+        *ret = p->ntexts == 0 ? LP_STR("")
+                              : lp_str_of(p->texts[frame_of(b->info, ordinal)] + p->offsets[ordinal],
+                                          p->lengths[ordinal]);
+        return LP_OK;
+    }
     lp_rc rc = b->lengths != NULL ? LP_OK : read_lengths(b, c, err);
     if (rc != LP_OK) {
         return rc;
@@ -121,9 +192,9 @@ lp_rc
 lp_block_plain_bytes(struct lp_block *b, struct lp_codec *c, uint32_t ordinal, uint32_t *ret,
                      struct lp_err *err)
 {
-    lp_rc rc = b->lengths != NULL ? LP_OK : read_lengths(b, c, err);
+    lp_rc rc = is_kept(b) || b->lengths != NULL ? LP_OK : read_lengths(b, c, err);
     if (rc == LP_OK) {
-        *ret = b->lengths[ordinal];
+        *ret = b->plain != NULL ? b->plain->lengths[ordinal] : b->lengths[ordinal];
     }
     return rc;
 }

@@ -41,6 +41,10 @@ place(struct placing *p, uint32_t first)
         const struct lp_fragment *f = &p->n->frags[i];
         uint64_t *codes;
         bool equal;
+        if (f->text.n > col->cell_max &&
+            !p->high) { /* lp_column_test says so too, but this is nearly always it */
+            return;
+        }
         enum lp_column_says says = lp_column_test(col, f, p->high, &m->ar, &codes, &equal);
         if (says == LP_CELLS_NONE || (says == LP_CELLS_SOME && equal && excluded(m, col, f))) {
             return;
