@@ -233,17 +233,27 @@ add_row(struct lp_tables *t, const struct lp_block_row *rows, uint32_t row)
 }
 
 void
-lp_tables_fill(struct lp_tables *t, const struct lp_block_row *rows, uint32_t n, bool all_plain)
+lp_tables_begin(struct lp_tables *t, uint32_t rows)
 {
-    reset(t, n);
-    for (uint32_t i = 0; i < n; i++) {
-        if (all_plain) {
+    reset(t, rows);
+}
+
+void
+lp_tables_add(struct lp_tables *t, const struct lp_block_row *rows, uint32_t from, uint32_t to, bool plain)
+{
+    for (uint32_t i = from; i < to; i++) {
+        if (plain) {
             t->row_table[i] = 0;
         } else {
             add_row(t, rows, i);
         }
         t->nplain += t->row_table[i] == 0;
     }
+}
+
+void
+lp_tables_end(struct lp_tables *t)
+{
     /* rows of tables that were opened later were counted as plain at first */
     t->nplain -= t->nkept * (LP_TABLE_ROWS_MIN - 1);
 }

@@ -32,7 +32,7 @@ struct lp_tables {
     struct lp_buf shapes;
     uint32_t *buckets; /* index + 1 */
     uint32_t nbuckets;
-    uint16_t *row_table; /* per row: 0 plain, else number of the table (after lp_tables_fill) */
+    uint16_t *row_table; /* per row: 0 plain, else number of the table (after lp_tables_end) */
     uint32_t rows_cap;
     uint32_t nkept, nplain;
     struct lp_cells **boxes; /* column objects, handed out in order, kept for the next block */
@@ -44,8 +44,12 @@ struct lp_tables {
 
 struct lp_tables *lp_tables_new(void);
 void lp_tables_free(struct lp_tables *t);
-/* Sorts all rows; what was there before is forgotten. all_plain: every row stays plain. */
-void lp_tables_fill(struct lp_tables *t, const struct lp_block_row *rows, uint32_t n, bool all_plain);
+/* Begins a block of so many rows; what was there before is forgotten. */
+void lp_tables_begin(struct lp_tables *t, uint32_t rows);
+/* Sorts rows [from, to) of the block's; each once, in order. plain: they stay plain text. */
+void lp_tables_add(struct lp_tables *t, const struct lp_block_row *rows, uint32_t from, uint32_t to, bool plain);
+/* After the last row: from here on row_table and the counts hold. */
+void lp_tables_end(struct lp_tables *t);
 struct lp_str lp_tables_shape(const struct lp_tables *t, const struct lp_shape_table *s);
 
 #endif

@@ -13,9 +13,9 @@ GATES = {
     'ingest-kafka rss_anon_peak_mb': ('ingest-kafka', 256.0),
     'ingest-jsonline stored_mb': ('ingest-jsonline', 19.5),
 }
-# part -> {query: (figure, limit)}. Needles that nobody asked before are judged by the median of their first asks; else the best, as the peers' figures are.
+# part -> {query: (figure, limit)}. The best of all asks, as the peers' figures are; with a full head, and of pods, the median of first asks.
 QUERY_GATES = {
-    'queries': {'q01': ('first_ms', 2), 'q02': ('first_ms', 2), 'q03': ('first_ms', 2), 'q04': ('best_over_y2', 0.10), 'q05': ('best_over_y2', 0.15), 'q06': ('best_over_y2', 0.30),
+    'queries': {'q01': ('best_ms', 2), 'q02': ('best_ms', 2), 'q03': ('best_ms', 2), 'q04': ('best_over_y2', 0.10), 'q05': ('best_over_y2', 0.15), 'q06': ('best_over_y2', 0.30),
                 'q07': ('best_over_y2', 0.35), 'q08': ('best_over_y2', 0.05), 'q12': ('best_ms', 3), 'q13': ('best_ms', 10), 'q14': ('best_ms', 3)},
     'queries-head': {'q01': ('first_ms', 15), 'q02': ('first_ms', 15), 'q03': ('first_ms', 15)},
     'many-streams-2mib': {'pod': ('first_ms', 5)},

@@ -53,7 +53,10 @@ fill(struct made *m, struct lp_tables *t, bool all_plain)
         m->rows[i] = (struct lp_row){.line = m->text.p + m->at[i], .line_bytes = m->at[i + 1] - m->at[i]};
         m->order[i] = (struct lp_block_row){&m->rows[i], 0};
     }
-    lp_tables_fill(t, m->order, m->n, all_plain);
+    lp_tables_begin(t, m->n);
+    lp_tables_add(t, m->order, 0, m->n / 3, all_plain);
+    lp_tables_add(t, m->order, m->n / 3, m->n, all_plain);
+    lp_tables_end(t);
 }
 
 static void
