@@ -85,45 +85,40 @@ put_lines(struct lp_world *w)
 /* A piece of a line of plain ASCII without quotes; as an expression its special characters are escaped or
  * made classes. */
 static void
-draw_text(struct lp_world *w, bool is_regex, char *out)
+draw_text(struct lp_world *w, bool is_regex, struct lp_buf *out)
 {
     const char *line;
-    size_t n, from, k = 0;
+    size_t n;
     do {
         line = lines[rnd(w, LINES)];
         n = strlen(line);
     } while (n == 0);
-    from = rnd(w, (uint32_t)n);
-    n = from + 1 + rnd(w, 14) < n ? 1 + rnd(w, 14) : n - from;
-    if (is_regex && rnd(w, 3) == 0) {
-        k += (size_t)sprintf(out, "(?i)");
-    }
-    for (size_t i = 0; i < n && line[from + i] != 0; i++) {
-        char c = line[from + i];
+    size_t from = rnd(w, (uint32_t)n), to = from + 1 + rnd(w, 14);
+    lp_buf_reset(out);
+    lp_buf_c(out, is_regex && rnd(w, 3) == 0 ? "(?i)" : "");
+    for (size_t i = from; i < LP_MIN(to, n); i++) {
+        char c = line[i];
         if ((uint8_t)c >= 0x80 || c == '"' || c == '\\') {
             break;
         }
-        if (!is_regex) {
-            out[k++] = c;
-        } else if (c >= '0' && c <= '9' && rnd(w, 2)) {
-            k += (size_t)sprintf(out + k, "[0-9]%s", rnd(w, 3) ? "" : "+");
-        } else if (strchr(".+*?()[]{}|^$", c) != NULL) {
-            k += (size_t)sprintf(out + k, "[%s%c]", c == '^' ? "\\\\" : "", c);
-        } else if (rnd(w, 8) == 0) {
-            k += (size_t)sprintf(out + k, ".%s", rnd(w, 2) ? "" : "*");
+        if (is_regex && c >= '0' && c <= '9' && rnd(w, 2)) {
+            lp_buf_c(out, rnd(w, 3) ? "[0-9]" : "[0-9]+");
+        } else if (is_regex && strchr(".+*?()[]{}|^$", c) != NULL) {
+            lp_buf_printf(out, "[%s%c]", c == '^' ? "\\" : "", c);
+        } else if (is_regex && rnd(w, 8) == 0) {
+            lp_buf_c(out, rnd(w, 2) ? "." : ".*");
         } else {
-            out[k++] = c;
+            lp_buf_byte(out, (uint8_t)c);
         }
     }
     if (is_regex && rnd(w, 6) == 0) {
-        k += (size_t)sprintf(out + k, "|%s", rnd(w, 2) ? "timeout" : "[a-f]{3}9");
+        lp_buf_c(out, rnd(w, 2) ? "|timeout" : "|[a-f]{3}9");
     }
-    out[k] = 0;
 }
 
 struct filter {
     const char *op;
-    char text[160];
+    struct lp_buf text;
     struct lp_regex *re; /* NULL: a literal */
 };
 
@@ -131,8 +126,7 @@ static bool
 passes(const struct filter *f, const char *line)
 {
     struct lp_str s = lp_str_c(line);
-    bool found =
-        f->re != NULL ? lp_regex_search(f->re, s) : memmem(s.p, s.n, f->text, strlen(f->text)) != NULL;
+    bool found = f->re != NULL ? lp_regex_search(f->re, s) : memmem(s.p, s.n, f->text.p, f->text.n) != NULL;
     return found == (f->op[0] == '|');
 }
 
@@ -144,19 +138,21 @@ check_chain(struct lp_world *w)
     struct filter f[2];
     struct lp_test_query q;
     struct lp_found found;
-    char text[512];
+    struct lp_buf text;
     uint32_t n = 1 + rnd(w, 2), at = 0;
-    size_t len = (size_t)sprintf(text, "{app=~\"x|y\"}");
+    lp_buf_init(&text, SIZE_MAX);
+    lp_buf_c(&text, "{app=~\"x|y\"}");
     for (uint32_t k = 0; k < n; k++) {
         uint32_t op = rnd(w, 4) ? rnd(w, 2) : 2 + rnd(w, 2);
         f[k] = (struct filter){.op = ops[op]};
-        draw_text(w, op % 2 == 1, f[k].text);
+        lp_buf_init(&f[k].text, SIZE_MAX);
+        draw_text(w, op % 2 == 1, &f[k].text);
         if (op % 2 == 1) {
-            CU_ASSERT_EQUAL_FATAL(lp_regex_new(lp_str_c(f[k].text), &f[k].re, NULL), LP_OK);
+            CU_ASSERT_EQUAL_FATAL(lp_regex_new(lp_buf_view(&f[k].text), &f[k].re, NULL), LP_OK);
         }
-        len += (size_t)snprintf(text + len, sizeof(text) - len, " %s `%s`", f[k].op, f[k].text);
+        lp_buf_printf(&text, " %s `%.*s`", f[k].op, LP_STR_ARG(lp_buf_view(&f[k].text)));
     }
-    lp_test_query_parse(&q, lp_str_c(text), true);
+    lp_test_query_parse(&q, lp_buf_view(&text), true);
     struct lp_search s = lp_world_search(w, &q);
     CU_ASSERT_EQUAL_FATAL(lp_search(&s, &found, NULL), LP_OK);
     bool same = true;
@@ -167,10 +163,12 @@ check_chain(struct lp_world *w)
             at++;
         }
     }
-    lp_test_check(same && found.n == at, "other lines came", lp_str_c(text));
+    lp_test_check(same && found.n == at, "other lines came", lp_buf_view(&text));
     for (uint32_t k = 0; k < n; k++) {
         lp_regex_free(f[k].re);
+        lp_buf_clear(&f[k].text);
     }
+    lp_buf_clear(&text);
     lp_found_clear(&found);
     lp_test_query_clear(&q);
 }
