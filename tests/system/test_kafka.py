@@ -108,6 +108,7 @@ def test_a_push_goes_through_kafka_once(new_server, broker):
     for _ in range(2):
         assert s.jsonline(body)[0] == 204
     wait_for(lambda: s.status()['intake']['duplicates'] >= 3, what='the repeat, one part for each group')
+    wait_for(lambda: rows(s) >= 1000, what='the lines: repeats are told before the first are decoded')
     assert exported(s) == {'line %d' % i: 1 for i in range(1000)}
     assert s.stop() == 0
     s.start()  # the ids of before are read again from the log
