@@ -43,7 +43,7 @@ def test_the_judge_complains(change, complaint):
 
 
 def test_members_come_go_die_and_freeze_slow(broker, tmp_path):
-    """Twenty changes; tests/crash/membership.py makes as many as one likes."""
+    """Twenty changes, and more until a member was taken for dead; tests/crash/membership.py makes as many as one likes."""
     result, problems = membership.run(str(tmp_path), 20, seed=7, broker=broker)
     assert not problems, '\n'.join(problems[:20]) + '\nkept: ' + str(tmp_path)
     assert result['events']['lost'] > 0 and result['done']['killed'] > 0, result
