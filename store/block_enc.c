@@ -360,9 +360,7 @@ put_plain_head(struct lp_block_encoder *e, const struct lp_block_src *src)
             longest = LP_MAX(longest, token);
         }
     }
-    for (unsigned i = 0; i < 256; i++) {
-        set[i / 8] |= (uint8_t)(seen[i] << (i % 8));
-    }
+    lp_set_of_seen(seen, set);
     if (e->tables->nplain > 0) {
         lp_buf_varint(&e->schema, longest);
         lp_buf_add(&e->schema, set, sizeof(set));

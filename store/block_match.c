@@ -17,29 +17,11 @@ struct rows {
     bool any;
 };
 
-static size_t
-words_of(uint32_t n)
-{
-    return ((size_t)n + 63) / 64;
-}
-
-static inline void
-set_bit(uint64_t *v, uint32_t i)
-{
-    v[i / 64] |= UINT64_C(1) << (i % 64);
-}
-
-static inline bool
-has_bit(const uint64_t *v, uint32_t i)
-{
-    return (v[i / 64] >> (i % 64) & 1) != 0;
-}
-
 static uint64_t *
 all_ones(uint32_t n)
 {
-    uint64_t *v = lp_malloc(words_of(n) * sizeof(*v));
-    memset(v, 0xff, words_of(n) * sizeof(*v));
+    uint64_t *v = lp_malloc(lp_bits_words(n) * sizeof(*v));
+    memset(v, 0xff, lp_bits_words(n) * sizeof(*v));
     if (n % 64 != 0) {
         v[n / 64] = (UINT64_C(1) << (n % 64)) - 1;
     }
@@ -50,7 +32,7 @@ static bool
 none_left(const uint64_t *v, uint32_t n)
 {
     uint64_t any = 0;
-    for (size_t w = 0; w < words_of(n); w++) {
+    for (size_t w = 0; w < lp_bits_words(n); w++) {
         any |= v[w];
     }
     return any == 0;
@@ -99,11 +81,11 @@ static lp_rc
 match_plain(struct lp_matcher *m, const uint64_t *wanted, struct rows *r, struct lp_err *err)
 {
     uint32_t n = m->b->nplain;
-    r->plain = lp_calloc(words_of(n), sizeof(*r->plain));
-    r->plain_sure = lp_calloc(words_of(n), sizeof(*r->plain_sure));
+    r->plain = lp_calloc(lp_bits_words(n), sizeof(*r->plain));
+    r->plain_sure = lp_calloc(lp_bits_words(n), sizeof(*r->plain_sure));
     for (uint32_t i = 0; i < n; i++) {
         struct lp_str line;
-        if (wanted != NULL && !has_bit(wanted, i)) {
+        if (wanted != NULL && !lp_bit_has(wanted, i)) {
             continue;
         }
         if (i % 1024 == 0 && m->stop != NULL && m->stop(m->arg)) {
@@ -115,11 +97,11 @@ match_plain(struct lp_matcher *m, const uint64_t *wanted, struct rows *r, struct
         }
         enum lp_verdict v = lp_linepred_test(m->p->pred, line);
         if (v != LP_NO) {
-            set_bit(r->plain, i);
+            lp_bit_set(r->plain, i);
             r->any = true;
         }
         if (v == LP_YES) {
-            set_bit(r->plain_sure, i);
+            lp_bit_set(r->plain_sure, i);
         }
     }
     lp_block_keep_plain(m->b);
@@ -143,11 +125,11 @@ find_wanted(struct lp_matcher *m, const struct lp_row_range *ranges, size_t nran
     }
     lp_rc rc = lp_block_places(m->b, m->c, err);
     for (uint32_t t = 0; rc == LP_OK && t <= m->s->ntables; t++) {
-        wanted[t] = lp_calloc(words_of(t == 0 ? m->b->nplain : m->s->tables[t - 1].rows), sizeof(uint64_t));
+        wanted[t] = lp_calloc(lp_bits_words(t == 0 ? m->b->nplain : m->s->tables[t - 1].rows), sizeof(uint64_t));
     }
     for (size_t i = 0; rc == LP_OK && i < nranges; i++) {
         for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {
-            set_bit(wanted[m->b->row_table[row]], m->b->row_pos[row]);
+            lp_bit_set(wanted[m->b->row_table[row]], m->b->row_pos[row]);
         }
     }
     return rc;
@@ -166,7 +148,7 @@ match_tables(struct lp_matcher *m, const struct lp_table_plan *plans, uint64_t *
         }
         uint64_t *left = all_ones(n);
         if (wanted[t + 1] != NULL) {
-            memcpy(left, wanted[t + 1], words_of(n) * sizeof(*left));
+            memcpy(left, wanted[t + 1], lp_bits_words(n) * sizeof(*left));
         }
         r->of_table[t] = left;
         r->sure[t] = plans[t].sure;
@@ -199,17 +181,17 @@ put_together(struct lp_matcher *m, const struct rows *r, const struct lp_row_ran
     for (uint32_t t = 0; t < m->s->ntables; t++) {
         left[t + 1] = r->of_table[t];
     }
-    ret->rows = lp_calloc(words_of(rows), sizeof(*ret->rows));
-    ret->sure = lp_calloc(words_of(rows), sizeof(*ret->sure));
+    ret->rows = lp_calloc(lp_bits_words(rows), sizeof(*ret->rows));
+    ret->sure = lp_calloc(lp_bits_words(rows), sizeof(*ret->sure));
     for (size_t i = 0; i < nranges; i++) {
         for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {
             uint32_t t = m->b->row_table[row], pos = m->b->row_pos[row];
-            if (left[t] == NULL || !has_bit(left[t], pos)) {
+            if (left[t] == NULL || !lp_bit_has(left[t], pos)) {
                 continue;
             }
-            set_bit(ret->rows, row);
-            if (t == 0 ? has_bit(r->plain_sure, pos) : r->sure[t - 1]) {
-                set_bit(ret->sure, row);
+            lp_bit_set(ret->rows, row);
+            if (t == 0 ? lp_bit_has(r->plain_sure, pos) : r->sure[t - 1]) {
+                lp_bit_set(ret->sure, row);
             }
         }
     }
@@ -271,10 +253,10 @@ match_text(struct lp_matcher *m, const struct lp_row_range *ranges, size_t nrang
            struct lp_err *err)
 {
     struct rows r = {NULL, NULL, NULL, NULL, false};
-    uint64_t *wanted = lp_calloc(words_of(m->b->nplain), sizeof(*wanted));
+    uint64_t *wanted = lp_calloc(lp_bits_words(m->b->nplain), sizeof(*wanted));
     for (size_t i = 0; i < nranges; i++) {
         for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {
-            set_bit(wanted, row);
+            lp_bit_set(wanted, row);
         }
     }
     lp_rc rc = match_plain(m, wanted, &r, err);

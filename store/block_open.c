@@ -285,7 +285,7 @@ lp_block_read_frame(struct lp_block *b, struct lp_codec *c, const struct lp_fram
 {
     bool as_it_is =
         f->codec == LP_CODEC_STORED && f->stored_bytes == f->raw_bytes; /* read to where it goes */
-    char *stored = as_it_is ? dst : lp_codec_scratch(c, LP_SLOT_STORED, f->stored_bytes);
+    char *stored = as_it_is ? dst : lp_codec_scratch(c, f->stored_bytes);
     lp_rc rc = b->io.read(b->io.ctx, stored, f->stored_bytes, f->off, err);
     if (rc == LP_OK && lp_crc32c(0, stored, f->stored_bytes) != f->crc) {
         rc = lp_corrupt(err, "block %u: checksum of frame at %llu differs", b->info->head.number,

@@ -14,10 +14,8 @@
 struct lp_codec {
     ZSTD_CCtx *cctx; /* made when first needed */
     ZSTD_DCtx *dctx;
-    struct {
-        char *p;
-        size_t n;
-    } scratch[LP_SLOTS];
+    char *scratch;
+    size_t scratch_bytes;
 };
 
 /*
@@ -45,9 +43,7 @@ destroy(struct lp_codec *c)
 {
     ZSTD_freeCCtx(c->cctx);
     ZSTD_freeDCtx(c->dctx);
-    for (size_t i = 0; i < LP_SLOTS; i++) {
-        lp_free(c->scratch[i].p);
-    }
+    lp_free(c->scratch);
     lp_free(c);
 }
 
@@ -57,10 +53,8 @@ lp_codec_free(struct lp_codec *c)
     if (c == NULL) {
         return;
     }
-    bool small = c->cctx == NULL; /* those that compress live as long as their encoder */
-    for (size_t i = 0; i < LP_SLOTS; i++) {
-        small = small && c->scratch[i].n <= SPARE_BYTES_MAX;
-    }
+    /* those that compress live as long as their encoder */
+    bool small = c->cctx == NULL && c->scratch_bytes <= SPARE_BYTES_MAX;
     for (size_t i = 0; i < SPARES && small; i++) {
         struct lp_codec *none = NULL;
         if (atomic_compare_exchange_strong(&spares[i], &none, c)) {
@@ -71,14 +65,14 @@ lp_codec_free(struct lp_codec *c)
 }
 
 char *
-lp_codec_scratch(struct lp_codec *c, enum lp_codec_slot slot, size_t n)
+lp_codec_scratch(struct lp_codec *c, size_t n)
 {
-    if (c->scratch[slot].n < n || c->scratch[slot].p == NULL) {
-        lp_free(c->scratch[slot].p); /* not realloc: nothing is to be copied */
-        c->scratch[slot].p = lp_malloc(n);
-        c->scratch[slot].n = n;
+    if (c->scratch_bytes < n || c->scratch == NULL) {
+        lp_free(c->scratch); /* not realloc: nothing is to be copied */
+        c->scratch = lp_malloc(n);
+        c->scratch_bytes = n;
     }
-    return c->scratch[slot].p;
+    return c->scratch;
 }
 
 lp_rc

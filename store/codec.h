@@ -13,12 +13,8 @@ struct lp_codec;
 struct lp_codec *lp_codec_new(void);
 void lp_codec_free(struct lp_codec *c);
 
-/*
- * Working memory of at least n bytes that lives with the codec, for one frame at a time; what is in it is lost with the next
- * call for the same slot.
- */
-enum lp_codec_slot { LP_SLOT_STORED, LP_SLOT_DECODED, LP_SLOTS };
-char *lp_codec_scratch(struct lp_codec *c, enum lp_codec_slot slot, size_t n);
+/* Working memory of at least n bytes that lives with the codec, for one frame at a time; what is in it is lost with the next call. */
+char *lp_codec_scratch(struct lp_codec *c, size_t n);
 
 #define LP_LEVEL_STORED 0 /* do not compress */
 

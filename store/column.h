@@ -125,6 +125,15 @@ lp_set_has(const uint8_t set[32], uint8_t c)
     return (set[c / 8] >> (c % 8) & 1) != 0;
 }
 
+/* The set of the bytes whose flags are 1: marking a flag a byte is what is fast over much text. */
+static inline void
+lp_set_of_seen(const uint8_t seen[256], uint8_t set[32])
+{
+    for (unsigned i = 0; i < 256; i++) {
+        set[i / 8] |= (uint8_t)(seen[i] << (i % 8));
+    }
+}
+
 static inline void
 lp_set_add(uint8_t set[32], struct lp_str s)
 {

@@ -222,9 +222,7 @@ look_at_bytes(struct look *k)
     for (size_t i = 0; i < k->c->n; i++) {
         seen[(uint8_t)k->c->p[i]] = 1;
     }
-    for (unsigned i = 0; i < 256; i++) {
-        k->set[i / 8] |= (uint8_t)(seen[i] << (i % 8));
-    }
+    lp_set_of_seen(seen, k->set);
     k->lower_hex = only(k->set, lower);
     k->upper_hex = only(k->set, upper);
 }

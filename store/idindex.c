@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "store/bitmap.h"
 
 #define BUCKET_ENTRIES_BITS 9u /* entries a bucket, about */
 #define SPARE_BITS 3u          /* kept of the hash beyond what tells n entries apart */
@@ -348,7 +349,7 @@ lp_idindex_find(const struct lp_idindex *x, lp_idindex_read read, void *ctx, uin
             break;
         }
         if (rest == want) {
-            blocks[block / 64] |= UINT64_C(1) << (block % 64);
+            lp_bit_set(blocks, block);
         }
     }
     lp_free(raw);

@@ -20,18 +20,6 @@ struct asking {
     char *cell;
 };
 
-static inline bool
-has_bit(const uint64_t *v, uint32_t i)
-{
-    return (v[i / 64] >> (i % 64) & 1) != 0;
-}
-
-static inline void
-clear_bit(uint64_t *v, uint32_t i)
-{
-    v[i / 64] &= ~(UINT64_C(1) << (i % 64));
-}
-
 /* Bits [first, end) of word w. */
 static uint64_t
 mask_of(uint32_t w, uint32_t first, uint32_t end)
@@ -76,7 +64,7 @@ cell_matches(const struct asking *a, uint32_t i)
 {
     const struct lp_condition *k = a->cond;
     if (k->codes != NULL) {
-        return has_bit(k->codes, lp_chunk_code(a->col, a->ch, i));
+        return lp_bit_has(k->codes, lp_chunk_code(a->col, a->ch, i));
     }
     if (a->col->type == LP_COL_INT && k->frag->op == LP_FRAG_EQUAL) {
         return lp_chunk_number(a->col, a->ch, i) ==
@@ -96,7 +84,7 @@ ask_each(const struct asking *a)
             uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(left);
             left &= left - 1;
             if (!cell_matches(a, row - first)) {
-                clear_bit(a->rows, row);
+                lp_bit_clear(a->rows, row);
             }
         }
     }
@@ -111,8 +99,8 @@ keep_row(const struct asking *a, uint32_t done, uint32_t i)
 {
     uint32_t first = a->ch->first;
     clear_bits(a->rows, first + done, first + i);
-    if (has_bit(a->rows, first + i) && !cell_matches(a, i)) {
-        clear_bit(a->rows, first + i);
+    if (lp_bit_has(a->rows, first + i) && !cell_matches(a, i)) {
+        lp_bit_clear(a->rows, first + i);
     }
     return i + 1;
 }
@@ -181,8 +169,8 @@ search_packed(const struct asking *a, struct lp_str packed, uint64_t *hits)
             return;
         }
         uint32_t i = (uint32_t)((at + hit) / width);
-        if (has_bit(a->rows, ch->first + i) && cell_matches(a, i)) {
-            hits[i / 64] |= UINT64_C(1) << (i % 64);
+        if (lp_bit_has(a->rows, ch->first + i) && cell_matches(a, i)) {
+            lp_bit_set(hits, i);
             at = (size_t)(i + 1) * width;
         } else {
             at += hit + 1;
@@ -197,7 +185,7 @@ search_hex(const struct asking *a)
     struct lp_str text = a->cond->frag->text;
     const struct lp_chunk *ch = a->ch;
     char packed[128 + 8];
-    uint64_t *hits = lp_calloc((ch->rows + 63) / 64, sizeof(*hits));
+    uint64_t *hits = lp_calloc(lp_bits_words(ch->rows), sizeof(*hits));
     search_packed(a, lp_str_of(packed, pack(text, 0, packed)), hits);
     if (a->cond->frag->op != LP_FRAG_EQUAL && a->cond->frag->op != LP_FRAG_PREFIX) {
         search_packed(a, lp_str_of(packed, pack(text, 1, packed)), hits);

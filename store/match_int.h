@@ -4,6 +4,7 @@
 #ifndef LP_STORE_MATCH_INT_H
 #define LP_STORE_MATCH_INT_H
 
+#include "store/bitmap.h"
 #include "store/block_int.h"
 #include "store/match.h"
 #include "store/needle.h"

@@ -68,7 +68,7 @@ static void
 bind_fragment(struct lp_match_plan *p, struct lp_seg *const *segs, const struct lp_fragment *f)
 {
     for (size_t i = 0; i < p->nsegs && may_be_id(f); i++) {
-        uint64_t *blocks = lp_calloc((segs[i]->nblocks + 63) / 64 + 1, sizeof(*blocks));
+        uint64_t *blocks = lp_calloc(lp_bits_words(segs[i]->nblocks), sizeof(*blocks));
         if (lp_seg_find_id(segs[i], f->id_hash, blocks)) {
             p->ids[i * p->nids + f->id] = blocks;
         } else {

@@ -26,7 +26,7 @@ excluded(const struct lp_matcher *m, const struct lp_column *col, const struct l
                                            : col->type == LP_COL_BYTES && lp_is_id(f->text);
     const uint64_t *blocks = indexed && m->seg < m->p->nsegs ? m->p->ids[m->seg * m->p->nids + f->id] : NULL;
     uint32_t number = m->b->info->head.number;
-    return blocks != NULL && (blocks[number / 64] >> (number % 64) & 1) == 0;
+    return blocks != NULL && !lp_bit_has(blocks, number);
 }
 
 /* The needle at one place of the shape: its first fragment in column `first`. */
@@ -167,7 +167,7 @@ static lp_rc
 ask_clause(struct lp_matcher *m, uint32_t table, const struct lp_alternative *list, bool negative,
            uint64_t *rows, struct lp_err *err)
 {
-    size_t words = (m->s->tables[table].rows + 63) / 64;
+    size_t words = lp_bits_words(m->s->tables[table].rows);
     uint64_t *hits = lp_calloc(words, sizeof(*hits)), *left = lp_malloc(words * sizeof(*left));
     lp_rc rc = LP_OK;
     for (const struct lp_alternative *a = list; a != NULL && rc == LP_OK; a = a->next) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/find.h"
+#include "store/bitmap.h"
 #include "store/split.h"
 #include "store/tables.h"
 
@@ -157,12 +158,12 @@ test_dict(const struct lp_column *col, const struct lp_fragment *f, bool high, s
             continue;
         }
         if (codes == NULL) {
-            codes = lp_arena_zalloc(ar, (col->nvalues + 63) / 64 * sizeof(*codes));
+            codes = lp_arena_zalloc(ar, lp_bits_words(col->nvalues) * sizeof(*codes));
             if (codes == NULL) {
                 return LP_CELLS_SOME;
             }
         }
-        codes[i / 64] |= UINT64_C(1) << (i % 64);
+        lp_bit_set(codes, i);
         hits++;
     }
     *ret_codes = codes;

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/find.h"
+#include "store/bitmap.h"
 #include "store/view_int.h"
 
 struct lp_scan {
@@ -345,7 +346,7 @@ next_in_block(struct lp_scan *s, struct lp_scan_row *ret)
             continue;
         }
         s->row = row;
-        bool sure = s->match.sure != NULL && (s->match.sure[row / 64] >> (row % 64) & 1) != 0;
+        bool sure = s->match.sure != NULL && lp_bit_has(s->match.sure, row);
         *ret = (struct lp_scan_row){t, s->stream, s->part->generation, (uint64_t)s->part->block << 32 | row,
                                     sure};
         return true;

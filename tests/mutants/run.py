@@ -126,17 +126,17 @@ MUTANTS = [
     Mutant('last row of a chunk lost', 'store/match_cells.c', '((UINT64_C(1) << (end - w * 64)) - 1)', '((UINT64_C(1) << (end - w * 64 - 1)) - 1)', unit('store', 'match')),
     Mutant('cells in other letters excluded', 'store/match_cells.c', 'lp_fragment_in(k->frag, cell) || (k->high && lp_has_high(cell))', 'lp_fragment_in(k->frag, cell)',
            unit('store', 'match')),
-    Mutant('a hit over two cells taken for one', 'store/match_cells.c', 'if (has_bit(a->rows, first + i) && !cell_matches(a, i)) {', 'if (has_bit(a->rows, first + i) && a->ch->rows == 0) {',
+    Mutant('a hit over two cells taken for one', 'store/match_cells.c', 'if (lp_bit_has(a->rows, first + i) && !cell_matches(a, i)) {', 'if (lp_bit_has(a->rows, first + i) && a->ch->rows == 0) {',
            unit('store', 'match')),
     Mutant('hex digits found at even places alone', 'store/match_cells.c', 'pack(text, 1, packed)', 'pack(text, 2, packed)', unit('store', 'match')),
     Mutant('a negative clause not inverted', 'store/match_table.c', 'rows[w] &= negative ? ~hits[w] : hits[w];', 'rows[w] &= hits[w];', unit('store', 'match')),
     Mutant('sure of what is not the whole question', 'store/match_table.c', '.sure = m->p->pred->exact', '.sure = true', unit('store', 'match')),
     Mutant('plain rows passed over', 'store/block_match.c', 'bool plain = m->b->nplain > 0 && !plain_excluded(m);', 'bool plain = m->b->nplain > 65536 && !plain_excluded(m);',
            unit('store', 'match')),
-    Mutant('rows of a block of text lost', 'store/block_match.c', 'set_bit(wanted, row);', 'set_bit(wanted, ranges[i].first);',
+    Mutant('rows of a block of text lost', 'store/block_match.c', 'lp_bit_set(wanted, row);', 'lp_bit_set(wanted, ranges[i].first);',
            system('test_format.py::test_a_store_of_an_earlier_version_is_searched[v1]')),
-    Mutant('first row of a range lost', 'store/block_match.c', 'for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {\n            set_bit(wanted[m',
-           'for (uint32_t row = ranges[i].first + 1; row < ranges[i].end; row++) {\n            set_bit(wanted[m', unit('store', 'match')),
+    Mutant('first row of a range lost', 'store/block_match.c', 'for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {\n            lp_bit_set(wanted[m',
+           'for (uint32_t row = ranges[i].first + 1; row < ranges[i].end; row++) {\n            lp_bit_set(wanted[m', unit('store', 'match')),
 ]
 
 

@@ -15,10 +15,7 @@ static uint64_t seed = 88172645463325252u;
 static unsigned
 below(unsigned n)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 33) % n;
+    return lp_test_below(&seed, n);
 }
 
 static char

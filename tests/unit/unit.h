@@ -30,6 +30,16 @@ struct lp_suite {
 /* The program's suites, NULL at the end; defined in tests/unit/suites_<layer>.c. */
 extern const struct lp_suite *const lp_suites[];
 
+/* A number below n by xorshift; the seed is not 0. The same everywhere: some tests count on what their seed makes. */
+static inline unsigned
+lp_test_below(uint64_t *seed, unsigned n)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return (unsigned)(*seed >> 33) % n;
+}
+
 /* A fresh folder for this test under $TMPDIR or /tmp, removed with all content at exit. Static buffer, until the next call. */
 const char *lp_test_dir(void);
 /* The folder tests/data of the source tree ($LP_TEST_DATA, set by make). */
