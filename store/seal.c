@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/metrics.h"
+#include "store/entries.h"
 #include "store/hooks.h"
 #include "store/seal_plan.h"
 #include "store/store_int.h"
@@ -202,7 +203,7 @@ write_segment(struct lp_store *st, struct lp_seal_plan *plan, bool plain, struct
 
 static lp_rc
 commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat_segment *row,
-       struct lp_err *err)
+       const struct lp_entries *entries, struct lp_err *err)
 {
     int64_t oldest_ns = LP_TIME_MIN + IDS_KEPT_NS;
     for (size_t i = 0; i < plan->foot.nids; i++) {
@@ -215,8 +216,8 @@ commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat
         .nstreams = plan->nnew_streams,
         .groups = plan->new_groups,
         .ngroups = plan->nnew_groups,
-        .entries = plan->entries,
-        .nentries = plan->nentries,
+        .entries = entries->v,
+        .nentries = entries->n,
         .positions = plan->foot.positions,
         .npositions = plan->foot.npositions,
         .ids = plan->foot.ids,
@@ -260,11 +261,9 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
     if (rc != LP_OK) {
         return rc;
     }
-    struct lp_cat_segment row = {.generation = g->id,
-                                 .rows = plan->foot.rows,
-                                 .bytes = plan->line_bytes,
-                                 .min_ns = plan->min_ns,
-                                 .max_ns = plan->max_ns};
+    struct lp_cat_segment row = {
+        .first_generation = g->id, .generation = g->id, .created_ns = lp_now_ns()};
+    struct lp_entries entries = {NULL, 0, 0};
     uint32_t crashes = lp_seal_mark_begin(st, g->id);
     if (crashes >= CRASHES_MAX) {
         lp_metric_add(LP_M_SEAL_PLAIN, 1);
@@ -275,7 +274,9 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
     rc = write_segment(st, plan, plain || crashes >= CRASHES_MAX, &row, err);
     lp_seal_mark_end(st);
     if (rc == LP_OK) {
-        rc = commit(st, plan, &row, err);
+        lp_entries_of_footer(&entries, &plan->foot);
+        lp_entries_sum(&entries, 0, &row);
+        rc = commit(st, plan, &row, &entries, err);
         if (rc != LP_OK && rc != LP_ERR_DISK_FULL) {
             /* LMDB may believe what the disk does not hold: only a new process reads what is there */
             st->cfg.on_fatal(st->cfg.ctx, err);
@@ -287,6 +288,7 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
         note_stored(st, plan, &row);
         lp_metric_observe(LP_M_SEAL_DURATION, lp_mono_ns() - start_ns);
     }
+    lp_entries_clear(&entries);
     lp_seal_plan_free(plan);
     return rc;
 }
