@@ -17,10 +17,10 @@ struct lp_block_row {
 };
 
 struct lp_block_run {
-    uint32_t stream; /* index into the footer's streams */
+    uint64_t stream; /* what the block's file says: lp_seg_block_runs makes ids of it */
     uint32_t first;  /* row in the block */
     uint32_t rows;
-    int64_t min_ns, max_ns;
+    int64_t min_ns, max_ns; /* of a block that is read: once its times were */
 };
 
 /* The rows of a block in their final order, and their runs. Borrowed. */

@@ -28,8 +28,8 @@ lp_block_runs(struct lp_block *b, struct lp_codec *c, const struct lp_block_run 
             if (rd.bad) {
                 break;
             }
-            runs[i] = (struct lp_block_run){
-                .stream = (uint32_t)stream, .first = (uint32_t)first, .rows = (uint32_t)rows};
+            runs[i] =
+                (struct lp_block_run){.stream = stream, .first = (uint32_t)first, .rows = (uint32_t)rows};
             first += rows;
         }
         bool bad = rd.bad || lp_rd_left(&rd) != 0 || first != head->rows;
@@ -42,6 +42,31 @@ lp_block_runs(struct lp_block *b, struct lp_codec *c, const struct lp_block_run 
         b->memory += head->runs * sizeof(*runs);
     }
     *ret = b->runs;
+    return LP_OK;
+}
+
+lp_rc
+lp_block_name_runs(struct lp_block *b, struct lp_codec *c, const uint64_t *ids, size_t n,
+                   const struct lp_block_run **ret, struct lp_err *err)
+{
+    const struct lp_block_run *runs;
+    uint32_t nruns = b->info->head.runs;
+    lp_rc rc = lp_block_runs(b, c, &runs, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (b->named == NULL) {
+        b->named = lp_malloc(nruns * sizeof(*b->named));
+        b->memory += nruns * sizeof(*b->named);
+    }
+    for (uint32_t i = 0; i < nruns; i++) {
+        if (runs[i].stream >= n) {
+            return lp_block_column_bad(b, "runs", err);
+        }
+        b->named[i] = runs[i];
+        b->named[i].stream = ids[runs[i].stream];
+    }
+    *ret = b->named;
     return LP_OK;
 }
 

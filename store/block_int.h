@@ -64,6 +64,7 @@ struct lp_block {
     bool owns_schema;
     int64_t *times;
     struct lp_block_run *runs;
+    struct lp_block_run *named; /* the same with ids of streams, of files that hold indexes */
     uint32_t *source;
     bool source_read;
     /* plain rows: all rows of layout text */
@@ -108,6 +109,11 @@ lp_rc lp_block_schema(struct lp_block *b, struct lp_codec *c, const struct lp_sc
 /* Memory of what is kept with the handles of segments, of the whole process. False: there is no more. */
 bool lp_block_keep(size_t bytes) LP_MUST_USE;
 void lp_block_unkeep(size_t bytes);
+
+/* --- block_dec.c --- */
+/* The runs with ids in place of indexes into ids[0..n). */
+lp_rc lp_block_name_runs(struct lp_block *b, struct lp_codec *c, const uint64_t *ids, size_t n, const struct lp_block_run **ret,
+                         struct lp_err *err) LP_MUST_USE;
 
 /* --- block_text.c --- */
 /* Keeps the plain lines with the info, if all are decoded and they are few. */

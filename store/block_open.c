@@ -225,6 +225,7 @@ lp_block_free(struct lp_block *b)
     lp_free(b->tables);
     lp_free(b->times);
     lp_free(b->runs);
+    lp_free(b->named);
     lp_free(b->source);
     lp_free(b->lengths);
     lp_free(b->offsets);

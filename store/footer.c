@@ -60,7 +60,21 @@ put_identity(struct enc *e)
     for (size_t i = 0; i < e->f->nearlier; i++) {
         lp_buf_add(&e->raw, e->f->earlier[i].b, sizeof(e->f->earlier[i].b));
     }
-    lp_buf_varint(&e->raw, 0); /* replaced segments: compaction writes them */
+    lp_buf_varint(&e->raw, e->f->nreplaced);
+    for (size_t i = 0; i < e->f->nreplaced; i++) {
+        lp_buf_u64(&e->raw, e->f->replaced[i]);
+    }
+}
+
+static void
+put_merge(struct enc *e)
+{
+    lp_buf_varint(&e->raw, e->f->first_generation);
+    lp_buf_u8(&e->raw, e->f->level);
+    lp_buf_varint(&e->raw, e->f->noutputs);
+    for (size_t i = 0; i < e->f->noutputs; i++) {
+        lp_buf_u64(&e->raw, e->f->outputs[i]);
+    }
 }
 
 static void
@@ -151,7 +165,7 @@ static lp_rc
 put_sections(struct enc *e, struct lp_err *err)
 {
     static const char ids[][5] = {"IDNT", "TICK", "POSN", "STRM", "SKEY", "RUNS",
-                                  "GRPS", "BLKS", "BIDS", "DICT", "IDIX"};
+                                  "GRPS", "BLKS", "BIDS", "DICT", "IDIX", "MERG"};
     lp_rc rc = LP_OK;
     for (size_t i = 0; i < LP_ARRAY_LEN(ids) && rc == LP_OK; i++) {
         switch (i) {
@@ -187,10 +201,15 @@ put_sections(struct enc *e, struct lp_err *err)
         case 10:
             lp_idindex_encode(e->f->cell_ids, e->f->ncell_ids, (uint32_t)e->f->nblocks, &e->raw);
             break;
+        case 11:
+            if (e->f->level > 0) {
+                put_merge(e);
+            }
+            break;
         default:
             break; /* DICT is empty */
         }
-        bool absent = i == 10 && e->raw.n == 0, as_it_is = i == 10; /* its buckets are read one by one */
+        bool absent = i >= 10 && e->raw.n == 0, as_it_is = i == 10; /* its buckets are read one by one */
         rc = absent ? LP_OK : end_section(e, ids[i], as_it_is, err);
     }
     return rc;

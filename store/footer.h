@@ -46,6 +46,14 @@ struct lp_footer {
     const struct lp_uuid *earlier; /* of the stores that this one was copied from, newest first */
     size_t nearlier;
     uint64_t segment, generation, rows;
+    /* of a merged segment (level 1 and above): its first generation (the last is `generation`), the segments that it stands for, and all
+     * files that the pass wrote, itself included; of others level 0 and nothing */
+    uint64_t first_generation;
+    uint8_t level;
+    const uint64_t *replaced;
+    size_t nreplaced;
+    const uint64_t *outputs;
+    size_t noutputs;
     struct lp_foot_ticket *tickets;
     size_t ntickets;
     struct lp_foot_ticket *positions; /* generation unused */

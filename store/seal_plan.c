@@ -511,7 +511,7 @@ lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_
         rc = plan_all(&p, err);
         lp_cat_end(p.txn);
     }
-    plan->foot.generation = g->id;
+    plan->foot.generation = plan->foot.first_generation = g->id;
     plan->foot.rows = p.nrows;
     plan->rows = p.order;
     lp_free(p.streams);

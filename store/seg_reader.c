@@ -4,23 +4,16 @@
  *
  * Even under a good CRC every count, offset and index is bounded before use: a file may have been made up.
  */
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/hash.h"
-#include "store/segment.h"
+#include "store/seg_int.h"
 
 #define SECTIONS_MAX 64
 
-struct section {
-    char id[4];
-    uint32_t codec, raw_bytes, crc;
-    uint64_t off, bytes;
-};
-
-static lp_rc
-seg_corrupt(const struct lp_seg *s, const char *what, struct lp_err *err)
+lp_rc
+lp_seg_corrupt(const struct lp_seg *s, const char *what, struct lp_err *err)
 {
     return lp_corrupt(err, "segment %s: %s", s->path, what);
 }
@@ -35,7 +28,7 @@ read_header(struct lp_seg *s, struct lp_err *err)
     }
     if (memcmp(h, LP_SEG_MAGIC, 8) != 0 ||
         lp_crc32c(lp_crc32c(0, h, 20), h + 24, sizeof(h) - 24) != lp_get_u32(h + 20)) {
-        return seg_corrupt(s, "header checksum differs", err);
+        return lp_seg_corrupt(s, "header checksum differs", err);
     }
     s->version = lp_get_u16(h + 8);
     if (s->version > LP_SEG_VERSION || (lp_get_u32(h + 16) & ~LP_SEG_INCOMPAT_KNOWN) != 0) {
@@ -43,6 +36,7 @@ read_header(struct lp_seg *s, struct lp_err *err)
     }
     memcpy(s->uuid.b, h + 24, sizeof(s->uuid.b));
     s->id = lp_get_u64(h + 40);
+    s->created_ns = (int64_t)lp_get_u64(h + 48);
     return LP_OK;
 }
 
@@ -51,7 +45,7 @@ read_trailer(struct lp_seg *s, uint64_t *ret_off, uint32_t *ret_bytes, uint32_t 
 {
     char t[LP_SEG_TRAILER_BYTES];
     if (s->file_bytes < LP_SEG_HEADER_BYTES + sizeof(t)) {
-        return seg_corrupt(s, "too short to be a segment", err);
+        return lp_seg_corrupt(s, "too short to be a segment", err);
     }
     lp_rc rc = lp_io_pread(s->io, s->fd, t, sizeof(t), s->file_bytes - sizeof(t), err);
     if (rc != LP_OK) {
@@ -59,7 +53,7 @@ read_trailer(struct lp_seg *s, uint64_t *ret_off, uint32_t *ret_bytes, uint32_t 
     }
     if (memcmp(t, LP_SEG_END_MAGIC, 8) != 0 ||
         lp_crc32c(lp_crc32c(0, t + 16, sizeof(t) - 16), t + 8, 4) != lp_get_u32(t + 12)) {
-        return seg_corrupt(s, "trailer checksum differs", err);
+        return lp_seg_corrupt(s, "trailer checksum differs", err);
     }
     *ret_off = lp_get_u64(t + 24);
     *ret_bytes = lp_get_u32(t + 32);
@@ -69,7 +63,7 @@ read_trailer(struct lp_seg *s, uint64_t *ret_off, uint32_t *ret_bytes, uint32_t 
     if (lp_get_u64(t + 16) != s->id || lp_get_u64(t + 48) != s->file_bytes ||
         *ret_off < LP_SEG_HEADER_BYTES || *ret_off > s->file_bytes - sizeof(t) ||
         *ret_bytes != s->file_bytes - sizeof(t) - *ret_off) {
-        return seg_corrupt(s, "trailer does not fit the file", err);
+        return lp_seg_corrupt(s, "trailer does not fit the file", err);
     }
     return LP_OK;
 }
@@ -82,11 +76,11 @@ parse_directory(struct lp_seg *s, struct lp_str bytes, uint64_t dir_off, struct 
     if (rd.bad || s->nsections > SECTIONS_MAX ||
         lp_rd_left(&rd) != (size_t)s->nsections * LP_SEG_DIR_ROW_BYTES) {
         s->nsections = 0;
-        return seg_corrupt(s, "footer directory has a wrong size", err);
+        return lp_seg_corrupt(s, "footer directory has a wrong size", err);
     }
     s->sections = lp_calloc(s->nsections, sizeof(*s->sections));
     for (uint32_t i = 0; i < s->nsections; i++) {
-        struct section *sec = &s->sections[i];
+        struct lp_seg_section *sec = &s->sections[i];
         memcpy(sec->id, lp_rd_bytes(&rd, 4).p, 4);
         sec->codec = lp_rd_u32(&rd);
         sec->off = lp_rd_u64(&rd);
@@ -95,7 +89,7 @@ parse_directory(struct lp_seg *s, struct lp_str bytes, uint64_t dir_off, struct 
         sec->crc = lp_rd_u32(&rd);
         if (sec->off < LP_SEG_HEADER_BYTES || sec->off > dir_off || sec->bytes > dir_off - sec->off ||
             sec->raw_bytes > LP_SECTION_BYTES_MAX || sec->codec > 255) {
-            return seg_corrupt(s, "footer section out of range", err);
+            return lp_seg_corrupt(s, "footer section out of range", err);
         }
     }
     return LP_OK;
@@ -111,18 +105,18 @@ read_directory(struct lp_seg *s, struct lp_err *err)
         return rc;
     }
     if (bytes > 4 + SECTIONS_MAX * LP_SEG_DIR_ROW_BYTES) {
-        return seg_corrupt(s, "footer directory is too large", err);
+        return lp_seg_corrupt(s, "footer directory is too large", err);
     }
     char dir[4 + SECTIONS_MAX * LP_SEG_DIR_ROW_BYTES];
     rc = lp_io_pread(s->io, s->fd, dir, bytes, off, err);
     if (rc == LP_OK && lp_crc32c(0, dir, bytes) != crc) {
-        rc = seg_corrupt(s, "footer directory checksum differs", err);
+        rc = lp_seg_corrupt(s, "footer directory checksum differs", err);
     }
     return rc == LP_OK ? parse_directory(s, lp_str_of(dir, bytes), off, err) : rc;
 }
 
-static const struct section *
-find_section(const struct lp_seg *s, const char id[4])
+const struct lp_seg_section *
+lp_seg_section(const struct lp_seg *s, const char id[4])
 {
     for (uint32_t i = 0; i < s->nsections; i++) {
         if (memcmp(s->sections[i].id, id, 4) == 0) {
@@ -132,13 +126,12 @@ find_section(const struct lp_seg *s, const char id[4])
     return NULL;
 }
 
-/* Reads a section decoded into fresh memory (owned by the caller). */
-static lp_rc
-load_section(const struct lp_seg *s, const char id[4], char **ret, size_t *ret_n, struct lp_err *err)
+lp_rc
+lp_seg_load(const struct lp_seg *s, const char id[4], char **ret, size_t *ret_n, struct lp_err *err)
 {
-    const struct section *sec = find_section(s, id);
+    const struct lp_seg_section *sec = lp_seg_section(s, id);
     if (sec == NULL) {
-        return seg_corrupt(s, "a footer section is missing", err);
+        return lp_seg_corrupt(s, "a footer section is missing", err);
     }
     char *stored = lp_malloc(sec->bytes), *raw = NULL;
     struct lp_codec *codec = lp_codec_new();
@@ -167,7 +160,7 @@ read_blocks(struct lp_seg *s, struct lp_err *err)
 {
     char *raw;
     size_t n;
-    lp_rc rc = load_section(s, "BLKS", &raw, &n, err);
+    lp_rc rc = lp_seg_load(s, "BLKS", &raw, &n, err);
     if (rc != LP_OK) {
         return rc;
     }
@@ -188,68 +181,33 @@ read_blocks(struct lp_seg *s, struct lp_err *err)
         b->runs = lp_rd_u32(&rd);
         (void)lp_rd_u32(&rd);
         bad = bad || b->off < LP_SEG_HEADER_BYTES || b->off > s->file_bytes ||
-              b->bytes > s->file_bytes - b->off || b->rows < 1 || b->rows > LP_BLOCK_ROWS_MAX;
+              b->bytes > s->file_bytes - b->off || b->rows < 1 || b->rows > LP_BLOCK_ROWS_MAX ||
+              b->runs < 1 || b->runs > b->rows;
     }
     lp_free(raw);
-    return bad ? seg_corrupt(s, "block list out of range", err) : LP_OK;
+    return bad ? lp_seg_corrupt(s, "block list out of range", err) : LP_OK;
 }
 
+/* What a merged segment says of itself. Others stand for their own generation. */
 static lp_rc
-read_runs(struct lp_seg *s, struct lp_err *err)
+read_merge(struct lp_seg *s, struct lp_err *err)
 {
     char *raw;
     size_t n;
-    lp_rc rc = load_section(s, "RUNS", &raw, &n, err);
+    s->first_generation = s->generation;
+    if (lp_seg_section(s, "MERG") == NULL) {
+        return LP_OK;
+    }
+    lp_rc rc = lp_seg_load(s, "MERG", &raw, &n, err);
     if (rc != LP_OK) {
         return rc;
     }
     struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
-    s->nruns = n / LP_RUNS_ROW_BYTES;
-    s->runs = lp_calloc(s->nruns, sizeof(*s->runs));
-    bool bad = n % LP_RUNS_ROW_BYTES != 0;
-    for (size_t i = 0; i < s->nruns; i++) {
-        struct lp_foot_run *r = &s->runs[i];
-        r->block = lp_rd_u32(&rd);
-        r->first = lp_rd_u32(&rd);
-        r->rows = lp_rd_u32(&rd);
-        r->min_ns = (int64_t)lp_rd_u64(&rd);
-        r->max_ns = (int64_t)lp_rd_u64(&rd);
-        bad = bad || r->block >= s->nblocks || r->rows < 1 || r->first >= s->blocks[r->block].rows ||
-              r->rows > s->blocks[r->block].rows - r->first;
-    }
+    s->first_generation = lp_rd_varint(&rd);
+    s->level = lp_rd_u8(&rd);
+    bool bad = rd.bad || s->level < 1 || s->first_generation > s->generation;
     lp_free(raw);
-    return bad ? seg_corrupt(s, "run list out of range", err) : LP_OK;
-}
-
-static lp_rc
-read_streams(struct lp_seg *s, struct lp_err *err)
-{
-    char *raw;
-    size_t n;
-    lp_rc rc = load_section(s, "STRM", &raw, &n, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
-    uint64_t count = lp_rd_varint(&rd);
-    bool bad =
-        rd.bad || count > lp_rd_left(&rd) / LP_STRM_ROW_BYTES || lp_rd_left(&rd) != count * LP_STRM_ROW_BYTES;
-    s->nstreams = bad ? 0 : (size_t)count;
-    s->streams = lp_calloc(s->nstreams, sizeof(*s->streams));
-    for (size_t i = 0; i < s->nstreams; i++) {
-        struct lp_foot_stream *st = &s->streams[i];
-        st->id = lp_rd_u64(&rd);
-        st->min_ns = (int64_t)lp_rd_u64(&rd);
-        st->max_ns = (int64_t)lp_rd_u64(&rd);
-        st->rows = lp_rd_u32(&rd);
-        st->first_run = lp_rd_u32(&rd);
-        st->runs = lp_rd_u32(&rd);
-        st->group = lp_rd_u32(&rd);
-        bad = bad || (i > 0 && st[-1].id >= st->id) || st->first_run > s->nruns ||
-              st->runs > s->nruns - st->first_run;
-    }
-    lp_free(raw);
-    return bad ? seg_corrupt(s, "stream table out of range", err) : LP_OK;
+    return bad ? lp_seg_corrupt(s, "what it was merged from is malformed", err) : LP_OK;
 }
 
 lp_rc
@@ -265,10 +223,10 @@ lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struc
         rc = lp_io_size(io, s->fd, &s->file_bytes, err);
     }
     if (rc == LP_OK && s->file_bytes < LP_SEG_HEADER_BYTES + LP_SEG_TRAILER_BYTES) {
-        rc = seg_corrupt(s, "too short to be a segment", err);
+        rc = lp_seg_corrupt(s, "too short to be a segment", err);
     }
     lp_rc (*const steps[])(struct lp_seg *, struct lp_err *) = {read_header, read_directory, read_blocks,
-                                                                read_runs, read_streams};
+                                                                lp_seg_open_pages, read_merge};
     for (size_t i = 0; i < LP_ARRAY_LEN(steps) && rc == LP_OK; i++) {
         rc = steps[i](s, err);
     }
@@ -276,8 +234,7 @@ lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struc
         lp_seg_unref(s);
         return rc;
     }
-    s->memory = sizeof(*s) + s->nblocks * sizeof(*s->blocks) + s->nruns * sizeof(*s->runs) +
-                s->nstreams * sizeof(*s->streams);
+    s->memory = sizeof(*s) + s->nblocks * (sizeof(*s->blocks) + sizeof(*s->slots)) + lp_seg_pages_memory(s);
     *ret = s;
     return LP_OK;
 }
@@ -297,8 +254,7 @@ lp_seg_unref(struct lp_seg *s)
     }
     lp_io_close(s->io, s->fd);
     lp_free(s->sections);
-    lp_free(s->streams);
-    lp_free(s->runs);
+    lp_seg_free_pages(s);
     for (size_t i = 0; s->slots != NULL && i < s->nblocks; i++) {
         lp_block_info_free(atomic_load(&s->slots[i]));
     }
@@ -307,21 +263,6 @@ lp_seg_unref(struct lp_seg *s)
     lp_free(s->blocks);
     lp_free(s->path);
     lp_free(s);
-}
-
-const struct lp_foot_stream *
-lp_seg_stream(const struct lp_seg *s, uint64_t id)
-{
-    size_t lo = 0, hi = s->nstreams;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (s->streams[mid].id < id) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    return lo < s->nstreams && s->streams[lo].id == id ? &s->streams[lo] : NULL;
 }
 
 struct seg_block_ctx {
@@ -390,7 +331,7 @@ open_ids(struct lp_seg *s, struct seg_block_ctx *ctx)
 bool
 lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks)
 {
-    const struct section *sec = find_section(s, "IDIX");
+    const struct lp_seg_section *sec = lp_seg_section(s, "IDIX");
     if (sec == NULL) {
         return s->version >= 2; /* no block has an id */
     }
@@ -402,7 +343,7 @@ lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks)
 static lp_rc
 prove_ids(struct lp_seg *s, struct lp_err *err)
 {
-    const struct section *sec = find_section(s, "IDIX");
+    const struct lp_seg_section *sec = lp_seg_section(s, "IDIX");
     struct lp_idindex *x;
     if (sec == NULL) {
         return LP_OK;
@@ -424,7 +365,7 @@ lp_seg_prove(struct lp_seg *s, struct lp_err *err)
     for (uint32_t i = 0; i < s->nsections && rc == LP_OK; i++) {
         char *raw;
         size_t n;
-        rc = load_section(s, s->sections[i].id, &raw, &n, err);
+        rc = lp_seg_load(s, s->sections[i].id, &raw, &n, err);
         if (rc == LP_OK) {
             lp_free(raw);
         }
@@ -449,7 +390,7 @@ section_in(struct lp_seg *s, const char id[4], struct lp_arena *ar, struct lp_rd
 {
     char *raw;
     size_t n;
-    lp_rc rc = load_section(s, id, &raw, &n, err);
+    lp_rc rc = lp_seg_load(s, id, &raw, &n, err);
     if (rc != LP_OK) {
         return rc;
     }
@@ -477,25 +418,6 @@ counted(struct lp_rd *rd, struct lp_arena *ar, size_t least, size_t size, size_t
 }
 
 lp_rc
-lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct lp_err *err)
-{
-    struct lp_rd rd;
-    lp_rc rc = section_in(s, "SKEY", ar, &rd, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    struct lp_str *keys = lp_arena_array(ar, s->nstreams, sizeof(*keys));
-    for (size_t i = 0; i < s->nstreams && keys != NULL; i++) {
-        keys[i] = lp_rd_lpstr(&rd);
-    }
-    if (keys == NULL || rd.bad || lp_rd_left(&rd) != 0) {
-        return seg_corrupt(s, "stream keys do not match the stream table", err);
-    }
-    *ret = keys;
-    return LP_OK;
-}
-
-lp_rc
 lp_seg_tickets(struct lp_seg *s, bool positions, struct lp_arena *ar, struct lp_foot_ticket **ret,
                size_t *ret_n, struct lp_err *err)
 {
@@ -519,7 +441,7 @@ lp_seg_tickets(struct lp_seg *s, bool positions, struct lp_arena *ar, struct lp_
         t[i].epoch = lp_rd_varint(&rd);
     }
     if (t == NULL || rd.bad || lp_rd_left(&rd) != 0) {
-        return seg_corrupt(s, "ticket list is malformed", err);
+        return lp_seg_corrupt(s, "ticket list is malformed", err);
     }
     *ret = t;
     *ret_n = n;
@@ -542,10 +464,53 @@ lp_seg_groups(struct lp_seg *s, struct lp_arena *ar, struct lp_foot_group **ret,
         g[i].key = lp_rd_lpstr(&rd);
     }
     if (g == NULL || rd.bad || lp_rd_left(&rd) != 0) {
-        return seg_corrupt(s, "group list is malformed", err);
+        return lp_seg_corrupt(s, "group list is malformed", err);
     }
     *ret = g;
     *ret_n = n;
+    return LP_OK;
+}
+
+/* u64 ids behind their count. */
+static const uint64_t *
+id_list(struct lp_rd *rd, struct lp_arena *ar, size_t *ret_n)
+{
+    uint64_t *v = counted(rd, ar, 8, sizeof(*v), ret_n);
+    for (size_t i = 0; v != NULL && i < *ret_n; i++) {
+        v[i] = lp_rd_u64(rd);
+    }
+    return v;
+}
+
+lp_rc
+lp_seg_origin(struct lp_seg *s, struct lp_arena *ar, struct lp_seg_origin *ret, struct lp_err *err)
+{
+    struct lp_seg_origin o = {NULL, 0, NULL, 0};
+    struct lp_rd rd;
+    lp_rc rc = section_in(s, "IDNT", ar, &rd, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    (void)lp_rd_bytes(&rd, sizeof(s->uuid.b));
+    uint64_t earlier = lp_rd_varint(&rd);
+    (void)lp_rd_bytes(
+        &rd, earlier <= lp_rd_left(&rd) / sizeof(s->uuid.b) ? (size_t)earlier * sizeof(s->uuid.b) : SIZE_MAX);
+    o.replaced = id_list(&rd, ar, &o.nreplaced);
+    bool bad = o.replaced == NULL || rd.bad || lp_rd_left(&rd) != 0;
+    if (!bad && lp_seg_section(s, "MERG") != NULL) {
+        rc = section_in(s, "MERG", ar, &rd, err);
+        if (rc != LP_OK) {
+            return rc;
+        }
+        (void)lp_rd_varint(&rd);
+        (void)lp_rd_u8(&rd);
+        o.outputs = id_list(&rd, ar, &o.noutputs);
+        bad = o.outputs == NULL || rd.bad || lp_rd_left(&rd) != 0;
+    }
+    if (bad) {
+        return lp_seg_corrupt(s, "what it was merged from is malformed", err);
+    }
+    *ret = o;
     return LP_OK;
 }
 
@@ -565,7 +530,7 @@ lp_seg_ids(struct lp_seg *s, struct lp_arena *ar, struct lp_batch_id **ret, size
         ids[i].identity.hi = lp_rd_u64(&rd);
     }
     if (ids == NULL || rd.bad || lp_rd_left(&rd) != 0) {
-        return seg_corrupt(s, "batch id list is malformed", err);
+        return lp_seg_corrupt(s, "batch id list is malformed", err);
     }
     *ret = ids;
     *ret_n = n;

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/hash.h"
 #include "store/hooks.h"
 #include "store/segment.h"
@@ -30,7 +29,7 @@ lp_seg_path(const char *folder, uint64_t id, bool tmp, char buf[LP_SEG_PATH_BYTE
 }
 
 static lp_rc
-write_header(struct lp_seg_writer *w, const struct lp_uuid *uuid, struct lp_err *err)
+write_header(struct lp_seg_writer *w, const struct lp_uuid *uuid, int64_t created_ns, struct lp_err *err)
 {
     char h[LP_SEG_HEADER_BYTES] = {0};
     memcpy(h, LP_SEG_MAGIC, 8);
@@ -38,7 +37,7 @@ write_header(struct lp_seg_writer *w, const struct lp_uuid *uuid, struct lp_err 
     lp_put_u16(h + 10, LP_SEG_HEADER_BYTES);
     memcpy(h + 24, uuid->b, sizeof(uuid->b));
     lp_put_u64(h + 40, w->id);
-    lp_put_u64(h + 48, (uint64_t)lp_now_ns());
+    lp_put_u64(h + 48, (uint64_t)created_ns);
     lp_put_u32(h + 20, lp_crc32c(lp_crc32c(0, h, 20), h + 24, sizeof(h) - 24));
     w->at = sizeof(h);
     return lp_io_pwrite(w->io, w->fd, h, sizeof(h), 0, err);
@@ -46,7 +45,7 @@ write_header(struct lp_seg_writer *w, const struct lp_uuid *uuid, struct lp_err 
 
 lp_rc
 lp_seg_writer_new(const struct lp_io *io, const char *folder, const struct lp_uuid *uuid, uint64_t id,
-                  struct lp_seg_writer **ret, struct lp_err *err)
+                  int64_t created_ns, struct lp_seg_writer **ret, struct lp_err *err)
 {
     struct lp_seg_writer *w = lp_calloc(1, sizeof(*w));
     *w = (struct lp_seg_writer){.io = io, .folder = lp_strdup(folder), .fd = -1, .id = id};
@@ -54,7 +53,7 @@ lp_seg_writer_new(const struct lp_io *io, const char *folder, const struct lp_uu
     lp_seg_path(folder, id, true, path);
     lp_rc rc = lp_io_open(io, path, LP_IO_CREATE, &w->fd, err);
     if (rc == LP_OK) {
-        rc = write_header(w, uuid, err);
+        rc = write_header(w, uuid, created_ns, err);
     }
     if (rc != LP_OK) {
         lp_seg_writer_free(w);

@@ -3,7 +3,8 @@
  *
  * Writing: one thread, one object, from ID.seg.tmp to the renamed and folder-synced ID.seg. Nothing counts until the
  * catalog names it.
- * Reading: a handle is reference-counted and immutable after opening; any number of threads may use it.
+ * Reading: a handle is reference-counted; any number of threads may use it. What it reads later (pages, block heads) is
+ * published once and lives as long as the handle.
  */
 #ifndef LP_STORE_SEGMENT_H
 #define LP_STORE_SEGMENT_H
@@ -20,8 +21,9 @@ void lp_seg_path(const char *folder, uint64_t id, bool tmp, char buf[LP_SEG_PATH
 /* --- writing --- */
 struct lp_seg_writer;
 
+/* created_ns: when the newest of its rows was sealed. */
 lp_rc lp_seg_writer_new(const struct lp_io *io, const char *folder, const struct lp_uuid *uuid, uint64_t id,
-                        struct lp_seg_writer **ret, struct lp_err *err) LP_MUST_USE;
+                        int64_t created_ns, struct lp_seg_writer **ret, struct lp_err *err) LP_MUST_USE;
 /* Appends an encoded block; its offset goes to *ret_off. */
 lp_rc lp_seg_writer_block(struct lp_seg_writer *w, struct lp_str encoded, uint64_t *ret_off, struct lp_err *err) LP_MUST_USE;
 /* Footer, sync, rename, folder sync. On success the file stands under its final name; *ret_bytes its size. */
@@ -31,21 +33,48 @@ lp_rc lp_seg_writer_finish(struct lp_seg_writer *w, const struct lp_footer *f, s
 void lp_seg_writer_free(struct lp_seg_writer *w);
 
 /* --- reading --- */
+
+/* Streams of one group by rising id, with their runs: a page of the stream table. Immutable. */
+struct lp_seg_page {
+    uint32_t group; /* index into the segment's groups */
+    uint32_t nstreams, nruns;
+    struct lp_foot_stream *streams; /* by rising id; first_run counts in `runs` of this page; key empty */
+    struct lp_foot_run *runs;       /* of each stream by rising (block, first row) */
+};
+
+/* What is known of a page without reading it. */
+struct lp_seg_page_head {
+    uint32_t group, nstreams, nruns;
+    uint64_t first_id, last_id;
+    int64_t min_ns, max_ns;
+};
+
+/* Blocks and pages of a group follow each other. */
+struct lp_seg_group {
+    uint64_t id;
+    uint32_t first_block, nblocks, first_page, npages;
+};
 struct lp_seg {
     _Atomic unsigned refs;
     const struct lp_io *io;
     int fd;
     uint16_t version;
-    uint64_t id, generation, rows, file_bytes;
+    uint64_t id, rows, file_bytes;
+    uint64_t first_generation, generation; /* different in merged segments only */
+    uint8_t level;                         /* 0: sealed, above: merged */
+    int64_t created_ns;                    /* when the newest of its rows was sealed */
     struct lp_uuid uuid;
     char *path;
-    struct section *sections;
+    struct lp_seg_section *sections;
     uint32_t nsections;
     /* decoded at opening */
-    struct lp_foot_stream *streams; /* keys empty: lp_seg_keys */
-    size_t nstreams;
-    struct lp_foot_run *runs;
-    size_t nruns;
+    struct lp_seg_group *groups; /* by rising id */
+    uint32_t ngroups;
+    struct lp_seg_page_head *pages;
+    uint32_t npages;
+    size_t nstreams, nruns; /* of all pages */
+    _Atomic(struct lp_seg_page *) *page_slots;
+    struct lp_seg_strm *strm; /* versions 1 and 2: what their indexes of streams mean */
     struct lp_foot_block *blocks;
     size_t nblocks;
     lp_block_slot *slots; /* of each block: its head and schema, once they were read */
@@ -58,8 +87,16 @@ lp_rc lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret,
 struct lp_seg *lp_seg_ref(struct lp_seg *s);
 void lp_seg_unref(struct lp_seg *s);
 
-/* The stream's row, by halving; NULL when it is not in this segment. */
-const struct lp_foot_stream *lp_seg_stream(const struct lp_seg *s, uint64_t id);
+/* Index of a group, or UINT32_MAX. */
+uint32_t lp_seg_find_group(const struct lp_seg *s, uint64_t group_id);
+/* A page, read when it is first asked for, checked, and kept with the handle. */
+lp_rc lp_seg_page(struct lp_seg *s, uint32_t page, const struct lp_seg_page **ret, struct lp_err *err) LP_MUST_USE;
+/* The stream's row and its runs, by halving; *ret NULL when it is not in this segment. */
+lp_rc lp_seg_stream(struct lp_seg *s, uint64_t group_id, uint64_t id, const struct lp_foot_stream **ret,
+                    const struct lp_foot_run **ret_runs, struct lp_err *err) LP_MUST_USE;
+/* The runs of an opened block in row order, with ids of streams whatever the file's version; they live as long as b. Their times are known only if the block's were read before. */
+lp_rc lp_seg_block_runs(struct lp_seg *s, uint32_t block, struct lp_block *b, struct lp_codec *c, const struct lp_block_run **ret,
+                        uint32_t *ret_n, struct lp_err *err) LP_MUST_USE;
 /* Opens a block; the segment must outlive it. */
 lp_rc lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_err *err) LP_MUST_USE;
 
@@ -73,7 +110,16 @@ bool lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks) LP_MUST_U
 lp_rc lp_seg_prove(struct lp_seg *s, struct lp_err *err) LP_MUST_USE;
 
 /* Sections read when asked for; memory from ar. */
+/* Stream keys, s->nstreams of them, in the order of the pages. */
 lp_rc lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct lp_err *err) LP_MUST_USE;
+/* The segments that a merged one stands for, and all files that its pass wrote. */
+struct lp_seg_origin {
+    const uint64_t *replaced;
+    size_t nreplaced;
+    const uint64_t *outputs;
+    size_t noutputs;
+};
+lp_rc lp_seg_origin(struct lp_seg *s, struct lp_arena *ar, struct lp_seg_origin *ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_seg_tickets(struct lp_seg *s, bool positions, struct lp_arena *ar, struct lp_foot_ticket **ret, size_t *ret_n,
                      struct lp_err *err) LP_MUST_USE;
 lp_rc lp_seg_groups(struct lp_seg *s, struct lp_arena *ar, struct lp_foot_group **ret, size_t *ret_n, struct lp_err *err) LP_MUST_USE;

@@ -289,9 +289,12 @@ add_part(struct lp_view *v)
 }
 
 static int
-by_stream_id(const void *va, const void *vb)
+by_group_and_id(const void *va, const void *vb)
 {
     const struct lp_view_id *a = va, *b = vb;
+    if (a->group != b->group) {
+        return a->group < b->group ? -1 : 1;
+    }
     return (a->id > b->id) - (a->id < b->id);
 }
 
@@ -301,11 +304,11 @@ index_ids(struct lp_view *v)
     v->by_id = lp_malloc(v->nstreams * sizeof(*v->by_id));
     for (size_t i = 0; i < v->nstreams; i++) {
         if (v->streams[i].id != 0) {
-            v->by_id[v->nby_id++] = (struct lp_view_id){v->streams[i].id, (uint32_t)i};
+            v->by_id[v->nby_id++] = (struct lp_view_id){v->streams[i].group, v->streams[i].id, (uint32_t)i};
         }
     }
     if (v->nby_id > 1) {
-        qsort(v->by_id, v->nby_id, sizeof(*v->by_id), by_stream_id);
+        qsort(v->by_id, v->nby_id, sizeof(*v->by_id), by_group_and_id);
     }
 }
 
@@ -320,11 +323,11 @@ by_block(const void *va, const void *vb)
 }
 
 static void
-add_runs(struct lp_view_runs *out, const struct lp_seg *seg, const struct lp_foot_stream *fs, uint32_t stream,
-         int64_t from_ns, int64_t to_ns)
+add_runs(struct lp_view_runs *out, const struct lp_seg_page *page, const struct lp_foot_stream *fs,
+         uint32_t stream, int64_t from_ns, int64_t to_ns)
 {
     for (uint32_t k = 0; k < fs->runs; k++) {
-        const struct lp_foot_run *r = &seg->runs[fs->first_run + k];
+        const struct lp_foot_run *r = &page->runs[fs->first_run + k];
         if (r->max_ns < from_ns || r->min_ns >= to_ns) {
             continue;
         }
@@ -336,31 +339,88 @@ add_runs(struct lp_view_runs *out, const struct lp_seg *seg, const struct lp_foo
     }
 }
 
-/* The selected streams' runs in a segment: few streams are looked up, many are merged with the stream table.
- */
-static void
-find_runs(const struct lp_view *v, const struct lp_seg *seg, int64_t from_ns, int64_t to_ns,
-          struct lp_view_runs *out)
+/* The first of page->streams[from..) that is not below the id: in steps that double, then by halving. */
+static uint32_t
+seek(const struct lp_seg_page *page, uint32_t from, uint64_t id)
 {
-    if (v->nby_id < seg->nstreams / 8) {
-        for (size_t i = 0; i < v->nby_id; i++) {
-            const struct lp_foot_stream *fs = lp_seg_stream(seg, v->by_id[i].id);
-            if (fs != NULL) {
-                add_runs(out, seg, fs, v->by_id[i].stream, from_ns, to_ns);
-            }
-        }
-        return;
+    uint32_t step = 1, lo = from, hi = from;
+    while (hi < page->nstreams && page->streams[hi].id < id) {
+        lo = hi + 1;
+        hi = step < page->nstreams - hi ? hi + step : page->nstreams;
+        step *= 2;
     }
-    for (size_t i = 0, k = 0; i < v->nby_id && k < seg->nstreams;) {
-        if (v->by_id[i].id < seg->streams[k].id) {
-            i++;
-        } else if (v->by_id[i].id > seg->streams[k].id) {
-            k++;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (page->streams[mid].id < id) {
+            lo = mid + 1;
         } else {
-            add_runs(out, seg, &seg->streams[k++], v->by_id[i].stream, from_ns, to_ns);
-            i++;
+            hi = mid;
         }
     }
+    return lo;
+}
+
+/* Runs of the streams want[0..n), all of one group and by rising id, in a page. */
+static void
+page_runs(const struct lp_seg_page *page, const struct lp_view_id *want, size_t n, int64_t from_ns,
+          int64_t to_ns, struct lp_view_runs *out)
+{
+    uint32_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        at = seek(page, at, want[i].id);
+        if (at == page->nstreams) {
+            return;
+        }
+        if (page->streams[at].id == want[i].id) {
+            add_runs(out, page, &page->streams[at], want[i].stream, from_ns, to_ns);
+        }
+    }
+}
+
+/* Likewise in all pages of the group. A damaged page costs its own streams; its error comes back. */
+static lp_rc
+group_runs(struct lp_seg *seg, const struct lp_seg_group *g, const struct lp_view_id *want, size_t n,
+           int64_t from_ns, int64_t to_ns, struct lp_view_runs *out, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (uint32_t k = g->first_page; k < g->first_page + g->npages && n > 0; k++) {
+        const struct lp_seg_page_head *h = &seg->pages[k];
+        const struct lp_seg_page *page;
+        size_t mine;
+        for (; n > 0 && want->id < h->first_id; n--) {
+            want++; /* in no page */
+        }
+        for (mine = 0; mine < n && want[mine].id <= h->last_id; mine++) {
+        }
+        if (mine > 0 && h->max_ns >= from_ns && h->min_ns < to_ns) {
+            lp_rc read = lp_seg_page(seg, k, &page, err);
+            if (read == LP_OK) {
+                page_runs(page, want, mine, from_ns, to_ns, out);
+            }
+            rc = read != LP_OK ? read : rc;
+        }
+        want += mine;
+        n -= mine;
+    }
+    return rc;
+}
+
+/* The selected streams' runs in a segment. */
+static lp_rc
+find_runs(const struct lp_view *v, struct lp_seg *seg, int64_t from_ns, int64_t to_ns,
+          struct lp_view_runs *out, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (size_t i = 0, n; i < v->nby_id; i += n) {
+        for (n = 1; i + n < v->nby_id && v->by_id[i + n].group == v->by_id[i].group; n++) {
+        }
+        uint32_t g = lp_seg_find_group(seg, v->by_id[i].group);
+        if (g != UINT32_MAX) {
+            lp_rc read = group_runs(seg, &seg->groups[g], &v->by_id[i], n, from_ns, to_ns, out, err);
+            rc = read != LP_OK ? read : rc;
+        }
+    }
+    return rc;
 }
 
 /* One part for each block that has wanted runs. */
@@ -368,7 +428,7 @@ static lp_rc
 segment_parts(struct lp_view *v, struct lp_seg *seg, int64_t from_ns, int64_t to_ns, struct lp_err *err)
 {
     struct lp_view_runs runs = {NULL, 0, 0};
-    find_runs(v, seg, from_ns, to_ns, &runs);
+    lp_rc rc = find_runs(v, seg, from_ns, to_ns, &runs, err);
     if (runs.n > 1) {
         qsort(runs.v, runs.n, sizeof(*runs.v), by_block);
     }
@@ -392,7 +452,7 @@ segment_parts(struct lp_view *v, struct lp_seg *seg, int64_t from_ns, int64_t to
         p->max_ns = LP_MAX(p->max_ns, r->run.max_ns);
     }
     lp_free(runs.v);
-    return kept != NULL ? LP_OK : lp_err_set(err, LP_ERR_NOMEM, "no memory for a query");
+    return kept != NULL ? rc : lp_err_set(err, LP_ERR_NOMEM, "no memory for a query");
 }
 
 static bool
@@ -431,14 +491,13 @@ stored_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns, size_t *ret_dama
     for (size_t i = 0; i < ids.n && rc == LP_OK; i++) {
         struct lp_seg *seg;
         rc = lp_store_segment(v->st, ids.v[i], &seg, err);
-        if (rc == LP_ERR_CORRUPT || rc == LP_ERR_UNSUPPORTED || rc == LP_ERR_NOT_FOUND) {
-            (*ret_damaged)++; /* the rest is served; the caller warns */
-            rc = LP_OK;
-            continue;
-        }
         if (rc == LP_OK) {
             v->segs[v->nsegs++] = seg;
             rc = segment_parts(v, seg, from_ns, to_ns, err);
+        }
+        if (rc == LP_ERR_CORRUPT || rc == LP_ERR_UNSUPPORTED || rc == LP_ERR_NOT_FOUND) {
+            (*ret_damaged)++; /* the rest is served; the caller warns */
+            rc = LP_OK;
         }
     }
     lp_ids_clear(&ids);

@@ -7,7 +7,7 @@
 #include "store/view.h"
 
 struct lp_view_id {
-    uint64_t id;
+    uint64_t group, id;
     uint32_t stream;
 };
 
