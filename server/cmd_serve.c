@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "server/logger.h"
 #include "server/server.h"
+#include "store/maintain.h"
 
 #define STOP_REQUESTS_NS (10 * LP_NS_PER_S)
 #define STOP_SEAL_NS (60 * LP_NS_PER_S)
@@ -111,6 +112,9 @@ open_store(struct lp_server *s, struct lp_err *err)
         .seal_workers = (unsigned)s->set.seal_workers,
         .reserve_bytes = (uint64_t)s->set.reserve_bytes,
         .min_free_bytes = (uint64_t)s->set.min_free,
+        .compact = s->set.compact,
+        .compact_age_ns = s->set.kafka_brokers[0] != 0 ? s->set.compact_after : 0,
+        .compact_settle_ns = s->set.compact_settle,
         .on_event = on_event,
         .on_fatal = on_fatal,
         .ctx = s,
@@ -395,6 +399,9 @@ run(struct lp_server *s)
         return 1;
     }
     lp_info("server", "ready");
+    if (s->set.compact_now) {
+        (void)lp_maintain_ask(lp_store_maintain(s->store));
+    }
     wait_for_end(s, &signals);
     return take_down(s, &r);
 }

@@ -80,6 +80,7 @@ int lp_cmd_serve(int argc, char **argv);
 int lp_cmd_push(int argc, char **argv);
 int lp_cmd_query(int argc, char **argv);
 int lp_cmd_status(int argc, char **argv);
+int lp_cmd_compact(int argc, char **argv);
 int lp_cmd_version(int argc, char **argv);
 
 #endif

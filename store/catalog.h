@@ -83,6 +83,9 @@ typedef bool (*lp_cat_entry_fn)(void *arg, const struct lp_cat_entry *e);
 lp_rc lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to_ns, lp_cat_entry_fn fn,
                      void *arg, struct lp_err *err) LP_MUST_USE;
 
+/* Those of all groups, whatever their times. */
+lp_rc lp_cat_entries_all(struct lp_cat_txn *t, lp_cat_entry_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+
 struct lp_cat_segment {
     uint64_t id, rows, bytes, file_bytes;
     uint64_t first_generation, generation; /* it holds rows of these and of those between */

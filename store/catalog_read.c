@@ -345,7 +345,7 @@ visit_entry(void *arg, const MDB_val *key, struct lp_str value, bool *stop, stru
         .bytes = lp_get_u64(value.p + 16),
         .stored = value.n >= 32 ? lp_get_u64(value.p + 24) : 0,
     };
-    if (e.min_ns < w->to_ns) {
+    if (e.min_ns < w->to_ns || w->to_ns == LP_TIME_MAX) {
         *stop = !w->fn(w->arg, &e);
     }
     return LP_OK;
@@ -360,6 +360,14 @@ lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to
     lp_key_u64(&k, group);
     lp_key_time(&k, from_ns);
     return lp_cat_scan(t->txn, t->cat, LP_DB_ENTRIES, &k, 8, visit_entry, &w, err);
+}
+
+lp_rc
+lp_cat_entries_all(struct lp_cat_txn *t, lp_cat_entry_fn fn, void *arg, struct lp_err *err)
+{
+    struct entries_walk w = {LP_TIME_MAX, fn, arg};
+    struct lp_cat_key k = {.n = 0};
+    return lp_cat_scan(t->txn, t->cat, LP_DB_ENTRIES, &k, 0, visit_entry, &w, err);
 }
 
 static lp_rc

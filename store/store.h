@@ -12,6 +12,7 @@
 #include "store/segment.h"
 
 struct lp_store;
+struct lp_maintain;
 
 enum lp_event { LP_EVENT_INFO, LP_EVENT_WARN, LP_EVENT_ERROR };
 
@@ -22,6 +23,9 @@ struct lp_store_config {
     int64_t seal_after_ns;
     unsigned seal_workers;
     uint64_t reserve_bytes, min_free_bytes;
+    bool compact;              /* merge segments in the background */
+    int64_t compact_age_ns;    /* only those that were sealed so long ago */
+    int64_t compact_settle_ns; /* a day is closed so long after its end, and after the last rows of it were sealed */
     /* A generation is stored: positions that may be released. On the seal thread, in order. May be NULL. */
     void (*on_stored)(void *ctx, uint64_t generation, const struct lp_foot_ticket *positions, size_t n);
     /* Something worth a line in the server's log. Any thread. May be NULL. */
@@ -58,6 +62,12 @@ lp_rc lp_store_intake(const struct lp_store *st, struct lp_err *err);
 
 /* A pinned handle of a segment that the catalog names; lp_seg_unref ends it. Handles are kept for reuse. */
 lp_rc lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err) LP_MUST_USE;
+
+/* Forgets the handle of a segment that no row names any more; who has a reference keeps it. */
+void lp_store_forget_segment(struct lp_store *st, uint64_t id);
+
+/* What works on stored segments in the background. */
+struct lp_maintain *lp_store_maintain(struct lp_store *st);
 
 struct lp_store_stats {
     uint64_t segments, rows, bytes, file_bytes;
