@@ -180,9 +180,12 @@ sink_shared(void *ctx, struct lp_str content, uint32_t *ret_frame, uint32_t *ret
 static void
 put_runs(struct lp_buf *out, const struct lp_block_src *src)
 {
+    uint64_t before = 0;
     for (uint32_t i = 0; i < src->nruns; i++) {
-        lp_buf_varint(out, src->runs[i].stream);
+        LP_ASSERT(i == 0 || src->runs[i].stream > before);
+        lp_buf_varint(out, src->runs[i].stream - before);
         lp_buf_varint(out, src->runs[i].rows);
+        before = src->runs[i].stream;
     }
 }
 
@@ -632,7 +635,7 @@ static lp_rc
 put_frames(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp_err *err)
 {
     put_runs(&e->raw, src);
-    lp_rc rc = end_frame(e, LP_FRAME_RUNS, LEVEL_COLUMNS, 0, err);
+    lp_rc rc = end_frame(e, LP_FRAME_STREAMS, LEVEL_COLUMNS, 0, err);
     if (rc == LP_OK) {
         rc = put_times(e, src, err);
     }

@@ -58,13 +58,13 @@ struct lp_footer {
     size_t ntickets;
     struct lp_foot_ticket *positions; /* generation unused */
     size_t npositions;
-    struct lp_foot_stream *streams; /* by rising id */
+    struct lp_foot_stream *streams; /* in each group by rising id */
     size_t nstreams;
-    struct lp_foot_run *runs; /* grouped by stream, by rising time */
+    struct lp_foot_run *runs; /* of each stream by rising (block, first row); times may be bounds */
     size_t nruns;
-    struct lp_foot_group *groups;
+    struct lp_foot_group *groups; /* by rising id */
     size_t ngroups;
-    struct lp_foot_block *blocks;
+    struct lp_foot_block *blocks; /* group by group */
     size_t nblocks;
     const struct lp_batch_id *ids;
     size_t nids;

@@ -461,7 +461,7 @@ order_runs(struct planner *p, struct lp_err *err)
         for (uint32_t k = 0; k < fs->runs; k++, made++) {
             const struct lp_foot_run *r = &f->runs[made];
             sorted[fs->first_run + k] = *r;
-            block_runs[made] = (struct lp_block_run){s->foot_index, r->first, r->rows, r->min_ns, r->max_ns};
+            block_runs[made] = (struct lp_block_run){s->id, r->first, r->rows, r->min_ns, r->max_ns};
             struct lp_block_src *blk = &p->plan->blocks[r->block];
             blk->runs = blk->runs ? blk->runs : &block_runs[made];
         }

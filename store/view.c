@@ -386,6 +386,7 @@ group_runs(struct lp_seg *seg, const struct lp_seg_group *g, const struct lp_vie
     for (uint32_t k = g->first_page; k < g->first_page + g->npages && n > 0; k++) {
         const struct lp_seg_page_head *h = &seg->pages[k];
         const struct lp_seg_page *page;
+        struct lp_seg_page *own = NULL;
         size_t mine;
         for (; n > 0 && want->id < h->first_id; n--) {
             want++; /* in no page */
@@ -393,9 +394,10 @@ group_runs(struct lp_seg *seg, const struct lp_seg_group *g, const struct lp_vie
         for (mine = 0; mine < n && want[mine].id <= h->last_id; mine++) {
         }
         if (mine > 0 && h->max_ns >= from_ns && h->min_ns < to_ns) {
-            lp_rc read = lp_seg_page(seg, k, &page, err);
+            lp_rc read = lp_seg_page_once(seg, k, &page, &own, err);
             if (read == LP_OK) {
                 page_runs(page, want, mine, from_ns, to_ns, out);
+                lp_free(own);
             }
             rc = read != LP_OK ? read : rc;
         }
