@@ -31,6 +31,7 @@ extern "C" {
     X(LP_LOCK_READERS, "living read transactions of the catalog")               \
     X(LP_LOCK_CACHE, "decoded block cache")                                     \
     X(LP_LOCK_POOL, "work pools")                                               \
+    X(LP_LOCK_TURNS, "places that queries run in")                              \
     X(LP_LOCK_QUEUE, "bounded queues")                                          \
     X(LP_LOCK_METRICS, "registration of metrics")                               \
     X(LP_LOCK_DIAG, "diagnostic output")

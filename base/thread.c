@@ -61,11 +61,17 @@ lp_thread_start(const char *name, void (*fn)(void *arg), void *arg)
 #define IOPRIO_IDLE (3 << 13)
 
 void
+lp_thread_nice(int nice)
+{
+    /* in Linux of the thread; where it is refused the thread runs as others do */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
+}
+
+void
 lp_thread_background(void)
 {
-    pid_t tid = (pid_t)syscall(SYS_gettid);
-    (void)setpriority(PRIO_PROCESS, (id_t)tid, 19); /* in Linux of the thread; where refused it runs as others do */
-    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, tid, IOPRIO_IDLE);
+    lp_thread_nice(19);
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, syscall(SYS_gettid), IOPRIO_IDLE);
 }
 
 void

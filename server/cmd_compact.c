@@ -1,6 +1,6 @@
 /*
- * cmd_compact.c - `logpond compact`: asks a server to merge what it has stored into final files, and waits until
- * it has.
+ * cmd_compact.c - `logpond compact`: asks a server to merge what it has stored into final files, and waits
+ * until it has.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -17,8 +17,10 @@
 static const char help[] =
     "usage: logpond compact [OPTIONS]\n"
     "\n"
-    "Has a server rewrite everything it has stored into few files in full blocks, the open day included, and\n"
-    "waits for it. The server does this by itself once a day is over; asking it is for a store that should be\n"
+    "Has a server rewrite everything it has stored into few files in full blocks, the open day included, "
+    "and\n"
+    "waits for it. The server does this by itself once a day is over; asking it is for a store that should "
+    "be\n"
     "small now (before a backup, or a measurement). Searches and intake go on.\n"
     "\n"
     "  --no-wait       only ask\n"
@@ -28,7 +30,8 @@ static const char help[] =
 
 enum { OPT_SERVER = 'S', OPT_NO_WAIT = 'N' };
 
-static const struct lp_cli_option options[] = {{"server", OPT_SERVER, true, 0}, {"no-wait", OPT_NO_WAIT, false, 0}};
+static const struct lp_cli_option options[] = {{"server", OPT_SERVER, true, 0},
+                                               {"no-wait", OPT_NO_WAIT, false, 0}};
 
 struct compact {
     const char *server;
@@ -49,10 +52,12 @@ call(struct compact *c, const char *method, const char *target, int expected)
     if (rc != LP_OK) {
         return rc;
     }
-    if (c->answer.status != expected || !lp_buf_byte(&c->answer.body, '\n') || /* room behind it for the parser */
+    if (c->answer.status != expected ||
+        !lp_buf_byte(&c->answer.body, '\n') || /* room behind it for the parser */
         lp_json_parse(c->parser, lp_str_trim(lp_buf_view(&c->answer.body)), &c->doc, &c->err) != LP_OK) {
-        return lp_err_set(&c->err, LP_ERR_UNSUPPORTED, "%s answered %d: " LP_STR_FMT, lp_client_url(c->client),
-                          c->answer.status, LP_STR_ARG(lp_client_reason(&c->answer)));
+        return lp_err_set(&c->err, LP_ERR_UNSUPPORTED, "%s answered %d: " LP_STR_FMT,
+                          lp_client_url(c->client), c->answer.status,
+                          LP_STR_ARG(lp_client_reason(&c->answer)));
     }
     return LP_OK;
 }

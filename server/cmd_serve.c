@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/metrics.h"
+#include "query/turn.h"
 #include "server/logger.h"
 #include "server/server.h"
 #include "store/maintain.h"
@@ -20,7 +21,10 @@
 #define STOP_SEAL_NS (60 * LP_NS_PER_S)
 #define INFLIGHT_BYTES (256u << 20)
 #define INGEST_QUEUE 1024
+#define QUERY_THREADS 64 /* queries under way at once: of them --query-workers run */
 #define QUERY_QUEUE 256
+#define QUERY_NICE                                                                                           \
+    5 /* queries get a third of the processor time of intake and seals, where there is not enough for all */
 #define EXPORT_THREADS 4
 #define EXPORT_QUEUE 16
 
@@ -180,7 +184,8 @@ build(struct lp_server *s, struct lp_err *err)
     s->intake.store = s->store;
     s->intake.log = s->log;
     s->ingest = lp_pool_new("ingest", (unsigned)s->set.ingest_workers, INGEST_QUEUE);
-    s->queries = lp_pool_new("query", (unsigned)s->set.query_workers, QUERY_QUEUE);
+    s->queries = lp_pool_new("query", QUERY_THREADS, QUERY_QUEUE);
+    s->turns = lp_turns_new((unsigned)s->set.query_workers);
     s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);
     return LP_OK;
 }
@@ -206,6 +211,23 @@ run_work(void *arg)
     w.fn(w.req, w.s);
 }
 
+/* A query: on one of many threads, in one of few places. */
+static void
+run_query(void *arg)
+{
+    static _Thread_local bool lowered;
+    struct work w = *(struct work *)arg;
+    struct lp_turn turn = {.turns = NULL};
+    lp_free(arg);
+    if (!lowered) {
+        lp_thread_nice(QUERY_NICE);
+        lowered = true;
+    }
+    lp_turn_begin(&turn, w.s->turns);
+    w.fn(w.req, w.s);
+    lp_turn_end(&turn);
+}
+
 static void
 dispatch(struct lp_http_req *req, void *ctx)
 {
@@ -218,7 +240,8 @@ dispatch(struct lp_http_req *req, void *ctx)
     }
     struct work *w = lp_malloc(sizeof(*w));
     *w = (struct work){b->s, req, b->route->work};
-    if (lp_pool_try(b->route->ingest ? b->s->ingest : b->s->queries, run_work, w) != LP_OK) {
+    bool ingest = b->route->ingest;
+    if (lp_pool_try(ingest ? b->s->ingest : b->s->queries, ingest ? run_work : run_query, w) != LP_OK) {
         lp_free(w);
         lp_metric_add(LP_M_INGEST_NO_ROOM, b->route->ingest);
         lp_http_error(req, 429, "too many requests are waiting; try again");
@@ -358,6 +381,7 @@ take_down(struct lp_server *s, struct routes *r)
     if (s->log != NULL) {
         s->log->ops->free(s->log);
     }
+    lp_turns_free(s->turns);
     lp_store_free(s->store);
     lp_ids_table_free(s->ids);
     for (size_t i = 0; i < s->ndecoders; i++) {

@@ -253,7 +253,8 @@ static void
 show_compaction(const struct status *s)
 {
     char a[LP_UI_TEXT], b[LP_UI_TEXT];
-    uint64_t sealed = number(s, "compaction", "sealed_bytes"), written = number(s, "compaction", "written_bytes");
+    uint64_t sealed = number(s, "compaction", "sealed_bytes"),
+             written = number(s, "compaction", "written_bytes");
     if (!truth(s, "compaction", "on")) {
         printf("merging    off\n");
     } else if (truth(s, "compaction", "running")) {

@@ -74,17 +74,17 @@ put_compaction(struct lp_server *s, struct lp_buf *b)
 {
     struct lp_maintain_stats m;
     lp_maintain_stats(lp_store_maintain(s->store), &m);
-    lp_buf_printf(b,
-                  "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"sealed_bytes\":%llu,"
-                  "\"written_bytes\":%llu,\"debt_bytes\":%llu,\"running\":%s,\"inputs\":%llu,\"running_ms\":%lld,"
-                  "\"asked\":%llu,\"answered\":%llu,\"files_waiting\":%llu,\"problem\":",
-                  s->set.compact ? "true" : "false", (unsigned long long)m.merges,
-                  (unsigned long long)m.merged_segments, (unsigned long long)m.sealed_bytes,
-                  (unsigned long long)m.written_bytes, (unsigned long long)m.debt_bytes,
-                  m.running ? "true" : "false", (unsigned long long)m.inputs,
-                  (long long)(m.running ? (lp_mono_ns() - m.running_since_ns) / LP_NS_PER_MS : 0),
-                  (unsigned long long)m.asked, (unsigned long long)m.answered,
-                  (unsigned long long)m.waiting_files);
+    lp_buf_printf(
+        b,
+        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"sealed_bytes\":%llu,"
+        "\"written_bytes\":%llu,\"debt_bytes\":%llu,\"running\":%s,\"inputs\":%llu,\"running_ms\":%lld,"
+        "\"asked\":%llu,\"answered\":%llu,\"files_waiting\":%llu,\"problem\":",
+        s->set.compact ? "true" : "false", (unsigned long long)m.merges,
+        (unsigned long long)m.merged_segments, (unsigned long long)m.sealed_bytes,
+        (unsigned long long)m.written_bytes, (unsigned long long)m.debt_bytes, m.running ? "true" : "false",
+        (unsigned long long)m.inputs,
+        (long long)(m.running ? (lp_mono_ns() - m.running_since_ns) / LP_NS_PER_MS : 0),
+        (unsigned long long)m.asked, (unsigned long long)m.answered, (unsigned long long)m.waiting_files);
     lp_buf_json(b, lp_str_c(m.problem));
     lp_buf_c(b, "},");
 }
@@ -99,7 +99,8 @@ handle_compact(struct lp_http_req *req, void *ctx)
         return;
     }
     lp_buf_init(&b, 1024);
-    lp_buf_printf(&b, "{\"request\":%llu}\n", (unsigned long long)lp_maintain_ask(lp_store_maintain(s->store)));
+    lp_buf_printf(&b, "{\"request\":%llu}\n",
+                  (unsigned long long)lp_maintain_ask(lp_store_maintain(s->store)));
     lp_http_reply_buf(req, 202, "application/json", &b);
 }
 

@@ -686,8 +686,9 @@ put_head(struct lp_block_encoder *e, const struct lp_block_src *src, uint64_t ha
 bool
 lp_block_renumber(char *block, size_t n, uint32_t number, uint32_t group)
 {
-    uint64_t head = n < LP_BLOCK_HEAD_BYTES ? UINT64_MAX
-                                            : LP_BLOCK_HEAD_BYTES + (uint64_t)lp_get_u32(block + 24) * LP_FRAME_ROW_BYTES;
+    uint64_t head = n < LP_BLOCK_HEAD_BYTES
+                        ? UINT64_MAX
+                        : LP_BLOCK_HEAD_BYTES + (uint64_t)lp_get_u32(block + 24) * LP_FRAME_ROW_BYTES;
     if (head > n || lp_crc32c(0, block + 8, head - 8) != lp_get_u32(block + 4)) {
         return false;
     }

@@ -1,6 +1,6 @@
 /*
- * block_ids.c - the ids of a stored block, for the id index of a file that it is copied into. The same cells as
- * the encoder noted when it wrote the block (FORMAT.md section 2.6).
+ * block_ids.c - the ids of a stored block, for the id index of a file that it is copied into. The same cells
+ * as the encoder noted when it wrote the block (FORMAT.md section 2.6).
  */
 #include "store/block_int.h"
 

@@ -147,8 +147,8 @@ unlist_reader(struct lp_cat_txn *t)
     lp_unlock(&cat->readers_mu);
 }
 
-/* A reader is in the list before it looks at anything: what it may see of an older state, the remover of files
- * knows. It is listed with the lowest number until it has its own. */
+/* A reader is in the list before it looks at anything: what it may see of an older state, the remover of
+ * files knows. It is listed with the lowest number until it has its own. */
 lp_rc
 lp_cat_begin(struct lp_catalog *cat, struct lp_cat_txn **ret, struct lp_err *err)
 {

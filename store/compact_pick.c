@@ -5,13 +5,13 @@
 
 #include <stdlib.h>
 
-#define FAN_IN 16u                            /* sealed segments that are merged together */
-#define INPUTS_MAX 64u                        /* of one pass: each holds a block open */
-#define TIER_BYTES_MAX (UINT64_C(2) << 30)    /* lines of the inputs of a pass over sealed segments */
-#define FINAL_BYTES_MAX (UINT64_C(4) << 30)   /* of one over a day */
-#define TIER_INPUTS_MIN 4u                    /* segments so large that fewer fit are left to the last pass */
-#define LATE_FILES 16u                        /* late files of a day that has been rewritten already */
-#define LATE_NS (24 * 3600 * LP_NS_PER_S)     /* or their age */
+#define FAN_IN 16u                          /* sealed segments that are merged together */
+#define INPUTS_MAX 64u                      /* of one pass: each holds a block open */
+#define TIER_BYTES_MAX (UINT64_C(2) << 30)  /* lines of the inputs of a pass over sealed segments */
+#define FINAL_BYTES_MAX (UINT64_C(4) << 30) /* of one over a day */
+#define TIER_INPUTS_MIN 4u                  /* segments so large that fewer fit are left to the last pass */
+#define LATE_FILES 16u                      /* late files of a day that has been rewritten already */
+#define LATE_NS (24 * 3600 * LP_NS_PER_S)   /* or their age */
 
 int64_t
 lp_day_of(int64_t time_ns)
@@ -51,7 +51,8 @@ struct tier {
 };
 
 static struct tier
-gather_tier(const struct lp_cat_segment *segs, size_t n, const struct lp_compact_policy *p, struct lp_ids *inputs)
+gather_tier(const struct lp_cat_segment *segs, size_t n, const struct lp_compact_policy *p,
+            struct lp_ids *inputs)
 {
     struct tier t = {0, 0};
     for (size_t i = 0; i < n; i++) {

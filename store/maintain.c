@@ -1,9 +1,10 @@
 /*
- * maintain.c - the maintenance thread: it wakes when something was sealed, asked for, or some time has passed.
+ * maintain.c - the maintenance thread: it wakes when something was sealed, asked for, or some time has
+ * passed.
  *
- * A merge that fails for want of space, or is given up at the stop, is chosen again later. One that fails because
- * an input cannot be read would fail for ever: inputs that do not hold what they should are left as they are from
- * then on, until the next start. Nothing damaged is rewritten or deleted.
+ * A merge that fails for want of space, or is given up at the stop, is chosen again later. One that fails
+ * because an input cannot be read would fail for ever: inputs that do not hold what they should are left as
+ * they are from then on, until the next start. Nothing damaged is rewritten or deleted.
  */
 #include "store/maintain.h"
 
@@ -13,8 +14,8 @@
 #include "store/maintain_int.h"
 
 #define TICK_NS (LP_NS_PER_S / 2)
-#define LOOK_NS (30 * LP_NS_PER_S)   /* between looks at all segments when nothing was sealed: days end */
-#define RETRY_NS (60 * LP_NS_PER_S)  /* after a merge that failed */
+#define LOOK_NS (30 * LP_NS_PER_S)  /* between looks at all segments when nothing was sealed: days end */
+#define RETRY_NS (60 * LP_NS_PER_S) /* after a merge that failed */
 
 bool
 lp_maintain_stopping(struct lp_maintain *m)

@@ -1,9 +1,10 @@
 /*
  * maintain_files.c - removing files of segments that the catalog does not name any more.
  *
- * A query looks segments up in a read transaction and opens their files before it ends. So a file may go once no
- * read transaction is older than the one that took its row away; who has it open keeps reading it. Only then is
- * the id taken out of `removed`: a crash in between leaves it there, and the next start unlinks the file.
+ * A query looks segments up in a read transaction and opens their files before it ends. So a file may go once
+ * no read transaction is older than the one that took its row away; who has it open keeps reading it. Only
+ * then is the id taken out of `removed`: a crash in between leaves it there, and the next start unlinks the
+ * file.
  */
 #include "store/hooks.h"
 #include "store/maintain_int.h"
@@ -31,8 +32,8 @@ unlink_file(struct lp_maintain *m, uint64_t id)
     lp_store_forget_segment(m->st, id); /* a query may have opened it meanwhile */
     lp_rc rc = lp_io_unlink(m->st->cfg.io, path, &err);
     if (rc != LP_OK && rc != LP_ERR_NOT_FOUND) {
-        lp_store_say(m->st, LP_EVENT_WARN, "a file that is not needed any more stays until the next start: %s",
-                     err.text);
+        lp_store_say(m->st, LP_EVENT_WARN,
+                     "a file that is not needed any more stays until the next start: %s", err.text);
     }
     return rc == LP_OK || rc == LP_ERR_NOT_FOUND;
 }

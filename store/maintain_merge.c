@@ -1,9 +1,10 @@
 /*
- * maintain_merge.c - one merge from the choice of its inputs to the catalog; and the same for what has expired.
+ * maintain_merge.c - one merge from the choice of its inputs to the catalog; and the same for what has
+ * expired.
  *
  * Order of effects: the files are written and synced under their final names; one transaction names them and
- * takes the inputs' rows away; then the inputs' files go (maintain_files.c). Before the transaction nothing has
- * changed; files that it does not reach are removed here, or by the next start.
+ * takes the inputs' rows away; then the inputs' files go (maintain_files.c). Before the transaction nothing
+ * has changed; files that it does not reach are removed here, or by the next start.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,8 @@ struct job {
     bool done;
 };
 
-/* Seals and intake go first: while generations wait for the seal, the merge waits too, though not for ever. */
+/* Seals and intake go first: while generations wait for the seal, the merge waits too, though not for ever.
+ */
 static bool
 go_on(void *arg)
 {
@@ -130,7 +132,8 @@ note_totals(struct lp_store *st, const struct totals *t)
 
 /* Rows as the catalog has them now; LP_ERR_NOT_FOUND when one is gone. */
 static lp_rc
-read_rows(struct lp_maintain *m, const uint64_t *ids, size_t n, struct lp_cat_segment *ret, struct lp_err *err)
+read_rows(struct lp_maintain *m, const uint64_t *ids, size_t n, struct lp_cat_segment *ret,
+          struct lp_err *err)
 {
     struct lp_cat_txn *t;
     lp_rc rc = lp_cat_begin(m->st->cat, &t, err);
@@ -251,7 +254,8 @@ check_room(struct lp_maintain *m, uint64_t bytes, struct lp_err *err)
 }
 
 static void
-note_merge(struct lp_maintain *m, size_t inputs, uint64_t bytes, const struct lp_merged *merged, int64_t took_ns)
+note_merge(struct lp_maintain *m, size_t inputs, uint64_t bytes, const struct lp_merged *merged,
+           int64_t took_ns)
 {
     lp_metric_add(LP_M_COMPACTIONS, 1);
     lp_metric_add(LP_M_COMPACTION_BYTES, (int64_t)merged->written_bytes);
@@ -261,8 +265,8 @@ note_merge(struct lp_maintain *m, size_t inputs, uint64_t bytes, const struct lp
     m->stats.copied_blocks += merged->copied_blocks;
     m->stats.written_bytes += merged->written_bytes;
     lp_unlock(&m->mu);
-    lp_store_say(m->st, LP_EVENT_INFO, "merged %zu segments of %.1f MiB into %zu of %.1f MiB in %.1f s", inputs,
-                 (double)bytes / (1 << 20), merged->n, (double)merged->written_bytes / (1 << 20),
+    lp_store_say(m->st, LP_EVENT_INFO, "merged %zu segments of %.1f MiB into %zu of %.1f MiB in %.1f s",
+                 inputs, (double)bytes / (1 << 20), merged->n, (double)merged->written_bytes / (1 << 20),
                  (double)took_ns / 1e9);
 }
 

@@ -1,9 +1,10 @@
 /*
- * merge.c - a merge from its inputs to its files: which days there are, then file after file, group after group.
+ * merge.c - a merge from its inputs to its files: which days there are, then file after file, group after
+ * group.
  *
- * Blocks that are full already are taken over as they are, once they were proved against their hash; the others
- * are merged. Among equal times of a stream rows keep their order, which readers take from the block's number:
- * so the blocks that wait to be merged are written before a full one that overlaps them in time.
+ * Blocks that are full already are taken over as they are, once they were proved against their hash; the
+ * others are merged. Among equal times of a stream rows keep their order, which readers take from the block's
+ * number: so the blocks that wait to be merged are written before a full one that overlaps them in time.
  */
 #include "store/merge.h"
 
@@ -14,7 +15,7 @@
 
 #define FULL_ROWS (LP_BLOCK_ROWS_MAX / 2)
 #define FULL_BYTES (LP_BLOCK_BYTES_MAX / 2)
-#define BLOCKS_MAX 96u /* that are merged at once: each is open */
+#define BLOCKS_MAX 96u                  /* that are merged at once: each is open */
 #define IDS_KEPT_NS (600 * LP_NS_PER_S) /* batch ids are known for so long */
 
 struct pass {

@@ -1,9 +1,10 @@
 /*
- * merge_out.c - the files that a merge writes: rows gathered into blocks, blocks into groups, groups into files.
+ * merge_out.c - the files that a merge writes: rows gathered into blocks, blocks into groups, groups into
+ * files.
  *
  * A file is finished (footer, sync, rename) only when the next one has something to write, or the pass ends:
- * so the last file of the pass is known when its footer is written, and names all of them. A pass of which that
- * file is missing did not happen; that is how a rebuild without the catalog can tell.
+ * so the last file of the pass is known when its footer is written, and names all of them. A pass of which
+ * that file is missing did not happen; that is how a rebuild without the catalog can tell.
  */
 #include "store/merge_int.h"
 
@@ -289,8 +290,10 @@ lp_merge_out_flush(struct lp_merge_out *o, struct lp_err *err)
     if (o->nrows == 0) {
         return LP_OK;
     }
-    struct lp_block_src src = {.rows = o->refs, .nrows = o->nrows, .runs = o->runs, .nruns = o->nruns, .no_source = true};
-    struct lp_foot_block fb = {.rows = o->nrows, .runs = o->nruns, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
+    struct lp_block_src src = {
+        .rows = o->refs, .nrows = o->nrows, .runs = o->runs, .nruns = o->nruns, .no_source = true};
+    struct lp_foot_block fb = {
+        .rows = o->nrows, .runs = o->nruns, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
     lp_rc rc = begin_block(o, &src.number, &src.group, err);
     if (rc == LP_OK) {
         rc = encode(o, &src, err);
@@ -392,7 +395,8 @@ lp_merge_out_copy(struct lp_merge_out *o, struct lp_seg *seg, uint32_t block, st
         rc = read_block(seg, block, &o->encoded, err);
     }
     if (rc == LP_OK && !lp_block_renumber(o->encoded.p, o->encoded.n, number, fb.group)) {
-        rc = lp_corrupt(err, "segment %016llx: block %u is not what it was", (unsigned long long)seg->id, block);
+        rc = lp_corrupt(err, "segment %016llx: block %u is not what it was", (unsigned long long)seg->id,
+                        block);
     }
     if (rc == LP_OK) {
         rc = write_block(o, fb, runs, ids, nids, err);

@@ -2,8 +2,8 @@
  * merge_rows.c - rows of several blocks of one group, in the order of (stream, time, block).
  *
  * A block is a row of runs by rising stream, the rows of a run by rising time; so the blocks are merged as
- * lists are. While the rows of one block come before the next of all others, nothing is compared. Columns that
- * lie behind are given back, so that of each block some chunks are in memory.
+ * lists are. While the rows of one block come before the next of all others, nothing is compared. Columns
+ * that lie behind are given back, so that of each block some chunks are in memory.
  */
 #include "store/merge_int.h"
 
@@ -163,8 +163,8 @@ lowest_stream(const struct merge *m)
     return id;
 }
 
-/* The cursor with the stream's next row, and until when its rows come before those of all others: its rows with
- * time < *ret_before, or also those at that time where it stands before the cursor they are of. */
+/* The cursor with the stream's next row, and until when its rows come before those of all others: its rows
+ * with time < *ret_before, or also those at that time where it stands before the cursor they are of. */
 static struct cursor *
 first_of(const struct merge *m, uint64_t stream, int64_t *ret_last_ns)
 {
@@ -179,7 +179,8 @@ first_of(const struct merge *m, uint64_t stream, int64_t *ret_last_ns)
         if (best == NULL) {
             best = c;
         } else if (t < best->times[best->at]) { /* the earlier one wins equal times */
-            last = LP_MIN(last, best->times[best->at] == LP_TIME_MIN ? LP_TIME_MIN : best->times[best->at] - 1);
+            last =
+                LP_MIN(last, best->times[best->at] == LP_TIME_MIN ? LP_TIME_MIN : best->times[best->at] - 1);
             best = c;
         } else {
             last = LP_MIN(last, t);

@@ -232,8 +232,7 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
     if (rc != LP_OK) {
         return rc;
     }
-    struct lp_cat_segment row = {
-        .first_generation = g->id, .generation = g->id, .created_ns = lp_now_ns()};
+    struct lp_cat_segment row = {.first_generation = g->id, .generation = g->id, .created_ns = lp_now_ns()};
     struct lp_entries entries = {NULL, 0, 0};
     uint32_t crashes = lp_seal_mark_begin(st, g->id);
     if (crashes >= CRASHES_MAX) {

@@ -1,13 +1,13 @@
 /*
- * test_merge.c - merging changes files, never answers: every row stays, in its place in the order; one day a file;
- * files go when nobody can look for them any more.
+ * test_merge.c - merging changes files, never answers: every row stays, in its place in the order; one day a
+ * file; files go when nobody can look for them any more.
  */
 #include "store/maintain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "base/io_fault.h"
@@ -34,8 +34,8 @@ segment(uint64_t id, uint8_t level, int64_t min_ns, int64_t max_ns, int64_t crea
                                    .level = level};
 }
 
-static const struct lp_compact_policy policy = {
-    .now_ns = DAY(101) + 3600 * LP_NS_PER_S, .settle_ns = 1800 * LP_NS_PER_S};
+static const struct lp_compact_policy policy = {.now_ns = DAY(101) + 3600 * LP_NS_PER_S,
+                                                .settle_ns = 1800 * LP_NS_PER_S};
 
 /* What is picked, as "id,id,...:level" in a static buffer; "" for nothing. */
 static const char *
@@ -47,7 +47,8 @@ picked(struct lp_cat_segment *segs, size_t n, const struct lp_compact_policy *p)
     text[0] = 0;
     if (lp_compact_pick(segs, n, p, &pass)) {
         for (size_t i = 0; i < pass.inputs.n; i++) {
-            at += snprintf(text + at, sizeof(text) - (size_t)at, "%llu,", (unsigned long long)pass.inputs.v[i]);
+            at +=
+                snprintf(text + at, sizeof(text) - (size_t)at, "%llu,", (unsigned long long)pass.inputs.v[i]);
         }
         snprintf(text + at - 1, sizeof(text) - (size_t)at + 1, ":%u", pass.level);
     }
@@ -162,18 +163,21 @@ make_rows(size_t n, unsigned days, uint64_t *seed)
         unsigned k = lp_test_below(seed, 40);
         snprintf(app, sizeof(app), "app-%u", k % 4);
         snprintf(pod, sizeof(pod), "pod-%u", k);
-        int bytes = snprintf(line, sizeof(line), "line %u id=%08x%08x took %u ms %.*s", serial++, lp_test_below(seed, UINT32_MAX),
-                             lp_test_below(seed, UINT32_MAX), lp_test_below(seed, 1000), (int)lp_test_below(seed, 200),
-                             "................................................................................................"
-                             "................................................................................................"
-                             "........");
+        int bytes = snprintf(
+            line, sizeof(line), "line %u id=%08x%08x took %u ms %.*s", serial++,
+            lp_test_below(seed, UINT32_MAX), lp_test_below(seed, UINT32_MAX), lp_test_below(seed, 1000),
+            (int)lp_test_below(seed, 200),
+            "................................................................................................"
+            "................................................................................................"
+            "........");
         snprintf(id, sizeof(id), "%08x", lp_test_below(seed, UINT32_MAX));
         struct lp_pair labels[] = {{LP_STR("container"), lp_str_c(app)}, {LP_STR("pod"), lp_str_c(pod)}};
         struct lp_pair meta[] = {{LP_STR("level"), LP_STR("info")}, {LP_STR("trace"), lp_str_c(id)}};
         uint32_t stream;
         int64_t t = DAY(100 + lp_test_below(seed, days)) + lp_test_below(seed, 50);
         LP_ASSERT(lp_batch_stream(b, labels, 2, NULL, &stream, NULL) == LP_OK);
-        LP_ASSERT(lp_batch_add(b, stream, t, lp_str_of(line, (size_t)bytes), false, meta, k % 3 == 0 ? 2 : 0, NULL) == LP_OK);
+        LP_ASSERT(lp_batch_add(b, stream, t, lp_str_of(line, (size_t)bytes), false, meta, k % 3 == 0 ? 2 : 0,
+                               NULL) == LP_OK);
     }
     lp_batch_finish(b);
     return b;
@@ -228,7 +232,8 @@ read_part(const struct lp_view *v, const struct lp_part *part, struct lp_codec *
         lp_buf_str(&text, line);
         ok = ok && lp_scan_meta(s, &meta, &nmeta, NULL) == LP_OK;
         for (size_t i = 0; ok && i < nmeta; i++) {
-            lp_buf_printf(&text, "|" LP_STR_FMT "=" LP_STR_FMT, LP_STR_ARG(meta[i].name), LP_STR_ARG(meta[i].value));
+            lp_buf_printf(&text, "|" LP_STR_FMT "=" LP_STR_FMT, LP_STR_ARG(meta[i].name),
+                          LP_STR_ARG(meta[i].value));
         }
         (void)lp_view_streams(v, &streams);
         if (out->n == out->cap) {
@@ -236,7 +241,8 @@ read_part(const struct lp_view *v, const struct lp_part *part, struct lp_codec *
             out->v = lp_realloc(out->v, out->cap * sizeof(*out->v));
         }
         lp_buf_byte(&text, 0);
-        out->v[out->n++] = (struct row){r.time_ns, streams[r.stream].hash, r.generation, r.arrival, lp_strdup(text.p)};
+        out->v[out->n++] =
+            (struct row){r.time_ns, streams[r.stream].hash, r.generation, r.arrival, lp_strdup(text.p)};
         lp_buf_clear(&text);
     }
     lp_scan_close(s);
@@ -459,7 +465,7 @@ files_go_when_no_reader_is_older(void)
     lp_cat_end(t);
     int64_t deadline = SOON;
     while (there(dir, 1) && lp_mono_ns() < deadline) {
-        usleep(1000);
+        sched_yield();
     }
     CU_ASSERT_FALSE(there(dir, 1));
     CU_ASSERT_EQUAL(lp_seg_prove(seg, NULL), LP_OK); /* who has it open reads on */
@@ -509,16 +515,19 @@ fail_each_call(enum lp_fault_kind kind, unsigned calls)
 static void
 a_failed_merge_changes_nothing(void)
 {
-    const unsigned calls = LP_FAULT_OPEN | LP_FAULT_READ | LP_FAULT_WRITE | LP_FAULT_SYNC | LP_FAULT_RENAME | LP_FAULT_UNLINK;
+    const unsigned calls =
+        LP_FAULT_OPEN | LP_FAULT_READ | LP_FAULT_WRITE | LP_FAULT_SYNC | LP_FAULT_RENAME | LP_FAULT_UNLINK;
     fail_each_call(LP_FAULT_EIO, calls);
     fail_each_call(LP_FAULT_ENOSPC, LP_FAULT_OPEN | LP_FAULT_WRITE | LP_FAULT_RENAME);
     fail_each_call(LP_FAULT_SHORT_WRITE, LP_FAULT_WRITE);
 }
 
-LP_SUITE(merge, {"sealed segments are merged sixteen at a time", sealed_segments_are_merged_sixteen_at_a_time},
+LP_SUITE(merge,
+         {"sealed segments are merged sixteen at a time", sealed_segments_are_merged_sixteen_at_a_time},
          {"a merge never reaches over a gap", a_merge_never_reaches_over_a_gap},
          {"a day is rewritten once it is over and quiet", a_day_is_rewritten_once_it_is_over_and_quiet},
-         {"sealed segments of a closed day bring those before", sealed_segments_of_a_closed_day_bring_those_before},
+         {"sealed segments of a closed day bring those before",
+          sealed_segments_of_a_closed_day_bring_those_before},
          {"late lines do not rewrite their day each time", late_lines_do_not_rewrite_their_day_each_time},
          {"merging keeps all rows in their order", merging_keeps_all_rows_in_their_order},
          {"full blocks are taken as they are", full_blocks_are_taken_as_they_are},
