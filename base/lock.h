@@ -24,8 +24,9 @@ extern "C" {
     X(LP_LOCK_LOG, "a log: journal tail, kafka partitions")                     \
     X(LP_LOCK_TICKETS, "one partition's row of tickets")                        \
     X(LP_LOCK_HEAD, "head: generations, budget")                                \
-    X(LP_LOCK_STORE, "store state: seal, segment handles")                      \
+    X(LP_LOCK_STORE, "store state: seal")                                       \
     X(LP_LOCK_CATALOG, "catalog write side")                                    \
+    X(LP_LOCK_SEGMENTS, "handles of segments")                                  \
     X(LP_LOCK_CACHE, "decoded block cache")                                     \
     X(LP_LOCK_POOL, "work pools")                                               \
     X(LP_LOCK_QUEUE, "bounded queues")                                          \

@@ -63,7 +63,8 @@ struct lp_seg {
     _Atomic(struct lp_idindex *) ids; /* once it was asked */
     char *tail; /* while it is opened: the file's last bytes */
     uint64_t tail_off;
-    size_t memory; /* of what was read at opening */
+    size_t memory; /* of what was read at opening; counted once it is opened */
+    bool opened;
 };
 
 /* Opens and checks header, trailer, directory, and the sections that queries need. LP_ERR_CORRUPT names file and place. */
