@@ -33,6 +33,8 @@ X(COMPACTION_DEBT, LP_GAUGE, "logpond_compaction_debt_bytes", "Bytes of segment 
 X(SEGMENTS, LP_GAUGE, "logpond_segments", "Segments in the catalog.")
 X(STORED_BYTES, LP_GAUGE, "logpond_stored_bytes", "Bytes of all segments.")
 X(STORED_RECORDS, LP_GAUGE, "logpond_stored_records", "Records in all segments.")
+X(SEGMENTS_OPEN, LP_GAUGE, "logpond_segments_open", "Segment files held open.")
+X(SEGMENT_CACHE, LP_GAUGE, "logpond_segment_cache_bytes", "Memory of what is kept of open segments: pages of stream tables, schemas of blocks, indexes.")
 X(LAST_SEAL_TIME, LP_GAUGE, "logpond_last_seal_timestamp_seconds", "When the last generation was committed.")
 X(CATALOG_COMMIT, LP_HISTOGRAM, "logpond_catalog_commit_seconds", "Duration of catalog commits.")
 X(CORRUPT_FOUND, LP_COUNTER, "logpond_corrupt_found_total", "Times that stored bytes were found damaged.")

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/metrics.h"
@@ -27,6 +28,8 @@
     5 /* queries get a third of the processor time of intake and seals, where there is not enough for all */
 #define EXPORT_THREADS 4
 #define EXPORT_QUEUE 16
+#define FILES_LEAST 256
+#define FILES_MOST (1u << 17)
 
 /* --- events of the parts below, as lines of the server's log --- */
 
@@ -105,6 +108,23 @@ load_ids(struct lp_server *s, struct lp_err *err)
     return rc;
 }
 
+/* As many open files as the system allows; how many that is. Half of them are for segments, the rest for
+ * connections, brokers and the journal. */
+static size_t
+raise_file_limit(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0) {
+        return FILES_LEAST;
+    }
+    rlim_t before = lim.rlim_cur;
+    lim.rlim_cur = lim.rlim_max == RLIM_INFINITY ? FILES_MOST : LP_MIN(lim.rlim_max, (rlim_t)FILES_MOST);
+    if (lim.rlim_cur <= before || setrlimit(RLIMIT_NOFILE, &lim) != 0) {
+        lim.rlim_cur = before;
+    }
+    return (size_t)LP_MIN(lim.rlim_cur, (rlim_t)FILES_MOST);
+}
+
 static lp_rc
 open_store(struct lp_server *s, struct lp_err *err)
 {
@@ -119,6 +139,8 @@ open_store(struct lp_server *s, struct lp_err *err)
         .compact = s->set.compact,
         .compact_age_ns = s->set.kafka_brokers[0] != 0 ? s->set.compact_after : 0,
         .compact_settle_ns = s->set.compact_settle,
+        .segment_cache_bytes = (size_t)s->set.segment_cache,
+        .segments_open = raise_file_limit() / 2,
         .on_event = on_event,
         .on_fatal = on_fatal,
         .ctx = s,
@@ -329,6 +351,7 @@ reload(struct lp_server *s)
         lp_settings_reload(&s->set, &fresh, &restart);
         set_level(s);
         lp_store_set_seal_after(s->store, s->set.seal_after);
+        lp_store_set_segment_cache(s->store, (size_t)s->set.segment_cache);
         lp_info("server", "settings reloaded%s" LP_STR_FMT, restart.n > 0 ? "; these need a restart: " : "",
                 LP_STR_ARG(lp_buf_view(&restart)));
     }

@@ -16,6 +16,10 @@ bool lp_keep(size_t bytes) LP_MUST_USE;
 void lp_keep_always(size_t bytes);
 void lp_unkeep(size_t bytes);
 size_t lp_kept(void);
+/* Whether somebody should let go of something: there is more than the budget, or something did not fit since lp_keep_eased. */
 bool lp_keep_over(void);
+/* Whether it is still more than seven eighths of the budget: so far they should go. */
+bool lp_keep_full(void);
+void lp_keep_eased(void);
 
 #endif

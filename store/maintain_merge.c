@@ -270,6 +270,21 @@ note_merge(struct lp_maintain *m, size_t inputs, uint64_t bytes, const struct lp
                  (double)took_ns / 1e9);
 }
 
+/* A handle of the merge's own: what it reads once must not push out what queries use. */
+static lp_rc
+open_input(struct lp_maintain *m, uint64_t id, struct lp_seg **ret, struct lp_err *err)
+{
+    char path[LP_SEG_PATH_BYTES];
+    lp_seg_path(m->st->seg_dir, id, false, path);
+    lp_rc rc = lp_seg_open(m->st->cfg.io, path, ret, err);
+    if (rc == LP_OK && (*ret)->id != id) {
+        lp_seg_unref(*ret);
+        *ret = NULL;
+        rc = lp_corrupt(err, "segment file %s has another id inside", path);
+    }
+    return rc;
+}
+
 /* Merges and replaces; the spec's inputs are opened here. */
 static lp_rc
 merge_ids(struct lp_maintain *m, const uint64_t *ids, size_t n, struct job *j, struct totals *ret_change,
@@ -280,7 +295,7 @@ merge_ids(struct lp_maintain *m, const uint64_t *ids, size_t n, struct job *j, s
     uint64_t bytes = 0;
     lp_rc rc = LP_OK;
     for (size_t i = 0; i < n && rc == LP_OK; i++) {
-        rc = lp_store_segment(m->st, ids[i], &inputs[i], err);
+        rc = open_input(m, ids[i], &inputs[i], err);
         bytes += rc == LP_OK ? inputs[i]->file_bytes : 0;
     }
     j->spec.inputs = inputs;

@@ -16,7 +16,7 @@
 #define LP_MERGE_FILES_MAX 64u /* days that get a file of their own in one pass; further days share one of stray times */
 
 struct lp_merge_spec {
-    struct lp_seg **inputs; /* by rising generation, the caller's */
+    struct lp_seg **inputs; /* by rising generation; handles that nobody else has */
     size_t ninputs;
     bool one_file;   /* days are not told apart; the file is of `level` */
     bool every_day;  /* the files of all days are of `level`; else only that of `day`, and the others are LP_LEVEL_MERGED */

@@ -104,6 +104,7 @@ lp_merge_names_load(struct lp_merge_names *n, struct lp_seg *const *inputs, size
         rc = load_streams(n, inputs[i], &scratch, err);
         rc = rc == LP_OK ? load_groups(n, inputs[i], &scratch, err) : rc;
         lp_arena_clear(&scratch);
+        lp_seg_drop_pages(inputs[i]);
     }
     return rc;
 }

@@ -327,6 +327,7 @@ lp_seal_main(void *arg)
         }
         lp_head_close_older(st->head, lp_mono_ns() - atomic_load(&st->seal_after_ns));
         lp_store_check_space(st);
+        lp_seg_cache_trim(st->segments); /* of what a query held that has ended */
     } while (rc != LP_ERR_SHUTDOWN);
     lp_lock(&st->mu);
     st->seal_running = false;

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/metrics.h"
 #include "store/keep.h"
 #include "store/seg_int.h"
 
@@ -266,7 +267,9 @@ lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struc
         return rc;
     }
     s->memory = sizeof(*s) + s->nblocks * (sizeof(*s->blocks) + sizeof(*s->slots)) + lp_seg_pages_memory(s);
+    s->opened = true;
     lp_keep_always(s->memory);
+    lp_metric_add(LP_M_SEGMENTS_OPEN, 1);
     *ret = s;
     return LP_OK;
 }
@@ -293,6 +296,7 @@ lp_seg_unref(struct lp_seg *s)
     lp_free(s->slots);
     struct lp_idindex *ids = atomic_load(&s->ids);
     lp_unkeep(s->memory + (ids != NULL ? lp_idindex_memory(ids) : 0));
+    lp_metric_add(LP_M_SEGMENTS_OPEN, -(int64_t)s->opened);
     lp_idindex_free(ids);
     lp_free(s->blocks);
     lp_free(s->path);

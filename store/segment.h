@@ -63,7 +63,8 @@ struct lp_seg {
     _Atomic(struct lp_idindex *) ids; /* once it was asked */
     char *tail; /* while it is opened: the file's last bytes */
     uint64_t tail_off;
-    size_t memory; /* of what was read at opening */
+    size_t memory; /* of what was read at opening; counted once it is opened */
+    bool opened;
 };
 
 /* Opens and checks header, trailer, directory, and the sections that queries need. LP_ERR_CORRUPT names file and place. */
@@ -97,6 +98,9 @@ bool lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks) LP_MUST_U
 
 /* Reads and checks everything: every section and every block down to the hash of its rows. The first damage in err. */
 lp_rc lp_seg_prove(struct lp_seg *s, struct lp_err *err) LP_MUST_USE;
+
+/* Frees the pages that were read. Only for who has the handle alone; pages got before are gone. */
+void lp_seg_drop_pages(struct lp_seg *s);
 
 /* Sections read when asked for; memory from ar. */
 /*

@@ -2,7 +2,6 @@
  * store.c - the store object: opening, closing, segment handles, figures. See store.h; recovery is recover.c,
  * the seal seal.c.
  *
- * Handles of segments are kept in a table by id modulo its size; a query's reference outlives the table's.
  * The lock st->mu is never held during I/O on segments.
  */
 #include <stdarg.h>
@@ -11,8 +10,11 @@
 #include <string.h>
 
 #include "base/metrics.h"
+#include "store/keep.h"
 #include "store/maintain.h"
 #include "store/store_int.h"
+
+#define SEGMENTS_OPEN_LEAST ((size_t)64)
 
 void
 lp_store_say(const struct lp_store *st, enum lp_event level, const char *fmt, ...)
@@ -134,6 +136,10 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     lp_mutex_init(&st->mu, LP_LOCK_STORE);
     lp_mutex_init(&st->ids_mu, LP_LOCK_SEGMENT_IDS);
     lp_cond_init(&st->changed);
+    if (cfg->segment_cache_bytes > 0) {
+        lp_keep_budget(cfg->segment_cache_bytes);
+    }
+    st->segments = lp_seg_cache_new(st->cfg.io, st->seg_dir, LP_MAX(cfg->segments_open, SEGMENTS_OPEN_LEAST));
     lp_rc rc = open_all(st, err);
     if (rc != LP_OK) {
         lp_store_free(st);
@@ -216,9 +222,7 @@ lp_store_free(struct lp_store *st)
     lp_maintain_free(st->maintain);
     lp_pool_free(st->pool);
     lp_head_free(st->head);
-    for (size_t i = 0; i < LP_SEG_HANDLES_MAX; i++) {
-        lp_seg_unref(st->handles[i]);
-    }
+    lp_seg_cache_free(st->segments);
     lp_catalog_close(st->cat);
     lp_io_close(st->cfg.io, st->lock_fd);
     lp_cond_destroy(&st->changed);
@@ -293,46 +297,20 @@ lp_store_take_id(struct lp_store *st, uint64_t *ret, struct lp_err *err)
 lp_rc
 lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err)
 {
-    struct lp_seg **place = &st->handles[id % LP_SEG_HANDLES_MAX], *seg = NULL;
-    lp_lock(&st->mu);
-    if (*place != NULL && (*place)->id == id) {
-        seg = lp_seg_ref(*place);
-    }
-    lp_unlock(&st->mu);
-    if (seg != NULL) {
-        *ret = seg;
-        return LP_OK;
-    }
-    char path[LP_SEG_PATH_BYTES];
-    lp_seg_path(st->seg_dir, id, false, path);
-    lp_rc rc = lp_seg_open(st->cfg.io, path, &seg, err);
-    if (rc == LP_OK && seg->id != id) {
-        lp_seg_unref(seg);
-        rc = lp_corrupt(err, "segment file %s has another id inside", path);
-    }
-    if (rc != LP_OK) {
-        return rc;
-    }
-    lp_lock(&st->mu);
-    struct lp_seg *old = *place;
-    *place = lp_seg_ref(seg);
-    lp_unlock(&st->mu);
-    lp_seg_unref(old);
-    *ret = seg;
-    return LP_OK;
+    return lp_seg_cache_get(st->segments, id, ret, err);
 }
 
 void
 lp_store_forget_segment(struct lp_store *st, uint64_t id)
 {
-    struct lp_seg **place = &st->handles[id % LP_SEG_HANDLES_MAX], *seg = NULL;
-    lp_lock(&st->mu);
-    if (*place != NULL && (*place)->id == id) {
-        seg = *place;
-        *place = NULL;
-    }
-    lp_unlock(&st->mu);
-    lp_seg_unref(seg);
+    lp_seg_cache_forget(st->segments, id);
+}
+
+void
+lp_store_set_segment_cache(struct lp_store *st, size_t bytes)
+{
+    lp_keep_budget(bytes);
+    lp_seg_cache_trim(st->segments);
 }
 
 struct lp_maintain *

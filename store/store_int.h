@@ -9,9 +9,9 @@
 
 #include "base/lock.h"
 #include "base/thread.h"
+#include "store/seg_cache.h"
 #include "store/store.h"
 
-#define LP_SEG_HANDLES_MAX 512
 #define LP_RESERVE_IDS 32
 
 struct lp_store {
@@ -21,6 +21,7 @@ struct lp_store {
     int lock_fd;
     struct lp_catalog *cat;
     struct lp_head *head;
+    struct lp_seg_cache *segments; /* open ones */
     struct lp_pool *pool; /* seal workers */
     pthread_t seal_thread;
     bool seal_running;
@@ -31,7 +32,6 @@ struct lp_store {
     bool stopping, abandon; /* abandon: stop even though something is unsealed */
     uint64_t sealed;
     struct lp_store_stats stats;
-    struct lp_seg *handles[LP_SEG_HANDLES_MAX]; /* open segments, by id modulo */
 
     _Atomic int64_t seal_after_ns;
     atomic_bool disk_full, seal_failing;
