@@ -2,41 +2,14 @@
  * catalog_commit.c - the writing side: reserving ids, the one transaction that stores a generation, and the
  * one by which segments take the place of others.
  *
- * Cost: by groups and by new streams, never by live ones. Postings of new streams are gathered and sorted
- * first, so that each (label, value, chunk) is read and written once. The body of a transaction may run twice
- * (map growth), so it changes nothing outside the transaction.
+ * Cost: by groups and by new streams (catalog_stream.c), never by live ones. The body of a transaction may
+ * run twice (map growth), so it changes nothing outside the transaction.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "store/catalog_int.h"
 #include "store/hooks.h"
-
-/* --- counters in meta --- */
-
-static int
-get_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t *ret, struct lp_err *err)
-{
-    struct lp_cat_key k = {.n = strlen(name)};
-    struct lp_str v;
-    memcpy(k.b, name, k.n);
-    if (lp_cat_get(txn, cat, LP_DB_META, &k, &v, err) != LP_OK || v.n != 8) {
-        return MDB_CORRUPTED;
-    }
-    *ret = lp_get_u64(v.p);
-    return 0;
-}
-
-static int
-put_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t v)
-{
-    struct lp_cat_key k = {.n = strlen(name)};
-    char b[8];
-    memcpy(k.b, name, k.n);
-    lp_put_u64(b, v);
-    return lp_cat_put(txn, cat, LP_DB_META, &k, lp_str_of(b, sizeof(b)));
-}
 
 static int
 delete_key(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_cat_key *k)
@@ -56,13 +29,13 @@ static int
 do_reserve(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
 {
     struct reserve *r = arg;
-    int rc = get_counter(txn, cat, "next_segment", &r->first, err);
+    int rc = lp_cat_get_counter(txn, cat, "next_segment", &r->first, err);
     for (unsigned i = 0; i < r->n && rc == 0; i++) {
         struct lp_cat_key k = {.n = 0};
         lp_key_u64(&k, r->first + i);
         rc = lp_cat_put(txn, cat, LP_DB_RESERVED, &k, LP_STR_NULL);
     }
-    return rc == 0 ? put_counter(txn, cat, "next_segment", r->first + r->n) : rc;
+    return rc == 0 ? lp_cat_put_counter(txn, cat, "next_segment", r->first + r->n) : rc;
 }
 
 lp_rc
@@ -131,7 +104,7 @@ intern(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_
     }
     lp_err_clear(err);
     uint64_t next;
-    int mrc = get_counter(txn, cat, counter, &next, err);
+    int mrc = lp_cat_get_counter(txn, cat, counter, &next, err);
     if (mrc != 0) {
         return mrc;
     }
@@ -142,11 +115,12 @@ intern(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_
     mrc = lp_cat_put(txn, cat, db, k, lp_buf_view(&b));
     lp_buf_clear(&b);
     *ret = (uint32_t)next;
-    return mrc == 0 ? put_counter(txn, cat, counter, next + 1) : mrc;
+    return mrc == 0 ? lp_cat_put_counter(txn, cat, counter, next + 1) : mrc;
 }
 
-static int
-intern_tenant(MDB_txn *txn, struct lp_catalog *cat, struct lp_str name, uint32_t *ret, struct lp_err *err)
+int
+lp_cat_intern_tenant(MDB_txn *txn, struct lp_catalog *cat, struct lp_str name, uint32_t *ret,
+                     struct lp_err *err)
 {
     struct lp_cat_key k = {.n = 0};
     *ret = 0;
@@ -157,192 +131,14 @@ intern_tenant(MDB_txn *txn, struct lp_catalog *cat, struct lp_str name, uint32_t
     return intern(txn, cat, LP_DB_TENANTS, &k, name, "next_tenant", ret, err);
 }
 
-static int
-intern_label(MDB_txn *txn, struct lp_catalog *cat, uint32_t tenant, struct lp_str name, uint32_t *ret,
-             struct lp_err *err)
+int
+lp_cat_intern_label(MDB_txn *txn, struct lp_catalog *cat, uint32_t tenant, struct lp_str name, uint32_t *ret,
+                    struct lp_err *err)
 {
     struct lp_cat_key k = {.n = 0};
     lp_key_u32(&k, tenant);
     lp_key_str(&k, name, LP_CAT_PART_BYTES);
     return intern(txn, cat, LP_DB_LABELS, &k, name, "next_label", ret, err);
-}
-
-/* --- postings of new streams --- */
-
-struct addition {
-    struct lp_str key; /* bytes in the arena, without the chunk number */
-    uint64_t id;
-};
-
-static int
-addition_cmp(const void *va, const void *vb)
-{
-    const struct addition *a = va, *b = vb;
-    int c = lp_str_cmp(a->key, b->key);
-    return c != 0 ? c : (a->id > b->id) - (a->id < b->id);
-}
-
-struct additions {
-    struct lp_arena ar;
-    struct addition *v;
-    size_t n, cap;
-};
-
-static int
-add_posting(struct additions *adds, const struct lp_cat_key *k, uint64_t id)
-{
-    if (adds->n == adds->cap) {
-        adds->cap = adds->cap ? adds->cap * 2 : 256;
-        adds->v = lp_realloc(adds->v, adds->cap * sizeof(*adds->v));
-    }
-    struct addition *a = &adds->v[adds->n];
-    if (!lp_arena_str(&adds->ar, lp_str_of((const char *)k->b, k->n), &a->key)) {
-        return MDB_PANIC;
-    }
-    a->id = id;
-    adds->n++;
-    return 0;
-}
-
-static void
-put_chunk(struct lp_buf *out, const struct lp_ids *ids)
-{
-    lp_buf_reset(out);
-    lp_buf_varint(out, ids->n);
-    for (size_t i = 0; i < ids->n; i++) {
-        lp_buf_varint(out, i == 0 ? ids->v[0] & 0xffff : ids->v[i] - ids->v[i - 1]);
-    }
-}
-
-static bool
-get_chunk(struct lp_str value, uint64_t high, struct lp_ids *ids)
-{
-    struct lp_rd rd = lp_rd_of(value);
-    uint64_t n = lp_rd_varint(&rd), low = 0;
-    for (uint64_t i = 0; i < n && !rd.bad && low <= 0xffff; i++) {
-        low += lp_rd_varint(&rd);
-        lp_ids_add(ids, high | low);
-    }
-    return !rd.bad && low <= 0xffff;
-}
-
-/* Merges additions[0..n), which share key and chunk, into the stored list. */
-static int
-merge_chunk(MDB_txn *txn, struct lp_catalog *cat, const struct addition *adds, size_t n,
-            struct lp_buf *scratch, struct lp_err *err)
-{
-    struct lp_cat_key k = {.n = adds[0].key.n};
-    struct lp_ids ids = {NULL, 0, 0};
-    struct lp_str have;
-    memcpy(k.b, adds[0].key.p, k.n);
-    lp_key_u64(&k, adds[0].id >> 16);
-    lp_rc rc = lp_cat_get(txn, cat, LP_DB_POSTINGS, &k, &have, err);
-    bool ok =
-        rc == LP_ERR_NOT_FOUND || (rc == LP_OK && get_chunk(have, adds[0].id & ~UINT64_C(0xffff), &ids));
-    int mrc = MDB_CORRUPTED;
-    if (ok) {
-        lp_err_clear(err);
-        for (size_t i = 0; i < n; i++) {
-            lp_ids_add(&ids, adds[i].id);
-        }
-        lp_ids_sort(&ids);
-        put_chunk(scratch, &ids);
-        mrc = lp_cat_put(txn, cat, LP_DB_POSTINGS, &k, lp_buf_view(scratch));
-    }
-    lp_ids_clear(&ids);
-    return mrc;
-}
-
-static int
-write_postings(MDB_txn *txn, struct lp_catalog *cat, struct additions *adds, struct lp_err *err)
-{
-    struct lp_buf scratch;
-    lp_buf_init(&scratch, SIZE_MAX);
-    if (adds->n > 1) {
-        qsort(adds->v, adds->n, sizeof(*adds->v), addition_cmp);
-    }
-    int rc = 0;
-    for (size_t i = 0, n; i < adds->n && rc == 0; i += n) {
-        for (n = 1; i + n < adds->n && lp_str_eq(adds->v[i + n].key, adds->v[i].key) &&
-                    adds->v[i + n].id >> 16 == adds->v[i].id >> 16;
-             n++) {
-        }
-        rc = merge_chunk(txn, cat, adds->v + i, n, &scratch, err);
-    }
-    lp_buf_clear(&scratch);
-    return rc;
-}
-
-/* --- streams --- */
-
-static int
-put_stream_rows(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *s, uint32_t tenant,
-                const struct lp_stream_key *key)
-{
-    struct lp_cat_key k = {.n = 0};
-    struct lp_buf b;
-    lp_buf_init(&b, SIZE_MAX);
-    lp_key_u64(&k, s->id);
-    lp_buf_u64(&b, s->group);
-    lp_buf_str(&b, s->key);
-    int rc = lp_cat_put(txn, cat, LP_DB_STREAMS, &k, lp_buf_view(&b));
-    if (rc == 0) {
-        lp_key_pod(&k, tenant, key, s->hash);
-        lp_buf_reset(&b);
-        lp_buf_u64(&b, s->id);
-        rc = lp_cat_put(txn, cat, LP_DB_PODS, &k, lp_buf_view(&b));
-    }
-    lp_buf_clear(&b);
-    return rc;
-}
-
-static int
-put_stream(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *s, struct additions *adds,
-           struct lp_err *err)
-{
-    struct lp_arena ar;
-    struct lp_stream_key key;
-    uint32_t tenant = 0, label;
-    lp_arena_init(&ar, 1 << 20, 0);
-    int rc = lp_stream_key_parse(s->key, &ar, &key, err) == LP_OK ? 0 : MDB_CORRUPTED;
-    if (rc == 0) {
-        rc = intern_tenant(txn, cat, key.tenant, &tenant, err);
-    }
-    if (rc == 0) {
-        rc = put_stream_rows(txn, cat, s, tenant, &key);
-    }
-    for (size_t i = 0; i < key.nlabels && rc == 0; i++) {
-        rc = intern_label(txn, cat, tenant, key.labels[i].name, &label, err);
-        if (rc == 0) {
-            struct lp_cat_key k = {.n = 0};
-            lp_key_u32(&k, tenant);
-            lp_key_u32(&k, label);
-            lp_key_str(&k, key.labels[i].value, LP_CAT_PART_BYTES);
-            rc = add_posting(adds, &k, s->id);
-        }
-    }
-    lp_arena_clear(&ar);
-    return rc;
-}
-
-static int
-put_streams(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *c, struct lp_err *err)
-{
-    struct additions adds = {.n = 0};
-    lp_arena_init(&adds.ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);
-    int rc = 0;
-    for (size_t i = 0; i < c->nstreams && rc == 0; i++) {
-        rc = put_stream(txn, cat, &c->streams[i], &adds, err);
-    }
-    if (rc == 0) {
-        rc = write_postings(txn, cat, &adds, err);
-    }
-    if (rc == 0 && c->nstreams > 0) {
-        rc = put_counter(txn, cat, "next_stream", c->streams[c->nstreams - 1].id + 1);
-    }
-    lp_free(adds.v);
-    lp_arena_clear(&adds.ar);
-    return rc;
 }
 
 /* --- groups, entries, segment, positions, ids --- */
@@ -363,7 +159,7 @@ put_groups(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *c, 
         rc = lp_cat_put(txn, cat, LP_DB_GROUPS, &k, lp_buf_view(b));
         next = LP_MAX(next, c->groups[i].id + 1);
     }
-    return rc == 0 && next > 0 ? put_counter(txn, cat, "next_group", next) : rc;
+    return rc == 0 && next > 0 ? lp_cat_put_counter(txn, cat, "next_group", next) : rc;
 }
 
 static void
@@ -493,7 +289,7 @@ do_commit(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
 {
     const struct lp_cat_commit *c = arg;
     uint64_t sealed;
-    int rc = get_counter(txn, cat, "sealed", &sealed, err);
+    int rc = lp_cat_get_counter(txn, cat, "sealed", &sealed, err);
     if (rc != 0) {
         return rc;
     }
@@ -501,12 +297,12 @@ do_commit(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
     struct lp_buf b;
     lp_buf_init(&b, SIZE_MAX);
     rc = put_groups(txn, cat, c, &b);
-    rc = rc == 0 ? put_streams(txn, cat, c, err) : rc;
+    rc = rc == 0 ? lp_cat_put_streams(txn, cat, c->streams, c->nstreams, err) : rc;
     rc = rc == 0 ? put_entries(txn, cat, c, &b) : rc;
     rc = rc == 0 ? put_segment(txn, cat, &c->segment, &b) : rc;
     rc = rc == 0 ? put_positions(txn, cat, c, &b) : rc;
     rc = rc == 0 ? put_ids(txn, cat, c, &b) : rc;
-    rc = rc == 0 ? put_counter(txn, cat, "sealed", c->segment.generation) : rc;
+    rc = rc == 0 ? lp_cat_put_counter(txn, cat, "sealed", c->segment.generation) : rc;
     lp_buf_clear(&b);
     return rc;
 }

@@ -35,6 +35,8 @@ struct planner {
     size_t nrows;
     uint32_t *foot_ticket; /* generation ticket -> foot.tickets */
     size_t runs_cap, blocks_cap;
+    uint32_t *group_buckets; /* over plan->new_groups: index + 1 */
+    size_t ngroup_buckets;
 };
 
 static lp_rc
@@ -45,53 +47,121 @@ no_memory(struct lp_err *err)
 
 /* --- identities --- */
 
+static void
+rehash_groups(struct planner *p)
+{
+    lp_free(p->group_buckets);
+    p->ngroup_buckets = p->ngroup_buckets ? p->ngroup_buckets * 2 : 64;
+    p->group_buckets = lp_calloc(p->ngroup_buckets, sizeof(*p->group_buckets));
+    for (size_t i = 0; i < p->plan->nnew_groups; i++) {
+        struct lp_str key = p->plan->new_groups[i].key;
+        size_t at = lp_xxh64(key.p, key.n) & (p->ngroup_buckets - 1);
+        while (p->group_buckets[at] != 0) {
+            at = (at + 1) & (p->ngroup_buckets - 1);
+        }
+        p->group_buckets[at] = (uint32_t)i + 1;
+    }
+}
+
+/* The id of a group that the catalog does not know: that which it got before, or the next. */
+static lp_rc
+new_group(struct planner *p, struct lp_str key, uint64_t *ret, struct lp_err *err)
+{
+    struct lp_seal_plan *plan = p->plan;
+    if ((plan->nnew_groups + 1) * 2 > p->ngroup_buckets) {
+        rehash_groups(p);
+    }
+    size_t at = lp_xxh64(key.p, key.n) & (p->ngroup_buckets - 1);
+    for (; p->group_buckets[at] != 0; at = (at + 1) & (p->ngroup_buckets - 1)) {
+        const struct lp_foot_group *g = &plan->new_groups[p->group_buckets[at] - 1];
+        if (lp_str_eq(g->key, key)) {
+            *ret = g->id;
+            return LP_OK;
+        }
+    }
+    plan->new_groups = lp_realloc(plan->new_groups, (plan->nnew_groups + 1) * sizeof(*plan->new_groups));
+    struct lp_foot_group *g = &plan->new_groups[plan->nnew_groups];
+    if (!lp_arena_str(&plan->ar, key, &g->key)) {
+        return no_memory(err);
+    }
+    *ret = g->id = p->next.next_group++;
+    p->group_buckets[at] = (uint32_t)++plan->nnew_groups;
+    return LP_OK;
+}
+
 static lp_rc
 group_of(struct planner *p, const struct lp_stream_key *key, uint64_t *ret, struct lp_err *err)
 {
-    struct lp_seal_plan *plan = p->plan;
     struct lp_buf b;
     lp_buf_init(&b, SIZE_MAX);
     lp_group_key(key, &b);
-    struct lp_str gk = lp_buf_view(&b);
-    lp_rc rc = lp_cat_find_group(p->txn, gk, ret, err);
-    for (size_t i = 0; i < plan->nnew_groups && rc == LP_ERR_NOT_FOUND; i++) {
-        if (lp_str_eq(plan->new_groups[i].key, gk)) {
-            *ret = plan->new_groups[i].id;
-            rc = LP_OK;
-        }
-    }
+    lp_rc rc = lp_cat_find_group(p->txn, lp_buf_view(&b), ret, err);
     if (rc == LP_ERR_NOT_FOUND) {
-        size_t n = plan->nnew_groups + 1;
-        plan->new_groups = lp_realloc(plan->new_groups, n * sizeof(*plan->new_groups));
-        struct lp_foot_group *ng = &plan->new_groups[n - 1];
-        *ret = ng->id = p->next.next_group++;
-        rc = lp_arena_str(&plan->ar, gk, &ng->key) ? LP_OK : no_memory(err);
-        plan->nnew_groups += rc == LP_OK;
+        rc = new_group(p, lp_buf_view(&b), ret, err);
     }
     lp_buf_clear(&b);
     return rc;
 }
 
+/* The stream's group, and its id unless it is new. */
 static lp_rc
 identify(struct planner *p, struct stream *s, struct lp_err *err)
 {
     struct lp_arena ar;
     struct lp_stream_key key;
-    lp_arena_init(&ar, 1 << 20, 0);
-    lp_rc rc = lp_stream_key_parse(s->key, &ar, &key, err);
-    if (rc == LP_OK) {
-        rc = lp_cat_find_stream(p->txn, &key, s->hash, &s->id, err);
-        s->is_new = rc == LP_ERR_NOT_FOUND;
-        if (s->is_new) {
-            s->id = p->next.next_stream++;
-            rc = LP_OK;
-        }
+    lp_rc rc = lp_cat_find_stream(p->txn, s->hash, &s->id, &s->group_id, err);
+    s->is_new = rc == LP_ERR_NOT_FOUND;
+    if (!s->is_new) {
+        return rc;
     }
+    lp_arena_init(&ar, 1 << 20, 0);
+    rc = lp_stream_key_parse(s->key, &ar, &key, err);
     if (rc == LP_OK) {
         rc = group_of(p, &key, &s->group_id, err);
     }
     lp_arena_clear(&ar);
     return rc;
+}
+
+static int
+by_hash(const void *va, const void *vb)
+{
+    const struct stream *a = va, *b = vb;
+    if (a->hash.hi != b->hash.hi) {
+        return a->hash.hi < b->hash.hi ? -1 : 1;
+    }
+    return (a->hash.lo > b->hash.lo) - (a->hash.lo < b->hash.lo);
+}
+
+static int
+by_group_and_key(const void *va, const void *vb)
+{
+    const struct stream *a = *(const struct stream *const *)va, *b = *(const struct stream *const *)vb;
+    if (a->group_id != b->group_id) {
+        return a->group_id < b->group_id ? -1 : 1;
+    }
+    return lp_str_cmp(a->key, b->key);
+}
+
+/* New streams are numbered by group and key: what they have in common makes runs of ids in the catalog's
+ * postings. */
+static void
+number_new(struct planner *p)
+{
+    struct stream **fresh = lp_malloc(p->nstreams * sizeof(struct stream *));
+    size_t n = 0;
+    for (size_t i = 0; i < p->nstreams; i++) {
+        if (p->streams[i].is_new) {
+            fresh[n++] = &p->streams[i];
+        }
+    }
+    if (n > 1) {
+        qsort(fresh, n, sizeof(struct stream *), by_group_and_key);
+    }
+    for (size_t i = 0; i < n; i++) {
+        fresh[i]->id = p->next.next_stream++;
+    }
+    lp_free(fresh);
 }
 
 /* Rows of each of the generation's streams, without batches that were dropped with a lost partition. */
@@ -114,17 +184,24 @@ identify_all(struct planner *p, struct lp_err *err)
     p->place = lp_malloc(p->g->nstreams * sizeof(*p->place));
     uint32_t *rows = count_rows(p->g);
     lp_rc rc = LP_OK;
-    for (uint32_t i = 0; i < p->g->nstreams && rc == LP_OK; i++) {
+    for (uint32_t i = 0; i < p->g->nstreams; i++) {
         if (rows[i] == 0) {
             continue; /* all of it was dropped: it leaves no trace */
         }
         const struct lp_gen_stream *gs = lp_gen_stream(p->g, i);
-        struct stream *s = &p->streams[p->nstreams];
-        *s = (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash, .rows = rows[i]};
-        rc = identify(p, s, err);
-        p->nstreams += rc == LP_OK;
+        p->streams[p->nstreams++] =
+            (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash, .rows = rows[i]};
     }
     lp_free(rows);
+    if (p->nstreams > 1) { /* as the catalog has them: each of its rows is read once */
+        qsort(p->streams, p->nstreams, sizeof(*p->streams), by_hash);
+    }
+    for (size_t i = 0; i < p->nstreams && rc == LP_OK; i++) {
+        rc = identify(p, &p->streams[i], err);
+    }
+    if (rc == LP_OK) {
+        number_new(p);
+    }
     return rc;
 }
 
@@ -517,6 +594,7 @@ lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_
     lp_free(p.streams);
     lp_free(p.place);
     lp_free(p.foot_ticket);
+    lp_free(p.group_buckets);
     if (rc != LP_OK) {
         if (p.runs_cap > 0) {
             lp_free(plan->foot.runs);

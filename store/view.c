@@ -171,53 +171,32 @@ consider(struct lp_view *v, const struct lp_selector *sel, struct lp_str key, st
 
 /* The streams that one hint allows: the union of its values' postings. */
 static lp_rc
-hint_ids(struct lp_view *v, uint32_t tenant, const struct lp_select_hint *h, struct lp_ids *ids,
+hint_ids(struct lp_view *v, uint32_t tenant, const struct lp_select_hint *h, struct lp_idset *ids,
          struct lp_err *err)
 {
     uint32_t label;
     lp_rc rc = lp_cat_label(v->txn, tenant, h->name, &label, err);
     for (size_t i = 0; i < h->nvalues && rc == LP_OK; i++) {
-        rc = lp_cat_posting(v->txn, tenant, label, h->values[i], ids, err);
+        rc = lp_cat_value_ids(v->txn, tenant, label, h->values[i], ids, err);
     }
-    lp_ids_sort(ids);
     return rc == LP_ERR_NOT_FOUND ? LP_OK : rc; /* a label never seen: no streams */
 }
 
-static void
-intersect(struct lp_ids *a, const struct lp_ids *b)
-{
-    size_t out = 0;
-    for (size_t i = 0, j = 0; i < a->n && j < b->n;) {
-        if (a->v[i] < b->v[j]) {
-            i++;
-        } else if (a->v[i] > b->v[j]) {
-            j++;
-        } else {
-            a->v[out++] = a->v[i++];
-            j++;
-        }
-    }
-    a->n = out;
-}
-
 static lp_rc
-candidates(struct lp_view *v, const struct lp_selector *sel, struct lp_ids *ids, struct lp_err *err)
+candidates(struct lp_view *v, const struct lp_selector *sel, struct lp_idset *ids, struct lp_err *err)
 {
     uint32_t tenant;
     lp_rc rc = lp_cat_tenant(v->txn, v->tenant, &tenant, err);
     if (rc == LP_ERR_NOT_FOUND) {
         return LP_OK;
     }
-    if (rc == LP_OK && sel->nhints == 0) {
-        return lp_cat_all_streams(v->txn, v->tenant, ids, err);
-    }
+    rc = rc == LP_OK ? lp_cat_tenant_ids(v->txn, tenant, ids, err) : rc;
     for (size_t i = 0; i < sel->nhints && rc == LP_OK; i++) {
-        struct lp_ids one = {NULL, 0, 0};
-        rc = hint_ids(v, tenant, &sel->hints[i], i == 0 ? ids : &one, err);
-        if (i > 0) {
-            intersect(ids, &one);
-        }
-        lp_ids_clear(&one);
+        struct lp_idset one;
+        lp_idset_init(&one, ids->limit);
+        rc = hint_ids(v, tenant, &sel->hints[i], &one, err);
+        lp_idset_and(ids, &one);
+        lp_idset_clear(&one);
     }
     return rc;
 }
@@ -225,18 +204,27 @@ candidates(struct lp_view *v, const struct lp_selector *sel, struct lp_ids *ids,
 static lp_rc
 select_stored(struct lp_view *v, const struct lp_selector *sel, struct lp_err *err)
 {
-    struct lp_ids ids = {NULL, 0, 0};
-    lp_rc rc = candidates(v, sel, &ids, err);
-    for (size_t i = 0; i < ids.n && rc == LP_OK; i++) {
+    struct lp_idset ids;
+    struct lp_cat_pack pack;
+    struct lp_cat_counters n;
+    lp_rc rc = lp_cat_counters(v->txn, &n, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    lp_idset_init(&ids, n.next_stream);
+    lp_cat_pack_init(&pack);
+    rc = candidates(v, sel, &ids, err);
+    for (uint64_t id = 0; rc == LP_OK && (id = lp_idset_next(&ids, id)) != UINT64_MAX; id++) {
         uint64_t group;
         uint32_t at;
         struct lp_str key;
-        rc = lp_cat_stream(v->txn, ids.v[i], &group, &key, err);
+        rc = lp_cat_stream(v->txn, id, &pack, &group, &key, err);
         if (rc == LP_OK) {
-            rc = consider(v, sel, key, lp_xxh128(key.p, key.n), ids.v[i], group, &at, err);
+            rc = consider(v, sel, key, lp_xxh128(key.p, key.n), id, group, &at, err);
         }
     }
-    lp_ids_clear(&ids);
+    lp_cat_pack_clear(&pack);
+    lp_idset_clear(&ids);
     return rc;
 }
 
