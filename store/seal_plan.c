@@ -7,29 +7,36 @@
  */
 #include "store/seal_plan.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 
 struct stream {
     uint64_t id, group_id;
-    uint32_t gen_index;  /* in the generation */
-    uint32_t group;      /* in foot.groups */
-    uint32_t foot_index; /* in foot.streams */
-    bool is_new;
+    uint32_t gen_index; /* in the generation */
+    uint32_t group;     /* in foot.groups */
     struct lp_str key;
     struct lp_hash128 hash;
     size_t first, rows; /* in order[] */
 };
 
+/* Groups whose ids were looked up or given in this plan. */
+struct known_group {
+    struct lp_hash128 hash; /* of the group key */
+    uint64_t id;            /* 0: free place */
+};
+
 struct planner {
     struct lp_seal_plan *plan;
+    struct lp_seal_memo *memo;
+    struct known_group *groups; /* open addressing */
+    size_t ngroups, groups_cap;
+    size_t new_groups_cap;
     const struct lp_gen *g;
     struct lp_cat_txn *txn;
     struct lp_cat_counters next;
     struct stream *streams;
-    size_t nstreams;
+    size_t nstreams; /* from the sort on they stand as in foot.streams */
     uint32_t *place; /* generation stream -> streams[], UINT32_MAX without rows */
     struct lp_block_row *order;
     size_t nrows;
@@ -45,29 +52,64 @@ no_memory(struct lp_err *err)
 
 /* --- identities --- */
 
+static struct known_group *
+group_place(const struct planner *p, struct lp_hash128 hash)
+{
+    size_t at = hash.lo & (p->groups_cap - 1);
+    while (p->groups[at].id != 0 && !lp_hash128_eq(p->groups[at].hash, hash)) {
+        at = (at + 1) & (p->groups_cap - 1);
+    }
+    return &p->groups[at];
+}
+
+static void
+grow_groups(struct planner *p)
+{
+    struct known_group *old = p->groups;
+    size_t cap = p->groups_cap;
+    p->groups_cap = cap ? cap * 2 : 64;
+    p->groups = lp_calloc(p->groups_cap, sizeof(*p->groups));
+    for (size_t i = 0; i < cap; i++) {
+        if (old[i].id != 0) {
+            *group_place(p, old[i].hash) = old[i];
+        }
+    }
+    lp_free(old);
+}
+
+static lp_rc
+new_group(struct planner *p, struct lp_str key, uint64_t *ret, struct lp_err *err)
+{
+    struct lp_seal_plan *plan = p->plan;
+    if (plan->nnew_groups == p->new_groups_cap) {
+        p->new_groups_cap = p->new_groups_cap ? p->new_groups_cap * 2 : 16;
+        plan->new_groups = lp_realloc(plan->new_groups, p->new_groups_cap * sizeof(*plan->new_groups));
+    }
+    struct lp_foot_group *ng = &plan->new_groups[plan->nnew_groups++];
+    *ng = (struct lp_foot_group){.id = p->next.next_group++};
+    *ret = ng->id;
+    return lp_arena_str(&plan->ar, key, &ng->key) ? LP_OK : no_memory(err);
+}
+
 static lp_rc
 group_of(struct planner *p, const struct lp_stream_key *key, uint64_t *ret, struct lp_err *err)
 {
-    struct lp_seal_plan *plan = p->plan;
     struct lp_buf b;
     lp_buf_init(&b, SIZE_MAX);
     lp_group_key(key, &b);
     struct lp_str gk = lp_buf_view(&b);
-    lp_rc rc = lp_cat_find_group(p->txn, gk, ret, err);
-    for (size_t i = 0; i < plan->nnew_groups && rc == LP_ERR_NOT_FOUND; i++) {
-        if (lp_str_eq(plan->new_groups[i].key, gk)) {
-            *ret = plan->new_groups[i].id;
-            rc = LP_OK;
-        }
+    if (p->ngroups * 2 >= p->groups_cap) {
+        grow_groups(p);
     }
-    if (rc == LP_ERR_NOT_FOUND) {
-        size_t n = plan->nnew_groups + 1;
-        plan->new_groups = lp_realloc(plan->new_groups, n * sizeof(*plan->new_groups));
-        struct lp_foot_group *ng = &plan->new_groups[n - 1];
-        *ret = ng->id = p->next.next_group++;
-        rc = lp_arena_str(&plan->ar, gk, &ng->key) ? LP_OK : no_memory(err);
-        plan->nnew_groups += rc == LP_OK;
+    struct known_group *k = group_place(p, lp_xxh128(gk.p, gk.n));
+    lp_rc rc = LP_OK;
+    if (k->id == 0) {
+        rc = lp_cat_find_group(p->txn, gk, &k->id, err);
+        rc = rc == LP_ERR_NOT_FOUND ? new_group(p, gk, &k->id, err) : rc;
+        k->hash = lp_xxh128(gk.p, gk.n);
+        p->ngroups++;
     }
+    *ret = k->id;
     lp_buf_clear(&b);
     return rc;
 }
@@ -77,18 +119,24 @@ identify(struct planner *p, struct stream *s, struct lp_err *err)
 {
     struct lp_arena ar;
     struct lp_stream_key key;
+    if (lp_seal_memo_find(p->memo, s->hash, &s->id, &s->group_id)) {
+        return LP_OK;
+    }
     lp_arena_init(&ar, 1 << 20, 0);
+    bool is_new = false;
     lp_rc rc = lp_stream_key_parse(s->key, &ar, &key, err);
     if (rc == LP_OK) {
         rc = lp_cat_find_stream(p->txn, &key, s->hash, &s->id, err);
-        s->is_new = rc == LP_ERR_NOT_FOUND;
-        if (s->is_new) {
-            s->id = p->next.next_stream++;
-            rc = LP_OK;
-        }
+        is_new = rc == LP_ERR_NOT_FOUND;
+        rc = is_new ? LP_OK : rc;
     }
     if (rc == LP_OK) {
         rc = group_of(p, &key, &s->group_id, err);
+    }
+    if (rc == LP_OK && is_new) { /* of rising ids: the catalog wants them so */
+        s->id = p->next.next_stream++;
+        p->plan->new_streams[p->plan->nnew_streams++] =
+            (struct lp_cat_new_stream){s->id, s->group_id, s->hash, s->key};
     }
     lp_arena_clear(&ar);
     return rc;
@@ -112,8 +160,9 @@ identify_all(struct planner *p, struct lp_err *err)
 {
     p->streams = lp_calloc(p->g->nstreams, sizeof(*p->streams));
     p->place = lp_malloc(p->g->nstreams * sizeof(*p->place));
+    p->plan->new_streams = lp_arena_array(&p->plan->ar, p->g->nstreams, sizeof(*p->plan->new_streams));
     uint32_t *rows = count_rows(p->g);
-    lp_rc rc = LP_OK;
+    lp_rc rc = p->plan->new_streams != NULL ? LP_OK : no_memory(err);
     for (uint32_t i = 0; i < p->g->nstreams && rc == LP_OK; i++) {
         if (rows[i] == 0) {
             continue; /* all of it was dropped: it leaves no trace */
@@ -130,14 +179,60 @@ identify_all(struct planner *p, struct lp_err *err)
 
 /* --- order --- */
 
-static int
-by_group_and_id(const void *va, const void *vb)
+/* What streams are sorted by. */
+struct place {
+    uint64_t group_id, id;
+    uint32_t index;
+};
+
+/* One pass over eight bits of the ids, or of the groups' ids; false where they are all the same. */
+static bool
+sort_pass(const struct place *from, struct place *to, size_t n, bool by_group, unsigned shift)
 {
-    const struct stream *a = va, *b = vb;
-    if (a->group_id != b->group_id) {
-        return a->group_id < b->group_id ? -1 : 1;
+    size_t at[257] = {0};
+    for (size_t i = 0; i < n; i++) {
+        at[((by_group ? from[i].group_id : from[i].id) >> shift & 255) + 1]++;
     }
-    return (a->id > b->id) - (a->id < b->id);
+    for (unsigned i = 1; i < 257; i++) {
+        if (at[i] == n) {
+            return false;
+        }
+        at[i] += at[i - 1];
+    }
+    for (size_t i = 0; i < n; i++) {
+        to[at[(by_group ? from[i].group_id : from[i].id) >> shift & 255]++] = from[i];
+    }
+    return true;
+}
+
+/* By group, in it by id. With 100,000 streams comparing them pair by pair was a tenth of the seal. */
+static void
+sort_streams(struct planner *p)
+{
+    size_t n = p->nstreams;
+    uint64_t bits[2] = {0, 0}; /* that occur in ids, and in those of groups */
+    struct place *from = lp_malloc(n * sizeof(*from)), *to = lp_malloc(n * sizeof(*to));
+    struct stream *sorted = lp_malloc(n * sizeof(*sorted));
+    for (size_t i = 0; i < n; i++) {
+        from[i] = (struct place){p->streams[i].group_id, p->streams[i].id, (uint32_t)i};
+        bits[0] |= from[i].id;
+        bits[1] |= from[i].group_id;
+    }
+    for (unsigned pass = 0; pass < 16; pass++) {
+        bool by_group = pass >= 8;
+        if (bits[by_group] >> 8 * (pass & 7) != 0 && sort_pass(from, to, n, by_group, 8 * (pass & 7))) {
+            struct place *t = from;
+            from = to;
+            to = t;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = p->streams[from[i].index];
+    }
+    lp_free(from);
+    lp_free(to);
+    lp_free(p->streams);
+    p->streams = sorted;
 }
 
 /* Where each stream's rows begin. From here on rows counts those that are in place. */
@@ -285,45 +380,29 @@ plan_ids(struct planner *p, struct lp_err *err)
     return ids != NULL ? LP_OK : no_memory(err);
 }
 
-static int
-foot_stream_cmp(const void *va, const void *vb)
-{
-    const struct stream *a = *(const struct stream *const *)va, *b = *(const struct stream *const *)vb;
-    return (a->id > b->id) - (a->id < b->id);
-}
-
-/* Footer streams by id; and, of new ones, the catalog's rows. Streams without rows (dropped) are left out of
- * both. */
+/* Footer streams, as the sorted ones, and their groups. */
 static lp_rc
 plan_streams(struct planner *p, struct lp_err *err)
 {
     struct lp_seal_plan *plan = p->plan;
     struct lp_footer *f = &plan->foot;
     f->streams = lp_arena_array(&plan->ar, p->nstreams, sizeof(*f->streams));
-    plan->new_streams = lp_arena_array(&plan->ar, p->nstreams, sizeof(*plan->new_streams));
     f->groups = lp_arena_array(&plan->ar, p->nstreams, sizeof(*f->groups));
-    struct stream **byid = lp_arena_array(&plan->ar, p->nstreams, sizeof(struct stream *));
-    if (f->streams == NULL || plan->new_streams == NULL || f->groups == NULL || byid == NULL) {
+    plan->hashes = lp_arena_array(&plan->ar, p->nstreams, sizeof(*plan->hashes));
+    if (f->streams == NULL || f->groups == NULL || plan->hashes == NULL) {
         return no_memory(err);
     }
     for (size_t i = 0; i < p->nstreams; i++) {
-        struct stream *s = byid[i] = &p->streams[i];
+        struct stream *s = &p->streams[i];
         if (f->ngroups == 0 || f->groups[f->ngroups - 1].id != s->group_id) {
             f->groups[f->ngroups++] = (struct lp_foot_group){.id = s->group_id};
         }
         s->group = (uint32_t)f->ngroups - 1;
-    }
-    qsort(byid, p->nstreams, sizeof(struct stream *), foot_stream_cmp);
-    for (size_t i = 0; i < p->nstreams; i++) {
-        struct stream *s = byid[i];
-        if (s->is_new) {
-            plan->new_streams[plan->nnew_streams++] =
-                (struct lp_cat_new_stream){s->id, s->group_id, s->hash, s->key};
-        }
-        s->foot_index = (uint32_t)f->nstreams;
-        f->streams[f->nstreams++] = (struct lp_foot_stream){
+        plan->hashes[i] = s->hash;
+        f->streams[i] = (struct lp_foot_stream){
             .id = s->id, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN, .group = s->group, .key = s->key};
     }
+    f->nstreams = p->nstreams;
     return LP_OK;
 }
 
@@ -399,7 +478,7 @@ add_run(struct planner *p, struct cutter *c, struct stream *s, const struct lp_b
                                                .rows = n,
                                                .min_ns = rows[0].row->time_ns,
                                                .max_ns = rows[n - 1].row->time_ns};
-    struct lp_foot_stream *fs = &f->streams[s->foot_index];
+    struct lp_foot_stream *fs = &f->streams[s - p->streams];
     struct lp_foot_block *fb = &f->blocks[c->blk->number];
     fs->rows += n;
     fs->runs++;
@@ -439,38 +518,26 @@ cut_stream(struct planner *p, struct cutter *c, struct stream *s)
     }
 }
 
-/* Runs were made in block order, so each stream's are together, by rising time; STRM and RUNS go by stream
- * id. */
+/* Runs were made stream by stream, by rising block: so they stand as footer and blocks want them. */
 static lp_rc
-order_runs(struct planner *p, struct lp_err *err)
+place_runs(struct planner *p, struct lp_err *err)
 {
     struct lp_footer *f = &p->plan->foot;
-    struct lp_foot_run *sorted = lp_arena_array(&p->plan->ar, f->nruns, sizeof(*sorted));
-    struct lp_block_run *block_runs = lp_arena_array(&p->plan->ar, f->nruns, sizeof(*block_runs));
-    if (sorted == NULL || block_runs == NULL) {
+    struct lp_block_run *runs = lp_arena_array(&p->plan->ar, f->nruns, sizeof(*runs));
+    if (runs == NULL) {
         return no_memory(err);
     }
     uint32_t at = 0;
     for (size_t i = 0; i < f->nstreams; i++) {
         f->streams[i].first_run = at;
-        at += f->streams[i].runs;
-    }
-    size_t made = 0;
-    for (size_t i = 0; i < p->nstreams; i++) { /* in the order they were made */
-        const struct stream *s = &p->streams[i];
-        const struct lp_foot_stream *fs = &f->streams[s->foot_index];
-        for (uint32_t k = 0; k < fs->runs; k++, made++) {
-            const struct lp_foot_run *r = &f->runs[made];
-            sorted[fs->first_run + k] = *r;
-            block_runs[made] = (struct lp_block_run){s->id, r->first, r->rows, r->min_ns, r->max_ns};
+        for (uint32_t k = 0; k < f->streams[i].runs; k++, at++) {
+            const struct lp_foot_run *r = &f->runs[at];
             struct lp_block_src *blk = &p->plan->blocks[r->block];
-            blk->runs = blk->runs ? blk->runs : &block_runs[made];
+            runs[at] = (struct lp_block_run){f->streams[i].id, r->first, r->rows, r->min_ns, r->max_ns};
+            blk->runs = blk->runs ? blk->runs : &runs[at];
         }
     }
-    LP_ASSERT(made == f->nruns);
-    lp_free(f->runs);
-    f->runs = sorted;
-    p->runs_cap = 0;
+    LP_ASSERT(at == f->nruns);
     return LP_OK;
 }
 
@@ -513,9 +580,7 @@ plan_all(struct planner *p, struct lp_err *err)
     if (rc != LP_OK) {
         return rc;
     }
-    if (p->nstreams > 1) {
-        qsort(p->streams, p->nstreams, sizeof(*p->streams), by_group_and_id);
-    }
+    sort_streams(p);
     place_streams(p);
     place_rows(p);
     sort_streams_rows(p);
@@ -525,17 +590,17 @@ plan_all(struct planner *p, struct lp_err *err)
     for (size_t i = 0; i < p->nstreams && rc == LP_OK; i++) {
         cut_stream(p, &c, &p->streams[i]);
     }
-    rc = rc == LP_OK ? order_runs(p, err) : rc;
+    rc = rc == LP_OK ? place_runs(p, err) : rc;
     return rc == LP_OK ? plan_entries(p, err) : rc;
 }
 
 lp_rc
-lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_plan **ret,
-                 struct lp_err *err)
+lp_seal_plan_new(struct lp_catalog *cat, struct lp_seal_memo *memo, const struct lp_gen *g,
+                 struct lp_seal_plan **ret, struct lp_err *err)
 {
     struct lp_seal_plan *plan = lp_calloc(1, sizeof(*plan));
     lp_arena_init(&plan->ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);
-    struct planner p = {.plan = plan, .g = g};
+    struct planner p = {.plan = plan, .memo = memo, .g = g};
     lp_rc rc = lp_cat_begin(cat, &p.txn, err);
     if (rc == LP_OK) {
         rc = plan_all(&p, err);
@@ -547,10 +612,8 @@ lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_
     lp_free(p.streams);
     lp_free(p.place);
     lp_free(p.foot_ticket);
+    lp_free(p.groups);
     if (rc != LP_OK) {
-        if (p.runs_cap > 0) {
-            lp_free(plan->foot.runs);
-        }
         lp_seal_plan_free(plan);
         return rc;
     }
@@ -564,10 +627,20 @@ lp_seal_plan_free(struct lp_seal_plan *p)
     if (p != NULL) {
         lp_free(p->rows);
         lp_free(p->foot.blocks);
+        lp_free(p->foot.runs);
         lp_free(p->foot.cell_ids);
         lp_free(p->blocks);
         lp_free(p->new_groups);
         lp_arena_clear(&p->ar);
         lp_free(p);
+    }
+}
+
+void
+lp_seal_plan_learn(const struct lp_seal_plan *p, struct lp_seal_memo *memo)
+{
+    for (size_t i = 0; i < p->foot.nstreams; i++) {
+        const struct lp_foot_stream *s = &p->foot.streams[i];
+        lp_seal_memo_note(memo, p->hashes[i], s->id, p->foot.groups[s->group].id);
     }
 }
