@@ -26,6 +26,7 @@ extern "C" {
     X(LP_LOCK_HEAD, "head: generations, budget")                                \
     X(LP_LOCK_STORE, "store state: seal, segment handles")                      \
     X(LP_LOCK_CATALOG, "catalog write side")                                    \
+    X(LP_LOCK_VIEW, "one view: streams read from the catalog")                  \
     X(LP_LOCK_CACHE, "decoded block cache")                                     \
     X(LP_LOCK_POOL, "work pools")                                               \
     X(LP_LOCK_QUEUE, "bounded queues")                                          \
