@@ -78,11 +78,11 @@ put_compaction(struct lp_server *s, struct lp_buf *b)
     lp_maintain_stats(lp_store_maintain(s->store), &m);
     lp_buf_printf(
         b,
-        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"sealed_bytes\":%llu,"
+        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"copied_blocks\":%llu,\"sealed_bytes\":%llu,"
         "\"written_bytes\":%llu,\"debt_bytes\":%llu,\"running\":%s,\"inputs\":%llu,\"running_ms\":%lld,"
         "\"asked\":%llu,\"answered\":%llu,\"files_waiting\":%llu,\"problem\":",
         s->set.compact ? "true" : "false", (unsigned long long)m.merges,
-        (unsigned long long)m.merged_segments, (unsigned long long)m.sealed_bytes,
+        (unsigned long long)m.merged_segments, (unsigned long long)m.copied_blocks, (unsigned long long)m.sealed_bytes,
         (unsigned long long)m.written_bytes, (unsigned long long)m.debt_bytes, m.running ? "true" : "false",
         (unsigned long long)m.inputs,
         (long long)(m.running ? (lp_mono_ns() - m.running_since_ns) / LP_NS_PER_MS : 0),
