@@ -12,8 +12,9 @@
 
 #include "base/metrics.h"
 #include "query/exec_int.h"
+#include "query/turn.h"
 
-#define CACHE_BYTES (32u << 20)
+#define CACHE_BYTES (8u << 20)
 #define INTERVAL_ROUND 64 /* rows looked for in one round: many are thrown away where rows are dense */
 
 /* ------------------------------------------------------------------ what can be evaluated */
@@ -76,13 +77,28 @@ lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *er
     if (cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed)) {
         return lp_err_set(err, LP_ERR_CANCELED, "the client has gone");
     }
-    if (lp_mono_ns() >= deadline_ns) {
+    int64_t now_ns = lp_mono_ns();
+    lp_turn_check(now_ns);
+    if (now_ns >= deadline_ns) {
         return lp_err_set(
             err, LP_ERR_TIMEOUT,
             "request timed out, decrease the duration of the request or add more label matchers "
             "(prefer exact match over regex match) to reduce the amount of data processed");
     }
     return LP_OK;
+}
+
+bool
+lp_exec_memory_taken(const struct lp_arena_share *share, struct lp_err *err)
+{
+    size_t most = share != NULL ? __atomic_load_n(&share->most, __ATOMIC_RELAXED) : SIZE_MAX;
+    if (share == NULL || __atomic_load_n(&share->used, __ATOMIC_RELAXED) < most - most / 8) {
+        return false;
+    }
+    (void)lp_err_set(err, LP_ERR_BUSY,
+                     "the %zu MiB of memory for all queries together are taken; try again, or ask for less",
+                     most >> 20);
+    return true;
 }
 
 bool
@@ -190,7 +206,8 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
     if (rc == LP_OK) {
         struct lp_err damage;
         lp_err_clear(&damage);
-        rc = lp_view_parts(x->view, from_ns, to_ns, &x->parts, &x->nparts, &damaged, &damage);
+        rc = lp_view_parts(x->view, from_ns, to_ns, x->runs && x->unfiltered, &x->parts, &x->nparts, &damaged,
+                           &damage);
         for (size_t i = 0; i < damaged; i++) {
             lp_exec_note_damage(x, &damage);
         }
@@ -205,8 +222,7 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
         x->plan = lp_match_plan_new(lp_linefilter_pred(x->filter));
         lp_view_bind(x->view, x->plan);
     }
-    x->nstreams = lp_view_streams(x->view, &x->streams);
-    x->stats.streams = x->nstreams;
+    x->stats.streams = lp_view_nstreams(x->view);
     x->order = lp_malloc(x->nparts * sizeof(*x->order));
     for (size_t i = 0; i < x->nparts; i++) {
         x->order[i] = (uint32_t)i;
@@ -243,7 +259,7 @@ thin(const struct lp_search *q, const struct lp_best *round, struct lp_best *out
      int64_t *to_ns)
 {
     for (size_t i = 0; i < round->n && out->n < q->limit; i++) {
-        int64_t t = round->v[i].key.time_ns;
+        int64_t t = round->v[i].time_ns;
         if (t >= *from_ns && t < *to_ns) {
             lp_best_add(out, &round->v[i], 1);
             bool end = q->backward ? __builtin_sub_overflow(t, q->interval_ns - 1, to_ns)
@@ -263,13 +279,13 @@ scan_by_interval(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_be
     bool more = true;
     while (rc == LP_OK && more && from_ns < to_ns) {
         struct lp_best round;
-        lp_best_init(&round, INTERVAL_ROUND, x->q->backward);
+        lp_best_init(&round, x, INTERVAL_ROUND, x->q->backward);
         rc = lp_exec_scan(x, from_ns, to_ns, NULL, &round, err);
         more = rc == LP_OK && thin(x->q, &round, out, &from_ns, &to_ns);
         lp_best_clear(&round);
     }
     lp_best_finish(out);
-    return rc;
+    return rc == LP_OK ? lp_exec_order_failed(x, err) : rc;
 }
 
 static lp_rc
@@ -310,7 +326,7 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     struct lp_best best;
     int64_t from_ns, to_ns;
     range_of(q, &from_ns, &to_ns);
-    lp_best_init(&best, q->limit, q->backward);
+    lp_best_init(&best, x, q->limit, q->backward);
     lp_rc rc = lp_exec_begin(x, from_ns, to_ns, err);
     if (rc == LP_OK) {
         rc = find_hits(x, from_ns, to_ns, &best, err);
@@ -321,7 +337,7 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     if (rc == LP_OK) {
         ret->more = best.n == q->limit || ret->used < best.n;
         if (ret->used > 0 && q->want_last) {
-            rc = lp_exec_key_place(x, &best.v[ret->used - 1].key, &ret->last, err);
+            rc = lp_exec_hit_place(x, &best.v[ret->used - 1], &ret->last, err);
         }
     }
     lp_best_clear(&best);
@@ -346,10 +362,9 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
     }
     memset(ret, 0, sizeof(*ret));
     lp_arena_init(&ret->ar, q->budget_bytes, 1 << 16);
+    lp_arena_join(&ret->ar, q->share);
     rc = run(&x, ret, err);
     ret->view = x.view;
-    ret->streams = x.streams;
-    ret->nstreams = x.nstreams;
     ret->stats = x.stats;
     memcpy(ret->damage, x.damage, sizeof(ret->damage));
     lp_exec_end(&x);

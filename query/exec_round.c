@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "query/exec_int.h"
+#include "query/turn.h"
 
 struct lp_round {
     _Atomic unsigned refs;
@@ -21,7 +22,9 @@ struct lp_round {
     bool closed;
     unsigned helping; /* helpers at work */
     struct lp_round_task task;
-    size_t next; /* index into the order of parts */
+    const struct lp_turn *turn; /* the caller's */
+    size_t next;                /* index into the order of parts */
+    uint64_t bytes;             /* read so far */
     lp_rc rc;
     struct lp_err err;
 };
@@ -62,6 +65,27 @@ take_part(struct lp_round *r, uint32_t *ret)
     return taken;
 }
 
+static uint64_t
+bytes_of(const struct lp_worker *w)
+{
+    return w->stats.head_bytes + w->stats.stored_bytes;
+}
+
+static lp_rc
+count_bytes(struct lp_round *r, uint64_t bytes, uint64_t most, struct lp_err *err)
+{
+    lp_lock(&r->mu);
+    r->bytes += bytes;
+    bool over = r->bytes > most;
+    lp_unlock(&r->mu);
+    return over ? lp_err_set(
+                      err, LP_ERR_LIMIT,
+                      "the query reads more than the %llu MiB that a query may; ask for a shorter range, or "
+                      "add label matchers",
+                      (unsigned long long)(most >> 20))
+                : LP_OK;
+}
+
 static lp_rc
 scan_part(struct lp_worker *w, struct lp_err *err)
 {
@@ -70,7 +94,11 @@ scan_part(struct lp_worker *w, struct lp_err *err)
     if (rc != LP_OK) {
         return rc;
     }
+    uint64_t before = bytes_of(w);
     rc = w->round->task.scan(w->round->task.arg, w, err);
+    if (rc == LP_OK && x->q->scan_bytes > 0) {
+        rc = count_bytes(w->round, bytes_of(w) - before, x->q->scan_bytes, err);
+    }
     if (lp_exec_is_damage(rc)) {
         lp_lock(&w->round->mu);
         lp_exec_note_damage(x, err);
@@ -122,12 +150,16 @@ static void
 help(void *arg)
 {
     struct lp_round *r = arg;
+    struct lp_turn turn;
     lp_lock(&r->mu);
     bool late = r->closed;
     r->helping += !late;
     lp_unlock(&r->mu);
     if (!late) {
-        work(r);
+        if (lp_turn_help(&turn, r->turn)) { /* else others need the processors more */
+            work(r);
+            lp_turn_end(&turn);
+        }
         lp_lock(&r->mu);
         r->helping--;
         lp_cond_signal(&r->idle);
@@ -146,6 +178,7 @@ ask_help(struct lp_round *r)
         return;
     }
     size_t n = LP_MIN((size_t)lp_pool_threads(pool) - 1, x->nparts - 1);
+    n = LP_MIN(n, (size_t)lp_turn_helpers(r->turn));
     for (size_t i = 0; i < n; i++) {
         atomic_fetch_add(&r->refs, 1);
         if (lp_pool_try(pool, help, r) != LP_OK) {
@@ -163,6 +196,7 @@ lp_round_run(const struct lp_round_task *task, struct lp_err *err)
     lp_mutex_init(&r->mu, LP_LOCK_QUERY);
     lp_cond_init(&r->idle);
     r->task = *task;
+    r->turn = lp_turn_current();
     ask_help(r);
     work(r);
     lp_lock(&r->mu);

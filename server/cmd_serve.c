@@ -13,14 +13,21 @@
 #include <unistd.h>
 
 #include "base/metrics.h"
+#include "query/turn.h"
 #include "server/logger.h"
+#include "server/retainer.h"
+#include "server/selectors.h"
 #include "server/server.h"
+#include "store/maintain.h"
 
 #define STOP_REQUESTS_NS (10 * LP_NS_PER_S)
 #define STOP_SEAL_NS (60 * LP_NS_PER_S)
 #define INFLIGHT_BYTES (256u << 20)
 #define INGEST_QUEUE 1024
+#define QUERY_THREADS 64 /* queries under way at once: of them --query-workers run */
 #define QUERY_QUEUE 256
+#define QUERY_NICE                                                                                           \
+    5 /* queries get a third of the processor time of intake and seals, where there is not enough for all */
 #define EXPORT_THREADS 4
 #define EXPORT_QUEUE 16
 #define FILES_LEAST 256
@@ -131,6 +138,10 @@ open_store(struct lp_server *s, struct lp_err *err)
         .seal_workers = (unsigned)s->set.seal_workers,
         .reserve_bytes = (uint64_t)s->set.reserve_bytes,
         .min_free_bytes = (uint64_t)s->set.min_free,
+        .select = &lp_selectors,
+        .compact = s->set.compact,
+        .compact_age_ns = s->set.kafka_brokers[0] != 0 ? s->set.compact_after : 0,
+        .compact_settle_ns = s->set.compact_settle,
         .segment_cache_bytes = (size_t)s->set.segment_cache,
         .segments_open = raise_file_limit() / 2,
         .on_event = on_event,
@@ -191,6 +202,7 @@ build(struct lp_server *s, struct lp_err *err)
                                                  lp_intake_largest((size_t)s->set.decoded_bytes)};
     lp_store_set_callbacks(s->store, on_stored, s);
     rc = load_ids(s, err);
+    rc = rc == LP_OK ? lp_retainer_new(&s->set, s->store, &s->retainer, err) : rc;
     rc = rc == LP_OK ? make_log(s, err) : rc;
     if (rc != LP_OK) {
         return rc;
@@ -198,7 +210,9 @@ build(struct lp_server *s, struct lp_err *err)
     s->intake.store = s->store;
     s->intake.log = s->log;
     s->ingest = lp_pool_new("ingest", (unsigned)s->set.ingest_workers, INGEST_QUEUE);
-    s->queries = lp_pool_new("query", (unsigned)s->set.query_workers, QUERY_QUEUE);
+    s->queries = lp_pool_new("query", QUERY_THREADS, QUERY_QUEUE);
+    s->query_memory.most = (size_t)s->set.query_bytes_total;
+    s->turns = lp_turns_new((unsigned)s->set.query_workers);
     s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);
     return LP_OK;
 }
@@ -224,6 +238,25 @@ run_work(void *arg)
     w.fn(w.req, w.s);
 }
 
+/* A query: on one of many threads, in one of few places. */
+static void
+run_query(void *arg)
+{
+    static _Thread_local bool lowered;
+    struct work w = *(struct work *)arg;
+    struct lp_turn turn = {.turns = NULL};
+    lp_free(arg);
+    if (!lowered) {
+        lp_thread_nice(QUERY_NICE);
+        lowered = true;
+    }
+    lp_metric_add(LP_M_QUERIES_RUNNING, 1);
+    lp_turn_begin(&turn, w.s->turns);
+    w.fn(w.req, w.s);
+    lp_turn_end(&turn);
+    lp_metric_add(LP_M_QUERIES_RUNNING, -1);
+}
+
 static void
 dispatch(struct lp_http_req *req, void *ctx)
 {
@@ -236,7 +269,8 @@ dispatch(struct lp_http_req *req, void *ctx)
     }
     struct work *w = lp_malloc(sizeof(*w));
     *w = (struct work){b->s, req, b->route->work};
-    if (lp_pool_try(b->route->ingest ? b->s->ingest : b->s->queries, run_work, w) != LP_OK) {
+    bool ingest = b->route->ingest;
+    if (lp_pool_try(ingest ? b->s->ingest : b->s->queries, ingest ? run_work : run_query, w) != LP_OK) {
         lp_free(w);
         lp_metric_add(LP_M_INGEST_NO_ROOM, b->route->ingest);
         lp_http_error(req, 429, "too many requests are waiting; try again");
@@ -272,12 +306,14 @@ struct routes {
 static void
 make_routes(struct lp_server *s, struct routes *r)
 {
-    size_t nwork = lp_push_nroutes + lp_query_nroutes;
+    size_t nwork = lp_push_nroutes + lp_query_nroutes + lp_admin_nwork_routes, at = lp_push_nroutes;
     r->n = nwork + lp_admin_nroutes;
     r->all = lp_calloc(r->n, sizeof(*r->all));
     r->bound = lp_calloc(nwork, sizeof(*r->bound));
     bind_routes(s, lp_push_routes, lp_push_nroutes, r->bound, r->all);
-    bind_routes(s, lp_query_routes, lp_query_nroutes, r->bound + lp_push_nroutes, r->all + lp_push_nroutes);
+    bind_routes(s, lp_query_routes, lp_query_nroutes, r->bound + at, r->all + at);
+    at += lp_query_nroutes;
+    bind_routes(s, lp_admin_work_routes, lp_admin_nwork_routes, r->bound + at, r->all + at);
     for (size_t i = 0; i < lp_admin_nroutes; i++) {
         r->all[nwork + i] = lp_admin_routes[i];
         r->all[nwork + i].ctx = s;
@@ -324,6 +360,8 @@ reload(struct lp_server *s)
         lp_settings_reload(&s->set, &fresh, &restart);
         set_level(s);
         lp_store_set_seal_after(s->store, s->set.seal_after);
+        __atomic_store_n(&s->query_memory.most, (size_t)s->set.query_bytes_total, __ATOMIC_RELAXED);
+        lp_retainer_reload(s->retainer);
         lp_store_set_segment_cache(s->store, (size_t)s->set.segment_cache);
         lp_info("server", "settings reloaded%s" LP_STR_FMT, restart.n > 0 ? "; these need a restart: " : "",
                 LP_STR_ARG(lp_buf_view(&restart)));
@@ -339,6 +377,9 @@ wait_for_end(struct lp_server *s, const sigset_t *signals)
     for (;;) {
         int sig = sigtimedwait(signals, NULL, &tick);
         lp_log_tick(false);
+        if (lp_server_ready(s)) {
+            lp_retainer_tick(s->retainer);
+        }
         if (sig == SIGHUP) {
             reload(s);
         } else if (sig > 0) {
@@ -363,6 +404,7 @@ take_down(struct lp_server *s, struct routes *r)
     lp_pool_stop(s->ingest);
     lp_pool_stop(s->queries);
     lp_pool_stop(s->exports);
+    lp_retainer_stop(s->retainer);
     if (s->log != NULL) {
         s->log->ops->stop(s->log);
     }
@@ -374,9 +416,11 @@ take_down(struct lp_server *s, struct routes *r)
     lp_pool_free(s->ingest);
     lp_pool_free(s->queries);
     lp_pool_free(s->exports);
+    lp_retainer_free(s->retainer);
     if (s->log != NULL) {
         s->log->ops->free(s->log);
     }
+    lp_turns_free(s->turns);
     lp_store_free(s->store);
     lp_ids_table_free(s->ids);
     for (size_t i = 0; i < s->ndecoders; i++) {
@@ -418,6 +462,9 @@ run(struct lp_server *s)
         return 1;
     }
     lp_info("server", "ready");
+    if (s->set.compact_now) {
+        (void)lp_maintain_ask(lp_store_maintain(s->store));
+    }
     wait_for_end(s, &signals);
     return take_down(s, &r);
 }

@@ -3,7 +3,9 @@
  * HTTP thread, nothing blocks.
  */
 #include "base/metrics.h"
+#include "server/retainer.h"
 #include "server/server.h"
+#include "store/maintain.h"
 
 static void
 handle_ready(struct lp_http_req *req, void *ctx)
@@ -30,6 +32,7 @@ handle_metrics(struct lp_http_req *req, void *ctx)
     struct lp_buf b;
     lp_buf_init(&b, 16 << 20);
     lp_metric_set(LP_M_HTTP_CONNECTIONS, (int64_t)lp_http_connections(s->http));
+    lp_metric_set(LP_M_QUERY_MEMORY, (int64_t)__atomic_load_n(&s->query_memory.used, __ATOMIC_RELAXED));
     lp_metrics_text(&b);
     s->log->ops->metrics(s->log, &b);
     lp_http_reply_buf(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
@@ -69,6 +72,41 @@ put_store(struct lp_server *s, struct lp_buf *b)
 }
 
 static void
+put_compaction(struct lp_server *s, struct lp_buf *b)
+{
+    struct lp_maintain_stats m;
+    lp_maintain_stats(lp_store_maintain(s->store), &m);
+    lp_buf_printf(
+        b,
+        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"sealed_bytes\":%llu,"
+        "\"written_bytes\":%llu,\"debt_bytes\":%llu,\"running\":%s,\"inputs\":%llu,\"running_ms\":%lld,"
+        "\"asked\":%llu,\"answered\":%llu,\"files_waiting\":%llu,\"problem\":",
+        s->set.compact ? "true" : "false", (unsigned long long)m.merges,
+        (unsigned long long)m.merged_segments, (unsigned long long)m.sealed_bytes,
+        (unsigned long long)m.written_bytes, (unsigned long long)m.debt_bytes, m.running ? "true" : "false",
+        (unsigned long long)m.inputs,
+        (long long)(m.running ? (lp_mono_ns() - m.running_since_ns) / LP_NS_PER_MS : 0),
+        (unsigned long long)m.asked, (unsigned long long)m.answered, (unsigned long long)m.waiting_files);
+    lp_buf_json(b, lp_str_c(m.problem));
+    lp_buf_c(b, "},");
+}
+
+static void
+handle_compact(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    struct lp_buf b;
+    if (!lp_server_ready(s)) {
+        lp_http_error(req, 503, atomic_load(&s->stopping) ? "stopping" : "starting");
+        return;
+    }
+    lp_buf_init(&b, 1024);
+    lp_buf_printf(&b, "{\"request\":%llu}\n",
+                  (unsigned long long)lp_maintain_ask(lp_store_maintain(s->store)));
+    lp_http_reply_buf(req, 202, "application/json", &b);
+}
+
+static void
 handle_status(struct lp_http_req *req, void *ctx)
 {
     struct lp_server *s = ctx;
@@ -78,6 +116,7 @@ handle_status(struct lp_http_req *req, void *ctx)
                   PACKAGE_VERSION, lp_server_ready(s) ? "true" : "false", (long long)lp_now_ns(),
                   (long long)s->started_ns, s->log->ops->name);
     put_store(s, &b);
+    put_compaction(s, &b);
     lp_buf_printf(
         &b,
         "\"intake\":{\"records\":%lld,\"line_bytes\":%lld,\"body_bytes\":%lld,\"duplicates\":%lld,"
@@ -89,6 +128,18 @@ handle_status(struct lp_http_req *req, void *ctx)
     s->log->ops->status(s->log, &b);
     lp_buf_c(&b, "}\n");
     lp_http_reply_buf(req, 200, "application/json", &b);
+}
+
+static void
+handle_retain(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    if (lp_server_ready(s)) {
+        lp_retainer_handle(s->retainer, req);
+    } else {
+        lp_http_error(req, 503,
+                      atomic_load(&s->stopping) ? "the server is stopping" : "the server is starting");
+    }
 }
 
 static void
@@ -108,6 +159,8 @@ const struct lp_http_route lp_admin_routes[] = {
     {LP_GET, "/metrics", handle_metrics, NULL, 0},
     {LP_GET, "/config", handle_config, NULL, 0},
     {LP_GET, "/admin/status", handle_status, NULL, 0},
+    {LP_POST, "/admin/retain", handle_retain, NULL, 0},
+    {LP_POST, "/admin/compact", handle_compact, NULL, 0},
     {LP_GET, "/loki/api/v1/status/buildinfo", handle_buildinfo, NULL, 0},
 };
 const size_t lp_admin_nroutes = LP_ARRAY_LEN(lp_admin_routes);

@@ -17,7 +17,6 @@
 
 #define MAP_BYTES_FIRST (UINT64_C(4) << 30)
 #define READERS_MAX 1024
-#define CATALOG_FORMAT 1
 
 const char *
 lp_cat_db_name(enum lp_cat_db db)
@@ -122,18 +121,50 @@ lp_cat_scan(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struc
 
 /* --- transactions --- */
 
+static void
+list_reader(struct lp_cat_txn *t)
+{
+    struct lp_catalog *cat = t->cat;
+    lp_lock(&cat->readers_mu);
+    t->next = cat->readers;
+    if (t->next != NULL) {
+        t->next->prev = t;
+    }
+    cat->readers = t;
+    lp_unlock(&cat->readers_mu);
+}
+
+static void
+unlist_reader(struct lp_cat_txn *t)
+{
+    struct lp_catalog *cat = t->cat;
+    lp_lock(&cat->readers_mu);
+    *(t->prev != NULL ? &t->prev->next : &cat->readers) = t->next;
+    if (t->next != NULL) {
+        t->next->prev = t->prev;
+    }
+    lp_unlock(&cat->readers_mu);
+}
+
+/* A reader is in the list before it looks at anything: what it may see of an older state, the remover of
+ * files knows. It is listed with the lowest number until it has its own. */
 lp_rc
 lp_cat_begin(struct lp_catalog *cat, struct lp_cat_txn **ret, struct lp_err *err)
 {
     struct lp_cat_txn *t = lp_calloc(1, sizeof(*t));
     t->cat = cat;
+    list_reader(t);
     pthread_rwlock_rdlock(&cat->map_lock);
     lp_rc rc = lp_cat_rc(mdb_txn_begin(cat->env, NULL, MDB_RDONLY, &t->txn), err, "begin a read");
     if (rc != LP_OK) {
         pthread_rwlock_unlock(&cat->map_lock);
+        unlist_reader(t);
         lp_free(t);
         return rc;
     }
+    lp_lock(&cat->readers_mu);
+    t->id = mdb_txn_id(t->txn);
+    lp_unlock(&cat->readers_mu);
     *ret = t;
     return LP_OK;
 }
@@ -144,8 +175,22 @@ lp_cat_end(struct lp_cat_txn *t)
     if (t != NULL) {
         mdb_txn_abort(t->txn);
         pthread_rwlock_unlock(&t->cat->map_lock);
+        unlist_reader(t);
+        lp_free(t->spot);
         lp_free(t);
     }
+}
+
+uint64_t
+lp_catalog_oldest_reader(struct lp_catalog *cat)
+{
+    uint64_t oldest = UINT64_MAX;
+    lp_lock(&cat->readers_mu);
+    for (const struct lp_cat_txn *t = cat->readers; t != NULL; t = t->next) {
+        oldest = LP_MIN(oldest, t->id);
+    }
+    lp_unlock(&cat->readers_mu);
+    return oldest;
 }
 
 static int
@@ -208,8 +253,21 @@ lp_cat_put_meta(MDB_txn *txn, struct lp_catalog *cat, const char *name, struct l
     return lp_cat_put(txn, cat, LP_DB_META, &k, value);
 }
 
-static int
-put_meta_u64(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t v)
+int
+lp_cat_get_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t *ret, struct lp_err *err)
+{
+    struct lp_cat_key k;
+    struct lp_str v;
+    meta_key(&k, name);
+    if (lp_cat_get(txn, cat, LP_DB_META, &k, &v, err) != LP_OK || v.n != 8) {
+        return MDB_CORRUPTED;
+    }
+    *ret = lp_get_u64(v.p);
+    return 0;
+}
+
+int
+lp_cat_put_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t v)
 {
     char b[8];
     lp_put_u64(b, v);
@@ -219,15 +277,15 @@ put_meta_u64(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t v)
 static int
 write_first(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
 {
-    static const char *const counters[] = {"sealed",      "next_stream", "next_group", "next_segment",
-                                           "next_tenant", "next_label",  "owner_epoch"};
+    static const char *const counters[] = {"sealed",      "next_stream", "next_group",   "next_segment",
+                                           "next_tenant", "next_label",  "next_posting", "owner_epoch"};
     (void)arg;
     (void)err;
     int rc = lp_cat_write_uuid(txn, cat);
     for (size_t i = 0; i < LP_ARRAY_LEN(counters) && rc == 0; i++) {
-        rc = put_meta_u64(txn, cat, counters[i], i == 0 ? 0 : 1);
+        rc = lp_cat_put_counter(txn, cat, counters[i], i == 0 ? 0 : 1);
     }
-    return rc == 0 ? put_meta_u64(txn, cat, "format", CATALOG_FORMAT) : rc;
+    return rc == 0 ? lp_cat_put_counter(txn, cat, "format", LP_CAT_FORMAT) : rc;
 }
 
 static int
@@ -256,7 +314,7 @@ lp_cat_get_meta(struct lp_cat_txn *t, const char *name, size_t bytes, struct lp_
 }
 
 static lp_rc
-read_first(struct lp_catalog *cat, bool *ret_empty, struct lp_err *err)
+read_first(struct lp_catalog *cat, uint64_t *ret_format, struct lp_err *err)
 {
     struct lp_cat_txn *t;
     struct lp_str v;
@@ -265,15 +323,16 @@ read_first(struct lp_catalog *cat, bool *ret_empty, struct lp_err *err)
         return rc;
     }
     rc = lp_cat_get_meta(t, "format", 8, &v, err);
-    *ret_empty = rc == LP_ERR_NOT_FOUND;
-    if (rc == LP_OK && lp_get_u64(v.p) > CATALOG_FORMAT) {
+    bool empty = rc == LP_ERR_NOT_FOUND;
+    *ret_format = rc == LP_OK ? lp_get_u64(v.p) : 0;
+    if (rc == LP_OK && *ret_format > LP_CAT_FORMAT) {
         rc = lp_err_set(err, LP_ERR_UNSUPPORTED, "the catalog was written by a later version of Logpond");
     }
     if (rc == LP_OK) {
         rc = lp_cat_read_uuids(t, err);
     }
     lp_cat_end(t);
-    return *ret_empty ? LP_OK : rc;
+    return empty ? LP_OK : rc;
 }
 
 static lp_rc
@@ -281,7 +340,7 @@ open_env(struct lp_catalog *cat, const char *path, struct lp_err *err)
 {
     int rc = mdb_env_create(&cat->env);
     if (rc == 0) {
-        rc = mdb_env_set_maxdbs(cat->env, LP_DB_COUNT);
+        rc = mdb_env_set_maxdbs(cat->env, LP_DB_COUNT + LP_CAT_OLD_DBS);
     }
     if (rc == 0) {
         rc = mdb_env_set_maxreaders(cat->env, READERS_MAX);
@@ -306,7 +365,7 @@ lp_catalog_open(const struct lp_io *io, const char *dir, bool create, struct lp_
     char path[4096], file[4110];
     struct lp_err local;
     int fd = -1;
-    bool empty = false;
+    uint64_t format = LP_CAT_FORMAT; /* 0: there is nothing in it */
     err = err != NULL ? err : &local;
     lp_err_clear(err);
     snprintf(path, sizeof(path), "%s/catalog", dir);
@@ -314,6 +373,7 @@ lp_catalog_open(const struct lp_io *io, const char *dir, bool create, struct lp_
     struct lp_catalog *cat = lp_calloc(1, sizeof(*cat));
     pthread_rwlock_init(&cat->map_lock, NULL);
     lp_mutex_init(&cat->write_mu, LP_LOCK_CATALOG);
+    lp_mutex_init(&cat->readers_mu, LP_LOCK_READERS);
     lp_rc rc = LP_OK;
     if (create) {
         rc = lp_io_mkdir(io, path, err);
@@ -323,13 +383,15 @@ lp_catalog_open(const struct lp_io *io, const char *dir, bool create, struct lp_
     }
     rc = rc == LP_OK ? open_env(cat, path, err) : rc;
     rc = rc == LP_OK ? lp_cat_write(cat, open_dbs, NULL, err) : rc;
-    rc = rc == LP_OK ? read_first(cat, &empty, err) : rc;
-    if (rc == LP_OK && empty && !create) {
+    rc = rc == LP_OK ? read_first(cat, &format, err) : rc;
+    if (rc == LP_OK && format == 0 && !create) {
         rc = lp_err_set(err, LP_ERR_NOT_FOUND, "the catalog is empty");
     }
-    if (rc == LP_OK && empty) {
+    if (rc == LP_OK && format == 0) {
         /* a crash between the environment's making and this transaction left no rows: begin again */
         rc = lp_cat_write(cat, write_first, NULL, err);
+    } else if (rc == LP_OK && format < LP_CAT_FORMAT) {
+        rc = lp_cat_upgrade(cat, err);
     }
     if (rc == LP_OK && create) {
         rc = lp_io_sync_dir(io, path, err);
@@ -356,6 +418,7 @@ lp_catalog_close(struct lp_catalog *cat)
     }
     pthread_rwlock_destroy(&cat->map_lock);
     lp_mutex_destroy(&cat->write_mu);
+    lp_mutex_destroy(&cat->readers_mu);
     lp_free(cat->uuids);
     lp_free(cat);
 }

@@ -1,40 +1,21 @@
 /*
- * catalog_commit.c - the writing side: reserving ids, and the one transaction that stores a generation.
+ * catalog_commit.c - the writing side: reserving ids, the one transaction that stores a generation, and the
+ * one by which segments take the place of others.
  *
- * Cost: by groups and by new streams, never by live ones. Postings of new streams are gathered and sorted
- * first, so that each (label, value, chunk) is read and written once. The body of a transaction may run twice
- * (map growth), so it changes nothing outside the transaction.
+ * Cost: by groups and by new streams (catalog_stream.c), never by live ones. The body of a transaction may
+ * run twice (map growth), so it changes nothing outside the transaction.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "store/catalog_int.h"
 #include "store/hooks.h"
 
-/* --- counters in meta --- */
-
 static int
-get_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t *ret, struct lp_err *err)
+delete_key(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_cat_key *k)
 {
-    struct lp_cat_key k = {.n = strlen(name)};
-    struct lp_str v;
-    memcpy(k.b, name, k.n);
-    if (lp_cat_get(txn, cat, LP_DB_META, &k, &v, err) != LP_OK || v.n != 8) {
-        return MDB_CORRUPTED;
-    }
-    *ret = lp_get_u64(v.p);
-    return 0;
-}
-
-static int
-put_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t v)
-{
-    struct lp_cat_key k = {.n = strlen(name)};
-    char b[8];
-    memcpy(k.b, name, k.n);
-    lp_put_u64(b, v);
-    return lp_cat_put(txn, cat, LP_DB_META, &k, lp_str_of(b, sizeof(b)));
+    MDB_val key = {k->n, k->b};
+    return mdb_del(txn, cat->dbi[db], &key, NULL);
 }
 
 /* --- reserving segment ids --- */
@@ -48,13 +29,13 @@ static int
 do_reserve(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
 {
     struct reserve *r = arg;
-    int rc = get_counter(txn, cat, "next_segment", &r->first, err);
+    int rc = lp_cat_get_counter(txn, cat, "next_segment", &r->first, err);
     for (unsigned i = 0; i < r->n && rc == 0; i++) {
         struct lp_cat_key k = {.n = 0};
         lp_key_u64(&k, r->first + i);
         rc = lp_cat_put(txn, cat, LP_DB_RESERVED, &k, LP_STR_NULL);
     }
-    return rc == 0 ? put_counter(txn, cat, "next_segment", r->first + r->n) : rc;
+    return rc == 0 ? lp_cat_put_counter(txn, cat, "next_segment", r->first + r->n) : rc;
 }
 
 lp_rc
@@ -80,8 +61,7 @@ delete_ids(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct
     for (size_t i = 0; ids != NULL && i < ids->n && rc == 0; i++) {
         struct lp_cat_key k = {.n = 0};
         lp_key_u64(&k, ids->v[i]);
-        MDB_val key = {k.n, k.b};
-        rc = mdb_del(txn, cat->dbi[db], &key, NULL);
+        rc = delete_key(txn, cat, db, &k);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
     return rc;
@@ -124,7 +104,7 @@ intern(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_
     }
     lp_err_clear(err);
     uint64_t next;
-    int mrc = get_counter(txn, cat, counter, &next, err);
+    int mrc = lp_cat_get_counter(txn, cat, counter, &next, err);
     if (mrc != 0) {
         return mrc;
     }
@@ -135,11 +115,12 @@ intern(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_
     mrc = lp_cat_put(txn, cat, db, k, lp_buf_view(&b));
     lp_buf_clear(&b);
     *ret = (uint32_t)next;
-    return mrc == 0 ? put_counter(txn, cat, counter, next + 1) : mrc;
+    return mrc == 0 ? lp_cat_put_counter(txn, cat, counter, next + 1) : mrc;
 }
 
-static int
-intern_tenant(MDB_txn *txn, struct lp_catalog *cat, struct lp_str name, uint32_t *ret, struct lp_err *err)
+int
+lp_cat_intern_tenant(MDB_txn *txn, struct lp_catalog *cat, struct lp_str name, uint32_t *ret,
+                     struct lp_err *err)
 {
     struct lp_cat_key k = {.n = 0};
     *ret = 0;
@@ -150,192 +131,14 @@ intern_tenant(MDB_txn *txn, struct lp_catalog *cat, struct lp_str name, uint32_t
     return intern(txn, cat, LP_DB_TENANTS, &k, name, "next_tenant", ret, err);
 }
 
-static int
-intern_label(MDB_txn *txn, struct lp_catalog *cat, uint32_t tenant, struct lp_str name, uint32_t *ret,
-             struct lp_err *err)
+int
+lp_cat_intern_label(MDB_txn *txn, struct lp_catalog *cat, uint32_t tenant, struct lp_str name, uint32_t *ret,
+                    struct lp_err *err)
 {
     struct lp_cat_key k = {.n = 0};
     lp_key_u32(&k, tenant);
     lp_key_str(&k, name, LP_CAT_PART_BYTES);
     return intern(txn, cat, LP_DB_LABELS, &k, name, "next_label", ret, err);
-}
-
-/* --- postings of new streams --- */
-
-struct addition {
-    struct lp_str key; /* bytes in the arena, without the chunk number */
-    uint64_t id;
-};
-
-static int
-addition_cmp(const void *va, const void *vb)
-{
-    const struct addition *a = va, *b = vb;
-    int c = lp_str_cmp(a->key, b->key);
-    return c != 0 ? c : (a->id > b->id) - (a->id < b->id);
-}
-
-struct additions {
-    struct lp_arena ar;
-    struct addition *v;
-    size_t n, cap;
-};
-
-static int
-add_posting(struct additions *adds, const struct lp_cat_key *k, uint64_t id)
-{
-    if (adds->n == adds->cap) {
-        adds->cap = adds->cap ? adds->cap * 2 : 256;
-        adds->v = lp_realloc(adds->v, adds->cap * sizeof(*adds->v));
-    }
-    struct addition *a = &adds->v[adds->n];
-    if (!lp_arena_str(&adds->ar, lp_str_of((const char *)k->b, k->n), &a->key)) {
-        return MDB_PANIC;
-    }
-    a->id = id;
-    adds->n++;
-    return 0;
-}
-
-static void
-put_chunk(struct lp_buf *out, const struct lp_ids *ids)
-{
-    lp_buf_reset(out);
-    lp_buf_varint(out, ids->n);
-    for (size_t i = 0; i < ids->n; i++) {
-        lp_buf_varint(out, i == 0 ? ids->v[0] & 0xffff : ids->v[i] - ids->v[i - 1]);
-    }
-}
-
-static bool
-get_chunk(struct lp_str value, uint64_t high, struct lp_ids *ids)
-{
-    struct lp_rd rd = lp_rd_of(value);
-    uint64_t n = lp_rd_varint(&rd), low = 0;
-    for (uint64_t i = 0; i < n && !rd.bad && low <= 0xffff; i++) {
-        low += lp_rd_varint(&rd);
-        lp_ids_add(ids, high | low);
-    }
-    return !rd.bad && low <= 0xffff;
-}
-
-/* Merges additions[0..n), which share key and chunk, into the stored list. */
-static int
-merge_chunk(MDB_txn *txn, struct lp_catalog *cat, const struct addition *adds, size_t n,
-            struct lp_buf *scratch, struct lp_err *err)
-{
-    struct lp_cat_key k = {.n = adds[0].key.n};
-    struct lp_ids ids = {NULL, 0, 0};
-    struct lp_str have;
-    memcpy(k.b, adds[0].key.p, k.n);
-    lp_key_u64(&k, adds[0].id >> 16);
-    lp_rc rc = lp_cat_get(txn, cat, LP_DB_POSTINGS, &k, &have, err);
-    bool ok =
-        rc == LP_ERR_NOT_FOUND || (rc == LP_OK && get_chunk(have, adds[0].id & ~UINT64_C(0xffff), &ids));
-    int mrc = MDB_CORRUPTED;
-    if (ok) {
-        lp_err_clear(err);
-        for (size_t i = 0; i < n; i++) {
-            lp_ids_add(&ids, adds[i].id);
-        }
-        lp_ids_sort(&ids);
-        put_chunk(scratch, &ids);
-        mrc = lp_cat_put(txn, cat, LP_DB_POSTINGS, &k, lp_buf_view(scratch));
-    }
-    lp_ids_clear(&ids);
-    return mrc;
-}
-
-static int
-write_postings(MDB_txn *txn, struct lp_catalog *cat, struct additions *adds, struct lp_err *err)
-{
-    struct lp_buf scratch;
-    lp_buf_init(&scratch, SIZE_MAX);
-    if (adds->n > 1) {
-        qsort(adds->v, adds->n, sizeof(*adds->v), addition_cmp);
-    }
-    int rc = 0;
-    for (size_t i = 0, n; i < adds->n && rc == 0; i += n) {
-        for (n = 1; i + n < adds->n && lp_str_eq(adds->v[i + n].key, adds->v[i].key) &&
-                    adds->v[i + n].id >> 16 == adds->v[i].id >> 16;
-             n++) {
-        }
-        rc = merge_chunk(txn, cat, adds->v + i, n, &scratch, err);
-    }
-    lp_buf_clear(&scratch);
-    return rc;
-}
-
-/* --- streams --- */
-
-static int
-put_stream_rows(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *s, uint32_t tenant,
-                const struct lp_stream_key *key)
-{
-    struct lp_cat_key k = {.n = 0};
-    struct lp_buf b;
-    lp_buf_init(&b, SIZE_MAX);
-    lp_key_u64(&k, s->id);
-    lp_buf_u64(&b, s->group);
-    lp_buf_str(&b, s->key);
-    int rc = lp_cat_put(txn, cat, LP_DB_STREAMS, &k, lp_buf_view(&b));
-    if (rc == 0) {
-        lp_key_pod(&k, tenant, key, s->hash);
-        lp_buf_reset(&b);
-        lp_buf_u64(&b, s->id);
-        rc = lp_cat_put(txn, cat, LP_DB_PODS, &k, lp_buf_view(&b));
-    }
-    lp_buf_clear(&b);
-    return rc;
-}
-
-static int
-put_stream(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *s, struct additions *adds,
-           struct lp_err *err)
-{
-    struct lp_arena ar;
-    struct lp_stream_key key;
-    uint32_t tenant = 0, label;
-    lp_arena_init(&ar, 1 << 20, 0);
-    int rc = lp_stream_key_parse(s->key, &ar, &key, err) == LP_OK ? 0 : MDB_CORRUPTED;
-    if (rc == 0) {
-        rc = intern_tenant(txn, cat, key.tenant, &tenant, err);
-    }
-    if (rc == 0) {
-        rc = put_stream_rows(txn, cat, s, tenant, &key);
-    }
-    for (size_t i = 0; i < key.nlabels && rc == 0; i++) {
-        rc = intern_label(txn, cat, tenant, key.labels[i].name, &label, err);
-        if (rc == 0) {
-            struct lp_cat_key k = {.n = 0};
-            lp_key_u32(&k, tenant);
-            lp_key_u32(&k, label);
-            lp_key_str(&k, key.labels[i].value, LP_CAT_PART_BYTES);
-            rc = add_posting(adds, &k, s->id);
-        }
-    }
-    lp_arena_clear(&ar);
-    return rc;
-}
-
-static int
-put_streams(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *c, struct lp_err *err)
-{
-    struct additions adds = {.n = 0};
-    lp_arena_init(&adds.ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);
-    int rc = 0;
-    for (size_t i = 0; i < c->nstreams && rc == 0; i++) {
-        rc = put_stream(txn, cat, &c->streams[i], &adds, err);
-    }
-    if (rc == 0) {
-        rc = write_postings(txn, cat, &adds, err);
-    }
-    if (rc == 0 && c->nstreams > 0) {
-        rc = put_counter(txn, cat, "next_stream", c->streams[c->nstreams - 1].id + 1);
-    }
-    lp_free(adds.v);
-    lp_arena_clear(&adds.ar);
-    return rc;
 }
 
 /* --- groups, entries, segment, positions, ids --- */
@@ -356,7 +159,30 @@ put_groups(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *c, 
         rc = lp_cat_put(txn, cat, LP_DB_GROUPS, &k, lp_buf_view(b));
         next = LP_MAX(next, c->groups[i].id + 1);
     }
-    return rc == 0 && next > 0 ? put_counter(txn, cat, "next_group", next) : rc;
+    return rc == 0 && next > 0 ? lp_cat_put_counter(txn, cat, "next_group", next) : rc;
+}
+
+static void
+entry_key(struct lp_cat_key *k, const struct lp_cat_entry *e, uint64_t segment)
+{
+    k->n = 0;
+    lp_key_u64(k, e->group);
+    lp_key_time(k, e->max_ns);
+    lp_key_u64(k, segment);
+}
+
+static int
+put_entry(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_entry *e, uint64_t segment,
+          struct lp_buf *b)
+{
+    struct lp_cat_key k;
+    entry_key(&k, e, segment);
+    lp_buf_reset(b);
+    lp_buf_u64(b, (uint64_t)e->min_ns);
+    lp_buf_u64(b, e->rows);
+    lp_buf_u64(b, e->bytes);
+    lp_buf_u64(b, e->stored);
+    return lp_cat_put(txn, cat, LP_DB_ENTRIES, &k, lp_buf_view(b));
 }
 
 static int
@@ -364,20 +190,12 @@ put_entries(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *c,
 {
     int rc = 0;
     for (size_t i = 0; i < c->nentries && rc == 0; i++) {
-        const struct lp_cat_entry *e = &c->entries[i];
-        struct lp_cat_key k = {.n = 0};
-        lp_key_u64(&k, e->group);
-        lp_key_time(&k, e->max_ns);
-        lp_key_u64(&k, c->segment.id);
-        lp_buf_reset(b);
-        lp_buf_u64(b, (uint64_t)e->min_ns);
-        lp_buf_u64(b, e->rows);
-        lp_buf_u64(b, e->bytes);
-        rc = lp_cat_put(txn, cat, LP_DB_ENTRIES, &k, lp_buf_view(b));
+        rc = put_entry(txn, cat, &c->entries[i], c->segment.id, b);
     }
     return rc;
 }
 
+/* The row, and the id is no longer only reserved. */
 static int
 put_segment(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_segment *s, struct lp_buf *b)
 {
@@ -391,10 +209,12 @@ put_segment(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_segment *s
     lp_buf_u64(b, s->bytes);
     lp_buf_u64(b, s->file_bytes);
     lp_buf_u32(b, s->dir_crc);
+    lp_buf_u64(b, s->first_generation);
+    lp_buf_u64(b, (uint64_t)s->created_ns);
+    lp_buf_u8(b, s->level);
     int rc = lp_cat_put(txn, cat, LP_DB_SEGMENTS, &k, lp_buf_view(b));
     if (rc == 0) {
-        MDB_val key = {k.n, k.b};
-        rc = mdb_del(txn, cat->dbi[LP_DB_RESERVED], &key, NULL);
+        rc = delete_key(txn, cat, LP_DB_RESERVED, &k);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
     return rc;
@@ -469,7 +289,7 @@ do_commit(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
 {
     const struct lp_cat_commit *c = arg;
     uint64_t sealed;
-    int rc = get_counter(txn, cat, "sealed", &sealed, err);
+    int rc = lp_cat_get_counter(txn, cat, "sealed", &sealed, err);
     if (rc != 0) {
         return rc;
     }
@@ -477,12 +297,12 @@ do_commit(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
     struct lp_buf b;
     lp_buf_init(&b, SIZE_MAX);
     rc = put_groups(txn, cat, c, &b);
-    rc = rc == 0 ? put_streams(txn, cat, c, err) : rc;
+    rc = rc == 0 ? lp_cat_put_streams(txn, cat, c->streams, c->nstreams, err) : rc;
     rc = rc == 0 ? put_entries(txn, cat, c, &b) : rc;
     rc = rc == 0 ? put_segment(txn, cat, &c->segment, &b) : rc;
     rc = rc == 0 ? put_positions(txn, cat, c, &b) : rc;
     rc = rc == 0 ? put_ids(txn, cat, c, &b) : rc;
-    rc = rc == 0 ? put_counter(txn, cat, "sealed", c->segment.generation) : rc;
+    rc = rc == 0 ? lp_cat_put_counter(txn, cat, "sealed", c->segment.generation) : rc;
     lp_buf_clear(&b);
     return rc;
 }
@@ -492,4 +312,78 @@ lp_catalog_commit(struct lp_catalog *cat, const struct lp_cat_commit *c, struct 
 {
     struct lp_err local;
     return lp_cat_write(cat, do_commit, (void *)(uintptr_t)c, err ? err : &local);
+}
+
+/* --- segments in place of others --- */
+
+struct replace {
+    const struct lp_cat_replace *r;
+    uint64_t txn;
+};
+
+static int
+remove_segment(MDB_txn *txn, struct lp_catalog *cat, uint64_t id, int64_t now_ns, struct lp_err *err)
+{
+    struct lp_cat_key k = {.n = 0};
+    char at[8];
+    lp_key_u64(&k, id);
+    int rc = delete_key(txn, cat, LP_DB_SEGMENTS, &k);
+    if (rc == MDB_NOTFOUND) {
+        (void)lp_err_set(err, LP_ERR_NOT_FOUND, "catalog: no row names segment %016llx",
+                         (unsigned long long)id);
+        return rc;
+    }
+    lp_put_u64(at, (uint64_t)now_ns);
+    return rc == 0 ? lp_cat_put(txn, cat, LP_DB_REMOVED, &k, lp_str_of(at, sizeof(at))) : rc;
+}
+
+static int
+remove_entry(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_entry *e, struct lp_err *err)
+{
+    struct lp_cat_key k;
+    entry_key(&k, e, e->segment);
+    int rc = delete_key(txn, cat, LP_DB_ENTRIES, &k);
+    if (rc == MDB_NOTFOUND) {
+        (void)lp_corrupt(err, "catalog: segment %016llx has rows of group %llu, but no entry says so",
+                         (unsigned long long)e->segment, (unsigned long long)e->group);
+    }
+    return rc;
+}
+
+static int
+do_replace(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
+{
+    struct replace *a = arg;
+    const struct lp_cat_replace *r = a->r;
+    struct lp_buf b;
+    int rc = 0;
+    lp_buf_init(&b, SIZE_MAX);
+    a->txn = mdb_txn_id(txn);
+    for (size_t i = 0; i < r->ngone && rc == 0; i++) {
+        rc = remove_segment(txn, cat, r->gone[i], r->now_ns, err);
+    }
+    for (size_t i = 0; i < r->ngone_entries && rc == 0; i++) {
+        rc = remove_entry(txn, cat, &r->gone_entries[i], err);
+    }
+    for (size_t i = 0; i < r->nadded && rc == 0; i++) {
+        rc = put_segment(txn, cat, &r->added[i], &b);
+    }
+    for (size_t i = 0; i < r->nadded_entries && rc == 0; i++) {
+        rc = put_entry(txn, cat, &r->added_entries[i], r->added_entries[i].segment, &b);
+    }
+    lp_buf_clear(&b);
+    return rc;
+}
+
+lp_rc
+lp_catalog_replace(struct lp_catalog *cat, const struct lp_cat_replace *r, uint64_t *ret_txn,
+                   struct lp_err *err)
+{
+    struct replace a = {r, 0};
+    struct lp_err local;
+    lp_rc rc = lp_cat_write(cat, do_replace, &a, err ? err : &local);
+    if (rc == LP_OK) {
+        *ret_txn = a.txn;
+    }
+    return rc;
 }

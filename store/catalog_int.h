@@ -7,6 +7,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 
+#include "base/bytes.h"
 #include "base/lock.h"
 #include "store/catalog.h"
 
@@ -15,9 +16,10 @@
     X(META, "meta")   \
     X(TENANTS, "tenants") \
     X(LABELS, "labels") \
-    X(STREAMS, "streams") \
-    X(PODS, "pods") \
-    X(POSTINGS, "postings") \
+    X(PACKS, "packs") \
+    X(HASHES, "hashes") \
+    X(VALUES, "values") \
+    X(CHUNKS, "chunks") \
     X(GROUPS, "groups") \
     X(ENTRIES, "entries") \
     X(SEGMENTS, "segments") \
@@ -40,16 +42,21 @@ struct lp_catalog {
     size_t nuuids;
     pthread_rwlock_t map_lock; /* shared by transactions; exclusive while the map grows */
     struct lp_mutex write_mu;
+    struct lp_mutex readers_mu; /* the list of living read transactions */
+    struct lp_cat_txn *readers;
 };
 
 struct lp_cat_txn {
     struct lp_catalog *cat;
     MDB_txn *txn;
+    uint64_t id; /* of the last transaction that it sees */
+    struct lp_cat_txn *prev, *next;
+    struct lp_pack_spot *spot; /* of `hashes`: who asks by rising hash reads each row once; NULL: not asked yet */
 };
 
+#define LP_CAT_FORMAT 2
 #define LP_CAT_KEY_BYTES 511
 #define LP_CAT_PART_BYTES 200
-#define LP_CAT_POD_PART_BYTES 130
 
 /* A key under construction. */
 struct lp_cat_key {
@@ -65,8 +72,6 @@ int64_t lp_key_get_time(const uint8_t *p);
 void lp_key_str(struct lp_cat_key *k, struct lp_str s, size_t max);
 /* Escaped but not ended: for prefix scans; cut at max. */
 void lp_key_prefix(struct lp_cat_key *k, struct lp_str s, size_t max);
-/* The key of `pods`: tenant, namespace, pod, container, stream hash. */
-void lp_key_pod(struct lp_cat_key *k, uint32_t tenant, const struct lp_stream_key *key, struct lp_hash128 hash);
 /* Reads one escaped part at *at; out holds LP_CAT_KEY_BYTES. *cut tells that the text goes on elsewhere. False on bad bytes. */
 bool lp_key_get_str(const uint8_t *key, size_t n, size_t *at, char *out, size_t *ret_n, bool *ret_cut);
 
@@ -98,5 +103,84 @@ lp_rc lp_cat_read_uuids(struct lp_cat_txn *t, struct lp_err *err);
 typedef lp_rc (*lp_cat_visit_fn)(void *arg, const MDB_val *key, struct lp_str value, bool *stop, struct lp_err *err);
 lp_rc lp_cat_scan(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *from,
                   size_t prefix_bytes, lp_cat_visit_fn fn, void *arg, struct lp_err *err);
+
+/* Counters in `meta`. */
+int lp_cat_get_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t *ret, struct lp_err *err);
+int lp_cat_put_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, uint64_t v);
+
+/* --- catalog_pack.c: maps of small entries, packed into rows. Keys of entries begin with their map's prefix. --- */
+
+struct lp_pack_reader {
+    struct lp_rd rd;
+    uint8_t key[LP_CAT_KEY_BYTES]; /* of the entry, without the prefix */
+    size_t nkey;
+    struct lp_str value;
+    bool first;
+};
+void lp_pack_read(struct lp_pack_reader *r, struct lp_str row);
+/* The next entry; false at the end, and where the row is malformed (rd.bad). */
+bool lp_pack_next(struct lp_pack_reader *r);
+lp_rc lp_pack_bad(enum lp_cat_db db, struct lp_err *err);
+
+/* LP_ERR_NOT_FOUND when there is none. */
+lp_rc lp_pack_get(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_str key, size_t prefix_bytes,
+                  struct lp_str *ret, struct lp_err *err);
+/* The same for keys that rise from call to call, in one transaction: a spot is begun with lp_calloc. Other keys only take longer. */
+struct lp_pack_spot {
+    uint8_t low[LP_CAT_KEY_BYTES], high[LP_CAT_KEY_BYTES]; /* the row holds keys in [low, high) */
+    size_t nlow, nhigh;
+    bool has_row, has_high;
+    struct lp_str row;
+    struct lp_pack_reader at;
+    bool begun; /* `at` is at an entry */
+};
+lp_rc lp_pack_seek(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_pack_spot *spot, struct lp_str key,
+                   size_t prefix_bytes, struct lp_str *ret, struct lp_err *err);
+/* All entries whose keys begin with `from`, by rising key (given without the prefix). */
+typedef lp_rc (*lp_pack_fn)(void *arg, struct lp_str key, struct lp_str value, bool *stop, struct lp_err *err);
+lp_rc lp_pack_walk(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_str from, size_t prefix_bytes,
+                   lp_pack_fn fn, void *arg, struct lp_err *err);
+
+struct lp_pack_add {
+    struct lp_str key;   /* with the prefix */
+    uint64_t first, end; /* ids */
+};
+/* Writes the value of an entry with some additions of one key to out; have: what is stored, p NULL: nothing. LMDB's codes. */
+typedef int (*lp_pack_value_fn)(void *arg, MDB_txn *txn, struct lp_catalog *cat, struct lp_str have, const struct lp_pack_add *adds,
+                                size_t n, struct lp_buf *out, struct lp_err *err);
+/* Adds by rising key and id. Each row is read and written once. */
+int lp_pack_merge(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, size_t prefix_bytes, const struct lp_pack_add *adds,
+                  size_t n, lp_pack_value_fn fn, void *arg, struct lp_err *err);
+
+/* --- catalog_posting.c --- */
+
+/* Reserved numbers of labels. */
+#define LP_CAT_LABEL_ALL 0u             /* the tenant's streams */
+#define LP_CAT_LABEL_GROUPS UINT32_MAX  /* those of each group */
+#define LP_CAT_VALUE_PREFIX 8u          /* bytes of the prefix in `values`: tenant, label */
+#define LP_CAT_HASH_PREFIX 1u           /* in `hashes` */
+
+void lp_key_value(struct lp_cat_key *k, uint32_t tenant, uint32_t label);
+void lp_key_hash(struct lp_cat_key *k, struct lp_hash128 hash);
+/* lp_pack_value_fn of postings. */
+int lp_posting_merge(void *arg, MDB_txn *txn, struct lp_catalog *cat, struct lp_str have, const struct lp_pack_add *adds, size_t n,
+                     struct lp_buf *out, struct lp_err *err);
+
+/* --- catalog_commit.c --- */
+
+/* The number of a tenant, or of a label's name; new ones get the next. */
+int lp_cat_intern_tenant(MDB_txn *txn, struct lp_catalog *cat, struct lp_str name, uint32_t *ret, struct lp_err *err);
+int lp_cat_intern_label(MDB_txn *txn, struct lp_catalog *cat, uint32_t tenant, struct lp_str name, uint32_t *ret, struct lp_err *err);
+
+/* --- catalog_stream.c --- */
+
+/* Writes packs, hashes and postings of new streams, by rising id, all above those that are there; and the counter next_stream. */
+int lp_cat_put_streams(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *streams, size_t n, struct lp_err *err);
+
+/* --- catalog_upgrade.c --- */
+
+#define LP_CAT_OLD_DBS 3 /* databases of earlier formats that may be there */
+/* Brings a catalog of an earlier format to this one, in one transaction. */
+lp_rc lp_cat_upgrade(struct lp_catalog *cat, struct lp_err *err);
 
 #endif

@@ -106,15 +106,3 @@ lp_key_get_str(const uint8_t *key, size_t n, size_t *at, char *out, size_t *ret_
     }
     return false;
 }
-
-void
-lp_key_pod(struct lp_cat_key *k, uint32_t tenant, const struct lp_stream_key *key, struct lp_hash128 hash)
-{
-    k->n = 0;
-    lp_key_u32(k, tenant);
-    lp_key_str(k, lp_stream_key_label(key, LP_STR("namespace")), LP_CAT_POD_PART_BYTES);
-    lp_key_str(k, lp_stream_key_label(key, LP_STR("pod")), LP_CAT_POD_PART_BYTES);
-    lp_key_str(k, lp_stream_key_label(key, LP_STR("container")), LP_CAT_POD_PART_BYTES);
-    lp_key_u64(k, hash.hi);
-    lp_key_u64(k, hash.lo);
-}

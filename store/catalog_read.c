@@ -80,83 +80,7 @@ lp_cat_labels(struct lp_cat_txn *t, uint32_t tenant, lp_cat_name_fn fn, void *ar
     return lp_cat_scan(t->txn, t->cat, LP_DB_LABELS, &k, k.n, visit_label, &w, err);
 }
 
-/* --- values and postings --- */
-
-struct values_walk {
-    struct lp_cat_txn *t;
-    struct lp_str name;
-    lp_cat_value_fn fn;
-    void *arg;
-    uint8_t last[LP_CAT_KEY_BYTES]; /* the value part of the key visited last: chunks of one value follow each
-                                       other */
-    size_t last_n;
-};
-
-/* A value that its key cuts is taken whole from the first stream that has it. */
-static lp_rc
-full_value(struct values_walk *w, uint64_t id, struct lp_arena *ar, struct lp_str *ret, struct lp_err *err)
-{
-    uint64_t group;
-    struct lp_str key;
-    struct lp_stream_key k;
-    lp_rc rc = lp_cat_stream(w->t, id, &group, &key, err);
-    if (rc == LP_OK) {
-        rc = lp_stream_key_parse(key, ar, &k, err);
-    }
-    if (rc == LP_OK) {
-        *ret = lp_stream_key_label(&k, w->name);
-    }
-    return rc;
-}
-
-static lp_rc
-visit_value(void *arg, const MDB_val *key, struct lp_str value, bool *stop, struct lp_err *err)
-{
-    struct values_walk *w = arg;
-    const uint8_t *p = key->mv_data;
-    if (key->mv_size < 17) {
-        return bad_value(LP_DB_POSTINGS, err);
-    }
-    size_t n = key->mv_size - 8;
-    if (w->last_n == n && memcmp(w->last, p, n) == 0) {
-        return LP_OK;
-    }
-    memcpy(w->last, p, n);
-    w->last_n = n;
-    char text[LP_CAT_KEY_BYTES];
-    size_t at = 8, len;
-    bool cut;
-    if (!lp_key_get_str(p, n, &at, text, &len, &cut)) {
-        return bad_value(LP_DB_POSTINGS, err);
-    }
-    struct lp_str v = lp_str_of(text, len);
-    struct lp_arena ar;
-    lp_arena_init(&ar, 1 << 20, 0);
-    lp_rc rc = LP_OK;
-    if (cut) {
-        struct lp_rd rd = lp_rd_of(value);
-        (void)lp_rd_varint(&rd);
-        uint64_t low = lp_rd_varint(&rd);
-        rc = full_value(w, lp_get_be64(p + n) << 16 | low, &ar, &v, err);
-    }
-    if (rc == LP_OK) {
-        *stop = !w->fn(w->arg, v);
-    }
-    lp_arena_clear(&ar);
-    return rc;
-}
-
-lp_rc
-lp_cat_values(struct lp_cat_txn *t, uint32_t tenant, struct lp_str name, uint32_t label, struct lp_str prefix,
-              lp_cat_value_fn fn, void *arg, struct lp_err *err)
-{
-    struct values_walk w = {.t = t, .name = name, .fn = fn, .arg = arg};
-    struct lp_cat_key k = {.n = 0};
-    lp_key_u32(&k, tenant);
-    lp_key_u32(&k, label);
-    lp_key_prefix(&k, prefix, LP_CAT_PART_BYTES);
-    return lp_cat_scan(t->txn, t->cat, LP_DB_POSTINGS, &k, k.n, visit_value, &w, err);
-}
+/* --- lists of ids --- */
 
 void
 lp_ids_add(struct lp_ids *ids, uint64_t id)
@@ -198,108 +122,7 @@ lp_ids_sort(struct lp_ids *ids)
     ids->n = out;
 }
 
-static lp_rc
-visit_posting(void *arg, const MDB_val *key, struct lp_str value, bool *stop, struct lp_err *err)
-{
-    struct lp_ids *ids = arg;
-    (void)stop;
-    struct lp_rd rd = lp_rd_of(value);
-    uint64_t high = lp_get_be64((const uint8_t *)key->mv_data + key->mv_size - 8) << 16;
-    uint64_t n = lp_rd_varint(&rd), low = 0;
-    for (uint64_t i = 0; i < n && !rd.bad; i++) {
-        uint64_t d = lp_rd_varint(&rd);
-        low = i == 0 ? d : low + d;
-        if (low > 0xffff) {
-            rd.bad = true;
-            break;
-        }
-        lp_ids_add(ids, high | low);
-    }
-    return rd.bad || lp_rd_left(&rd) != 0 ? bad_value(LP_DB_POSTINGS, err) : LP_OK;
-}
-
-lp_rc
-lp_cat_posting(struct lp_cat_txn *t, uint32_t tenant, uint32_t label, struct lp_str value, struct lp_ids *ids,
-               struct lp_err *err)
-{
-    struct lp_cat_key k = {.n = 0};
-    lp_key_u32(&k, tenant);
-    lp_key_u32(&k, label);
-    lp_key_str(&k, value, LP_CAT_PART_BYTES);
-    return lp_cat_scan(t->txn, t->cat, LP_DB_POSTINGS, &k, k.n, visit_posting, ids, err);
-}
-
-/* --- streams and groups --- */
-
-struct streams_walk {
-    struct lp_str tenant;
-    struct lp_ids *ids;
-};
-
-static lp_rc
-visit_stream(void *arg, const MDB_val *key, struct lp_str value, bool *stop, struct lp_err *err)
-{
-    struct streams_walk *w = arg;
-    (void)stop;
-    if (key->mv_size != 8 || value.n < 8) {
-        return bad_value(LP_DB_STREAMS, err);
-    }
-    struct lp_rd rd = lp_rd_of(lp_str_sub(value, 8, value.n));
-    if (lp_str_eq(lp_rd_lpstr(&rd), w->tenant)) {
-        lp_ids_add(w->ids, lp_get_be64(key->mv_data));
-    }
-    return LP_OK;
-}
-
-lp_rc
-lp_cat_all_streams(struct lp_cat_txn *t, struct lp_str tenant, struct lp_ids *ids, struct lp_err *err)
-{
-    struct streams_walk w = {tenant, ids};
-    struct lp_cat_key k = {.n = 0};
-    return lp_cat_scan(t->txn, t->cat, LP_DB_STREAMS, &k, 0, visit_stream, &w, err);
-}
-
-lp_rc
-lp_cat_stream(struct lp_cat_txn *t, uint64_t id, uint64_t *ret_group, struct lp_str *ret_key,
-              struct lp_err *err)
-{
-    struct lp_cat_key k = {.n = 0};
-    struct lp_str v;
-    lp_key_u64(&k, id);
-    lp_rc rc = lp_cat_get(t->txn, t->cat, LP_DB_STREAMS, &k, &v, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    if (v.n < 8) {
-        return bad_value(LP_DB_STREAMS, err);
-    }
-    *ret_group = lp_get_u64(v.p);
-    *ret_key = lp_str_sub(v, 8, v.n);
-    return LP_OK;
-}
-
-lp_rc
-lp_cat_find_stream(struct lp_cat_txn *t, const struct lp_stream_key *key, struct lp_hash128 hash,
-                   uint64_t *ret_id, struct lp_err *err)
-{
-    uint32_t tenant;
-    lp_rc rc = lp_cat_tenant(t, key->tenant, &tenant, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    struct lp_cat_key k;
-    struct lp_str v;
-    lp_key_pod(&k, tenant, key, hash);
-    rc = lp_cat_get(t->txn, t->cat, LP_DB_PODS, &k, &v, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    if (v.n < 8) {
-        return bad_value(LP_DB_PODS, err);
-    }
-    *ret_id = lp_get_u64(v.p);
-    return LP_OK;
-}
+/* --- groups --- */
 
 lp_rc
 lp_cat_find_group(struct lp_cat_txn *t, struct lp_str group_key, uint64_t *ret_id, struct lp_err *err)
@@ -333,7 +156,7 @@ visit_entry(void *arg, const MDB_val *key, struct lp_str value, bool *stop, stru
 {
     struct entries_walk *w = arg;
     const uint8_t *p = key->mv_data;
-    if (key->mv_size != 24 || value.n != 24) {
+    if (key->mv_size != 24 || value.n < 24) {
         return bad_value(LP_DB_ENTRIES, err);
     }
     struct lp_cat_entry e = {
@@ -343,8 +166,9 @@ visit_entry(void *arg, const MDB_val *key, struct lp_str value, bool *stop, stru
         .min_ns = (int64_t)lp_get_u64(value.p),
         .rows = lp_get_u64(value.p + 8),
         .bytes = lp_get_u64(value.p + 16),
+        .stored = value.n >= 32 ? lp_get_u64(value.p + 24) : 0,
     };
-    if (e.min_ns < w->to_ns) {
+    if (e.min_ns < w->to_ns || w->to_ns == LP_TIME_MAX) {
         *stop = !w->fn(w->arg, &e);
     }
     return LP_OK;
@@ -361,6 +185,14 @@ lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to
     return lp_cat_scan(t->txn, t->cat, LP_DB_ENTRIES, &k, 8, visit_entry, &w, err);
 }
 
+lp_rc
+lp_cat_entries_all(struct lp_cat_txn *t, lp_cat_entry_fn fn, void *arg, struct lp_err *err)
+{
+    struct entries_walk w = {LP_TIME_MAX, fn, arg};
+    struct lp_cat_key k = {.n = 0};
+    return lp_cat_scan(t->txn, t->cat, LP_DB_ENTRIES, &k, 0, visit_entry, &w, err);
+}
+
 static lp_rc
 parse_segment(uint64_t id, struct lp_str v, struct lp_cat_segment *ret, struct lp_err *err)
 {
@@ -373,6 +205,12 @@ parse_segment(uint64_t id, struct lp_str v, struct lp_cat_segment *ret, struct l
     ret->bytes = lp_rd_u64(&rd);
     ret->file_bytes = lp_rd_u64(&rd);
     ret->dir_crc = lp_rd_u32(&rd);
+    ret->first_generation = ret->generation;
+    if (lp_rd_left(&rd) > 0) { /* absent in rows of older versions */
+        ret->first_generation = lp_rd_u64(&rd);
+        ret->created_ns = (int64_t)lp_rd_u64(&rd);
+        ret->level = lp_rd_u8(&rd);
+    }
     return rd.bad ? bad_value(LP_DB_SEGMENTS, err) : LP_OK;
 }
 

@@ -132,6 +132,18 @@ put_ids(struct enc *e)
     }
 }
 
+void
+lp_footer_note_ids(struct lp_footer *f, uint32_t block, const uint64_t *ids, size_t n)
+{
+    if (f->cell_ids_cap - f->ncell_ids < n) {
+        f->cell_ids_cap = LP_MAX(f->cell_ids_cap * 2, f->ncell_ids + n);
+        f->cell_ids = lp_realloc(f->cell_ids, f->cell_ids_cap * sizeof(*f->cell_ids));
+    }
+    for (size_t i = 0; i < n; i++) {
+        f->cell_ids[f->ncell_ids++] = (struct lp_id_entry){ids[i], block};
+    }
+}
+
 /* What is read at opening stands last: one read at the file's end takes all of it where it is small. */
 enum { IDNT, TICK, POSN, IDIX, STPG, SKEY, BIDS, DICT, MERG, GRPS, BLKS, STIX, NSECTIONS };
 static const char section_ids[NSECTIONS][5] = {"IDNT", "TICK", "POSN", "IDIX", "STPG", "SKEY",

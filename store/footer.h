@@ -69,8 +69,11 @@ struct lp_footer {
     const struct lp_batch_id *ids;
     size_t nids;
     struct lp_id_entry *cell_ids; /* of the id index; sorted while it is encoded */
-    size_t ncell_ids;
+    size_t ncell_ids, cell_ids_cap;
 };
+
+/* Notes a block's ids for the index. f owns the list (lp_free). */
+void lp_footer_note_ids(struct lp_footer *f, uint32_t block, const uint64_t *ids, size_t n);
 
 /*
  * Appends sections, directory and trailer to out, as they stand at file offset `at`. *ret_dir_crc goes into the catalog.

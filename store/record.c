@@ -329,9 +329,8 @@ lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, cons
     return rc;
 }
 
-/* Encodes sorted pairs as the blob that rows point to. */
-static const uint8_t *
-write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
+const uint8_t *
+lp_meta_write(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
 {
     size_t bytes = 4;
     for (size_t i = 0; i < n; i++) {
@@ -371,7 +370,7 @@ lp_batch_meta(struct lp_batch *b, uint32_t stream, const struct lp_pair *meta, s
     if (nmeta > 0) {
         memcpy(pairs + s->nextra, meta, nmeta * sizeof(*pairs));
     }
-    *ret = write_meta(&b->ar, pairs, sort_pairs(pairs, n, scratch));
+    *ret = lp_meta_write(&b->ar, pairs, sort_pairs(pairs, n, scratch));
     return *ret != NULL ? LP_OK : spent(err);
 }
 
@@ -648,7 +647,8 @@ void
 lp_group_key(const struct lp_stream_key *k, struct lp_buf *out)
 {
     static const struct lp_str kinds[] = {
-        {"container", 9}, {"app", 3}, {"service_name", 12}, {"job", 3}, {"filename", 8}};
+        {"container", 9}, {"app", 3},      {"service_name", 12},
+        {"job", 3},       {"filename", 8}, {LP_QUARANTINE_LABEL, sizeof(LP_QUARANTINE_LABEL) - 1}};
     struct lp_str kind = LP_STR_NULL, value = LP_STR_NULL;
     for (size_t i = 0; i < LP_ARRAY_LEN(kinds) && value.n == 0; i++) {
         kind = kinds[i];

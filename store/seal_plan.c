@@ -7,6 +7,7 @@
  */
 #include "store/seal_plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -15,6 +16,7 @@ struct stream {
     uint64_t id, group_id;
     uint32_t gen_index; /* in the generation */
     uint32_t group;     /* in foot.groups */
+    bool is_new;
     struct lp_str key;
     struct lp_hash128 hash;
     size_t first, rows; /* in order[] */
@@ -114,31 +116,92 @@ group_of(struct planner *p, const struct lp_stream_key *key, uint64_t *ret, stru
     return rc;
 }
 
+/* The group of a stream that no generation before had, and its id unless it is new. */
 static lp_rc
 identify(struct planner *p, struct stream *s, struct lp_err *err)
 {
     struct lp_arena ar;
     struct lp_stream_key key;
-    if (lp_seal_memo_find(p->memo, s->hash, &s->id, &s->group_id)) {
-        return LP_OK;
+    lp_rc rc = lp_cat_find_stream(p->txn, s->hash, &s->id, &s->group_id, err);
+    s->is_new = rc == LP_ERR_NOT_FOUND;
+    if (!s->is_new) {
+        return rc;
     }
     lp_arena_init(&ar, 1 << 20, 0);
-    bool is_new = false;
-    lp_rc rc = lp_stream_key_parse(s->key, &ar, &key, err);
-    if (rc == LP_OK) {
-        rc = lp_cat_find_stream(p->txn, &key, s->hash, &s->id, err);
-        is_new = rc == LP_ERR_NOT_FOUND;
-        rc = is_new ? LP_OK : rc;
-    }
+    rc = lp_stream_key_parse(s->key, &ar, &key, err);
     if (rc == LP_OK) {
         rc = group_of(p, &key, &s->group_id, err);
     }
-    if (rc == LP_OK && is_new) { /* of rising ids: the catalog wants them so */
-        s->id = p->next.next_stream++;
-        p->plan->new_streams[p->plan->nnew_streams++] =
-            (struct lp_cat_new_stream){s->id, s->group_id, s->hash, s->key};
-    }
     lp_arena_clear(&ar);
+    return rc;
+}
+
+static int
+by_hash(const void *va, const void *vb)
+{
+    const struct stream *a = *(const struct stream *const *)va, *b = *(const struct stream *const *)vb;
+    if (a->hash.hi != b->hash.hi) {
+        return a->hash.hi < b->hash.hi ? -1 : 1;
+    }
+    return (a->hash.lo > b->hash.lo) - (a->hash.lo < b->hash.lo);
+}
+
+static int
+by_group_and_key(const void *va, const void *vb)
+{
+    const struct stream *a = *(const struct stream *const *)va, *b = *(const struct stream *const *)vb;
+    if (a->group_id != b->group_id) {
+        return a->group_id < b->group_id ? -1 : 1;
+    }
+    return lp_str_cmp(a->key, b->key);
+}
+
+/* New streams, among these n, are numbered by group and key: what they have in common makes runs of ids in the
+ * catalog's postings. */
+static void
+number_new(struct planner *p, struct stream **v, size_t n)
+{
+    struct lp_seal_plan *plan = p->plan;
+    size_t fresh = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (v[i]->is_new) {
+            v[fresh++] = v[i];
+        }
+    }
+    if (fresh > 1) {
+        qsort(v, fresh, sizeof(struct stream *), by_group_and_key);
+    }
+    for (size_t i = 0; i < fresh; i++) {
+        v[i]->id = p->next.next_stream++;
+        plan->new_streams[plan->nnew_streams++] =
+            (struct lp_cat_new_stream){v[i]->id, v[i]->group_id, v[i]->hash, v[i]->key};
+    }
+}
+
+/* Streams that the memo does not know, in the order in which the catalog has them: each of its rows is read
+ * once. */
+static lp_rc
+identify_strangers(struct planner *p, struct lp_err *err)
+{
+    struct stream **strangers = lp_malloc(p->nstreams * sizeof(struct stream *));
+    size_t n = 0;
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < p->nstreams; i++) {
+        struct stream *s = &p->streams[i];
+        if (!lp_seal_memo_find(p->memo, s->hash, &s->id, &s->group_id)) {
+            strangers[n++] = s;
+        }
+    }
+    if (n > 1) {
+        qsort(strangers, n, sizeof(struct stream *), by_hash);
+    }
+    for (size_t i = 0; i < n && rc == LP_OK; i++) {
+        rc = identify(p, strangers[i], err);
+    }
+    if (rc == LP_OK) {
+        number_new(p, strangers, n);
+    }
+    lp_free(strangers);
     return rc;
 }
 
@@ -163,18 +226,16 @@ identify_all(struct planner *p, struct lp_err *err)
     p->plan->new_streams = lp_arena_array(&p->plan->ar, p->g->nstreams, sizeof(*p->plan->new_streams));
     uint32_t *rows = count_rows(p->g);
     lp_rc rc = p->plan->new_streams != NULL ? LP_OK : no_memory(err);
-    for (uint32_t i = 0; i < p->g->nstreams && rc == LP_OK; i++) {
+    for (uint32_t i = 0; i < p->g->nstreams; i++) {
         if (rows[i] == 0) {
             continue; /* all of it was dropped: it leaves no trace */
         }
         const struct lp_gen_stream *gs = lp_gen_stream(p->g, i);
-        struct stream *s = &p->streams[p->nstreams];
-        *s = (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash, .rows = rows[i]};
-        rc = identify(p, s, err);
-        p->nstreams += rc == LP_OK;
+        p->streams[p->nstreams++] =
+            (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash, .rows = rows[i]};
     }
     lp_free(rows);
-    return rc;
+    return rc == LP_OK ? identify_strangers(p, err) : rc;
 }
 
 /* --- order --- */
@@ -509,7 +570,6 @@ cut_stream(struct planner *p, struct cutter *c, struct stream *s)
                 break;
             }
             c->bytes += bytes;
-            p->plan->line_bytes += rows[i + n].row->line_bytes;
             p->plan->foot.blocks[c->blk->number].line_bytes += rows[i + n].row->line_bytes;
             n++;
         }
@@ -542,34 +602,6 @@ place_runs(struct planner *p, struct lp_err *err)
 }
 
 static lp_rc
-plan_entries(struct planner *p, struct lp_err *err)
-{
-    struct lp_seal_plan *plan = p->plan;
-    plan->entries = lp_arena_array(&plan->ar, plan->foot.ngroups, sizeof(*plan->entries));
-    if (plan->entries == NULL) {
-        return no_memory(err);
-    }
-    plan->min_ns = LP_TIME_MAX;
-    plan->max_ns = LP_TIME_MIN;
-    for (size_t i = 0; i < plan->foot.nblocks; i++) {
-        const struct lp_foot_block *b = &plan->foot.blocks[i];
-        uint64_t group = plan->foot.groups[b->group].id;
-        struct lp_cat_entry *e = plan->nentries > 0 ? &plan->entries[plan->nentries - 1] : NULL;
-        if (e == NULL || e->group != group) { /* blocks of a group follow each other */
-            e = &plan->entries[plan->nentries++];
-            *e = (struct lp_cat_entry){.group = group, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
-        }
-        e->rows += b->rows;
-        e->bytes += b->line_bytes;
-        e->min_ns = LP_MIN(e->min_ns, b->min_ns);
-        e->max_ns = LP_MAX(e->max_ns, b->max_ns);
-        plan->min_ns = LP_MIN(plan->min_ns, b->min_ns);
-        plan->max_ns = LP_MAX(plan->max_ns, b->max_ns);
-    }
-    return LP_OK;
-}
-
-static lp_rc
 plan_all(struct planner *p, struct lp_err *err)
 {
     lp_rc rc = lp_cat_counters(p->txn, &p->next, err);
@@ -590,8 +622,7 @@ plan_all(struct planner *p, struct lp_err *err)
     for (size_t i = 0; i < p->nstreams && rc == LP_OK; i++) {
         cut_stream(p, &c, &p->streams[i]);
     }
-    rc = rc == LP_OK ? place_runs(p, err) : rc;
-    return rc == LP_OK ? plan_entries(p, err) : rc;
+    return rc == LP_OK ? place_runs(p, err) : rc;
 }
 
 lp_rc

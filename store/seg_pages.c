@@ -392,6 +392,16 @@ lp_seg_page_once(struct lp_seg *s, uint32_t page, const struct lp_seg_page **ret
     return rc;
 }
 
+void
+lp_seg_drop_pages(struct lp_seg *s)
+{
+    for (uint32_t i = 0; s->strm == NULL && i < s->npages; i++) {
+        struct lp_seg_page *p = atomic_exchange(&s->page_slots[i], NULL);
+        lp_unkeep(p != NULL ? lp_page_memory(p) : 0);
+        lp_free(p);
+    }
+}
+
 /* The page of a group that may hold the id, by halving; UINT32_MAX: none does. */
 static uint32_t
 find_page(const struct lp_seg *s, const struct lp_seg_group *g, uint64_t id)

@@ -99,6 +99,9 @@ bool lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks) LP_MUST_U
 /* Reads and checks everything: every section and every block down to the hash of its rows. The first damage in err. */
 lp_rc lp_seg_prove(struct lp_seg *s, struct lp_err *err) LP_MUST_USE;
 
+/* Frees the pages that were read. Only for who has the handle alone; pages got before are gone. */
+void lp_seg_drop_pages(struct lp_seg *s);
+
 /* Sections read when asked for; memory from ar. */
 /*
  * Keys of streams in the order of the pages, those of page `first` first. All that are stored with it come along: *ret_pages of pages, so that

@@ -11,6 +11,9 @@
 
 #include "base/metrics.h"
 #include "store/keep.h"
+#include "store/ledger.h"
+#include "store/maintain.h"
+#include "store/retain.h"
 #include "store/store_int.h"
 
 #define SEGMENTS_OPEN_LEAST ((size_t)64)
@@ -27,6 +30,14 @@ lp_store_say(const struct lp_store *st, enum lp_event level, const char *fmt, ..
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     st->cfg.on_event(st->cfg.ctx, level, text);
+}
+
+void
+lp_store_show_totals(const struct lp_store *st)
+{
+    lp_metric_set(LP_M_SEGMENTS, (int64_t)st->stats.segments);
+    lp_metric_set(LP_M_STORED_RECORDS, (int64_t)st->stats.rows);
+    lp_metric_set(LP_M_STORED_BYTES, (int64_t)st->stats.file_bytes);
 }
 
 static void
@@ -91,6 +102,24 @@ settle(struct lp_store *st, struct lp_err *err)
     return rc;
 }
 
+static void
+ledger_says(void *ctx, const char *text)
+{
+    lp_store_say(ctx, LP_EVENT_ERROR, "%s", text);
+}
+
+static lp_rc
+open_ledger(struct lp_store *st, struct lp_err *err)
+{
+    struct lp_ledger_config cfg = {.io = st->cfg.io, .dir = st->dir, .say = ledger_says, .ctx = st};
+    cfg.uuids = lp_catalog_uuids(st->cat, &cfg.nuuids);
+    lp_rc rc = lp_ledger_open(&cfg, &st->ledger, err);
+    if (rc == LP_OK) {
+        lp_retain_load(st);
+    }
+    return rc;
+}
+
 static lp_rc
 open_all(struct lp_store *st, struct lp_err *err)
 {
@@ -107,6 +136,7 @@ open_all(struct lp_store *st, struct lp_err *err)
     rc = rc == LP_OK ? open_catalog(st, err) : rc;
     rc = rc == LP_OK ? settle(st, err) : rc;
     rc = rc == LP_OK ? open_folders(st, err) : rc;
+    rc = rc == LP_OK ? open_ledger(st, err) : rc;
     return rc == LP_OK ? lp_store_recover(st, err) : rc;
 }
 
@@ -125,6 +155,7 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     st->stored_ctx = cfg->ctx;
     atomic_store(&st->seal_after_ns, cfg->seal_after_ns);
     lp_mutex_init(&st->mu, LP_LOCK_STORE);
+    lp_mutex_init(&st->ids_mu, LP_LOCK_SEGMENT_IDS);
     lp_cond_init(&st->changed);
     if (cfg->segment_cache_bytes > 0) {
         lp_keep_budget(cfg->segment_cache_bytes);
@@ -140,11 +171,10 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     st->head = lp_head_new(&hc);
     st->pool = lp_pool_new("seal", cfg->seal_workers, cfg->seal_workers);
     lp_store_check_space(st);
-    lp_metric_set(LP_M_SEGMENTS, (int64_t)st->stats.segments);
-    lp_metric_set(LP_M_STORED_RECORDS, (int64_t)st->stats.rows);
-    lp_metric_set(LP_M_STORED_BYTES, (int64_t)st->stats.file_bytes);
+    lp_store_show_totals(st);
     st->seal_running = true;
     st->seal_thread = lp_thread_start("sealer", lp_seal_main, st);
+    st->maintain = lp_maintain_start(st);
     *ret = st;
     return LP_OK;
 }
@@ -186,6 +216,7 @@ lp_store_stop(struct lp_store *st, int64_t deadline_ns, struct lp_err *err)
         return LP_OK;
     }
     lp_rc rc = LP_OK;
+    lp_maintain_stop(st->maintain);
     if (deadline_ns > lp_mono_ns()) {
         rc = wait_sealed(st, lp_head_close(st->head), deadline_ns, err);
     } else { /* no time to seal: what is in memory stays in the log */
@@ -210,14 +241,18 @@ lp_store_free(struct lp_store *st)
     if (st->head != NULL) {
         (void)lp_store_stop(st, lp_mono_ns(), NULL);
     }
+    lp_maintain_free(st->maintain);
     lp_pool_free(st->pool);
     lp_head_free(st->head);
     lp_seg_cache_free(st->segments);
     lp_seal_memo_free(st->memo);
+    lp_cutoffs_unref(st->cutoffs);
+    lp_ledger_free(st->ledger);
     lp_catalog_close(st->cat);
     lp_io_close(st->cfg.io, st->lock_fd);
     lp_cond_destroy(&st->changed);
     lp_mutex_destroy(&st->mu);
+    lp_mutex_destroy(&st->ids_mu);
     lp_free(st->dir);
     lp_free(st->seg_dir);
     lp_free(st);
@@ -233,6 +268,12 @@ struct lp_catalog *
 lp_store_catalog(struct lp_store *st)
 {
     return st->cat;
+}
+
+struct lp_ledger *
+lp_store_ledger(struct lp_store *st)
+{
+    return st->ledger;
 }
 
 const struct lp_io *
@@ -268,6 +309,23 @@ lp_store_intake(const struct lp_store *st, struct lp_err *err)
 }
 
 lp_rc
+lp_store_take_id(struct lp_store *st, uint64_t *ret, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    lp_lock(&st->ids_mu);
+    if (st->ids_left == 0) {
+        rc = lp_catalog_reserve(st->cat, LP_RESERVE_IDS, &st->next_id, err);
+        st->ids_left = rc == LP_OK ? LP_RESERVE_IDS : 0;
+    }
+    if (rc == LP_OK) {
+        st->ids_left--;
+        *ret = st->next_id++;
+    }
+    lp_unlock(&st->ids_mu);
+    return rc;
+}
+
+lp_rc
 lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err)
 {
     return lp_seg_cache_get(st->segments, id, ret, err);
@@ -290,6 +348,12 @@ lp_store_set_segment_cache(struct lp_store *st, size_t bytes)
 {
     lp_keep_budget(bytes);
     lp_seg_cache_trim(st->segments);
+}
+
+struct lp_maintain *
+lp_store_maintain(struct lp_store *st)
+{
+    return st->maintain;
 }
 
 void

@@ -8,10 +8,12 @@
 #define LP_STORE_STORE_H
 
 #include "store/catalog.h"
+#include "store/cutoffs.h"
 #include "store/head.h"
 #include "store/segment.h"
 
 struct lp_store;
+struct lp_maintain;
 
 enum lp_event { LP_EVENT_INFO, LP_EVENT_WARN, LP_EVENT_ERROR };
 
@@ -22,6 +24,10 @@ struct lp_store_config {
     int64_t seal_after_ns;
     unsigned seal_workers;
     uint64_t reserve_bytes, min_free_bytes;
+    const struct lp_select_ops *select; /* for rules of retention with selectors; NULL: there are none */
+    bool compact;              /* merge segments in the background */
+    int64_t compact_age_ns;    /* only those that were sealed so long ago */
+    int64_t compact_settle_ns; /* a day is closed so long after its end, and after the last rows of it were sealed */
     size_t segment_cache_bytes; /* memory of open segments, of the whole process; 0: LP_KEEP_BUDGET */
     size_t segments_open;       /* most segments kept open; each is a file. At least 64 */
     /* A generation is stored: positions that may be released. On the seal thread, in order. May be NULL. */
@@ -47,6 +53,9 @@ void lp_store_free(struct lp_store *st);
 
 struct lp_head *lp_store_head(struct lp_store *st);
 struct lp_catalog *lp_store_catalog(struct lp_store *st);
+struct lp_ledger *lp_store_ledger(struct lp_store *st);
+/* What has expired: a reference (lp_cutoffs_unref), or NULL where nothing ever has. */
+struct lp_cutoffs *lp_store_cutoffs(struct lp_store *st);
 const struct lp_io *lp_store_io(const struct lp_store *st);
 const char *lp_store_dir(const struct lp_store *st);
 
@@ -66,6 +75,9 @@ void lp_store_forget_segment(struct lp_store *st, uint64_t id);
 void lp_store_forget_streams(struct lp_store *st);
 /* Changes the memory that open segments may take. */
 void lp_store_set_segment_cache(struct lp_store *st, size_t bytes);
+
+/* What works on stored segments in the background. */
+struct lp_maintain *lp_store_maintain(struct lp_store *st);
 
 struct lp_store_stats {
     uint64_t segments, rows, bytes, file_bytes;

@@ -24,24 +24,35 @@ struct lp_store {
     struct lp_head *head;
     struct lp_seg_cache *segments; /* open ones */
     struct lp_pool *pool; /* seal workers */
+    struct lp_ledger *ledger;
     pthread_t seal_thread;
     bool seal_running;
+    struct lp_maintain *maintain;
 
     struct lp_mutex mu; /* LP_LOCK_STORE: what follows */
     struct lp_cond changed;
     bool stopping, abandon; /* abandon: stop even though something is unsealed */
     uint64_t sealed;
     struct lp_store_stats stats;
+    struct lp_cutoffs *cutoffs; /* what has expired; NULL: nothing */
 
     _Atomic int64_t seal_after_ns;
     atomic_bool disk_full, seal_failing;
     atomic_bool streams_went; /* from the catalog, since the last seal began */
-    bool reserve_there; /* seal thread only */
+    atomic_bool reserve_there;
+    atomic_bool retaining; /* a run of retention is under way */
     struct lp_seal_memo *memo; /* seal thread only */
-    uint64_t next_id, ids_left; /* reserved segment ids in hand; seal thread only */
+    struct lp_mutex ids_mu; /* LP_LOCK_SEGMENT_IDS: what follows */
+    uint64_t next_id, ids_left; /* reserved segment ids in hand */
 };
 
 void lp_store_say(const struct lp_store *st, enum lp_event level, const char *fmt, ...) LP_PRINTF(3, 4);
+
+/* Tells the metrics what is stored. Under the lock, or before other threads exist. */
+void lp_store_show_totals(const struct lp_store *st);
+
+/* The id of a new segment: noted in the catalog as reserved until a row names it. Any thread. */
+lp_rc lp_store_take_id(struct lp_store *st, uint64_t *ret, struct lp_err *err) LP_MUST_USE;
 
 /* recover.c: what start-up does with reserved and removed names; checks the last segment against the catalog. */
 lp_rc lp_store_recover(struct lp_store *st, struct lp_err *err);
@@ -50,7 +61,7 @@ lp_rc lp_store_has_segments(struct lp_store *st, bool *ret, struct lp_err *err);
 
 /* space.c: reads the free space, sets disk_full, keeps the reserve file. */
 void lp_store_check_space(struct lp_store *st);
-/* Gives up the reserve file; false when it was gone already. */
+/* Gives up the reserve file; false when it was gone already. Any thread. */
 bool lp_store_give_reserve(struct lp_store *st);
 
 /* seal_mark.c: around the encoding of a generation. _begin returns how many processes crashed in it before. */
