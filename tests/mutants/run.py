@@ -151,6 +151,18 @@ MUTANTS = [
            system('test_format.py::test_a_store_of_an_earlier_version_is_searched[v1]')),
     Mutant('first row of a range lost', 'store/block_match.c', 'for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {\n            lp_bit_set(wanted[m',
            'for (uint32_t row = ranges[i].first + 1; row < ranges[i].end; row++) {\n            lp_bit_set(wanted[m', unit('store', 'match')),
+    Mutant('CRC of pages ignored', 'store/seg_pages.c', 'lp_crc32c(0, stored, p->bytes) != p->crc', 'lp_crc32c(0, stored, p->bytes) == 1', unit('store', 'page')),
+    Mutant('last stream of a page not found', 'store/seg_pages.c', 'if (lo < p->nstreams && p->streams[lo]', 'if (lo + 1 < p->nstreams && p->streams[lo]', unit('store', 'page')),
+    Mutant('last page of a group not found', 'store/seg_pages.c', 'return lo < g->first_page + g->npages &&', 'return lo + 1 < g->first_page + g->npages &&', unit('store', 'page')),
+    Mutant("a run's first row off by one", 'store/page_enc.c', '*end = r->first + r->rows;\n    return n;', '*end = r->first + r->rows;\n    return n + (r->rows > 6);', unit('store', 'page')),
+    Mutant("a run's end rounded down", 'store/page_enc.c', 'high / d->unit + (high % d->unit != 0)', 'high / d->unit', unit('store', 'page')),
+    Mutant('a page reaches out of its group', 'store/page_dec.c', 'if (block < p->g->first_block || block >= last) {', 'if (block > UINT32_MAX) {', unit('store', 'page')),
+    Mutant('the proof does not look at ids', 'store/seg_prove.c', 'said[i].stream == have[i].stream && r->first', 'r->first', unit('store', 'page')),
+    Mutant('bounds of runs are not proved', 'store/seg_prove.c', 'r->min_ns <= have[i].min_ns && r->max_ns >= have[i].max_ns;', 'n > 0;', unit('store', 'page')),
+    Mutant('end of the key before lost', 'store/page_dec.c', 'before.p + before.n - end, end', 'before.p, end', unit('store', 'page')),
+    Mutant('ids in use are forgotten', 'store/seal_memo.c', '        lp_seal_memo_note(m, stream, found.id, found.group);\n', '', unit('store', 'seal_memo')),
+    Mutant('a segment in use let go', 'store/seg_cache.c', 'memory_order_acquire) > 1) {', 'memory_order_acquire) > 1000) {', unit('store', 'seg_cache')),
+    Mutant('the newest handle let go', 'store/seg_cache.c', 'memory || c->n > c->most ? c->oldest : NULL', 'memory || c->n > c->most ? c->newest : NULL', unit('store', 'seg_cache')),
 ]
 
 
