@@ -24,11 +24,16 @@ extern "C" {
     X(LP_LOCK_LOG, "a log: journal tail, kafka partitions")                     \
     X(LP_LOCK_TICKETS, "one partition's row of tickets")                        \
     X(LP_LOCK_HEAD, "head: generations, budget")                                \
-    X(LP_LOCK_STORE, "store state: seal, segment handles")                      \
+    X(LP_LOCK_MAINTAIN, "maintenance: requests and what it does")               \
+    X(LP_LOCK_STORE, "store state: seal")                                       \
+    X(LP_LOCK_SEGMENT_IDS, "reserved segment ids in hand")                      \
     X(LP_LOCK_CATALOG, "catalog write side")                                    \
     X(LP_LOCK_VIEW, "one view: streams read from the catalog")                  \
+    X(LP_LOCK_READERS, "living read transactions of the catalog")               \
+    X(LP_LOCK_SEGMENTS, "handles of segments")                                  \
     X(LP_LOCK_CACHE, "decoded block cache")                                     \
     X(LP_LOCK_POOL, "work pools")                                               \
+    X(LP_LOCK_TURNS, "places that queries run in")                              \
     X(LP_LOCK_QUEUE, "bounded queues")                                          \
     X(LP_LOCK_METRICS, "registration of metrics")                               \
     X(LP_LOCK_DIAG, "diagnostic output")

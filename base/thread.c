@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/queue.h"
 
@@ -51,6 +54,24 @@ lp_thread_start(const char *name, void (*fn)(void *arg), void *arg)
         abort();
     }
     return t;
+}
+
+/* From linux/ioprio.h, which has no wrapper in libc: of this thread, class idle. */
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_IDLE (3 << 13)
+
+void
+lp_thread_nice(int nice)
+{
+    /* in Linux of the thread; where it is refused the thread runs as others do */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
+}
+
+void
+lp_thread_background(void)
+{
+    lp_thread_nice(19);
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, syscall(SYS_gettid), IOPRIO_IDLE);
 }
 
 void

@@ -15,6 +15,10 @@ extern "C" {
 /* Starts a thread (signals blocked, name cut to 15 bytes). Ends the process when the system refuses one. */
 pthread_t lp_thread_start(const char *name, void (*fn)(void *arg), void *arg);
 void lp_thread_join(pthread_t t);
+/* The calling thread gets the lowest CPU and I/O priority, for good. It should hold no lock that others wait for. */
+void lp_thread_background(void);
+/* The calling thread gets a lower CPU priority than others, for good: `nice` as in nice(1), 1 to 19. */
+void lp_thread_nice(int nice);
 
 struct lp_pool;
 

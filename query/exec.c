@@ -12,8 +12,9 @@
 
 #include "base/metrics.h"
 #include "query/exec_int.h"
+#include "query/turn.h"
 
-#define CACHE_BYTES (32u << 20)
+#define CACHE_BYTES (8u << 20)
 #define INTERVAL_ROUND 64 /* rows looked for in one round: many are thrown away where rows are dense */
 
 /* ------------------------------------------------------------------ what can be evaluated */
@@ -76,7 +77,9 @@ lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *er
     if (cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed)) {
         return lp_err_set(err, LP_ERR_CANCELED, "the client has gone");
     }
-    if (lp_mono_ns() >= deadline_ns) {
+    int64_t now_ns = lp_mono_ns();
+    lp_turn_check(now_ns);
+    if (now_ns >= deadline_ns) {
         return lp_err_set(
             err, LP_ERR_TIMEOUT,
             "request timed out, decrease the duration of the request or add more label matchers "

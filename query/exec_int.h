@@ -114,7 +114,7 @@ void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
 
 /* "... is parsed but cannot be evaluated yet" */
 lp_rc lp_exec_unsupported(const char *what, struct lp_pos pos, struct lp_err *err);
-/* LP_ERR_CANCELED or LP_ERR_TIMEOUT when the search should end. */
+/* LP_ERR_CANCELED or LP_ERR_TIMEOUT when the search should end. May wait while other queries go first (turn.h): no lock is held here. */
 lp_rc lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *err) LP_MUST_USE;
 /* True for errors that mean that a piece of the store cannot be read; it is left out then. */
 bool lp_exec_is_damage(lp_rc rc);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "query/exec_int.h"
+#include "query/turn.h"
 
 struct lp_round {
     _Atomic unsigned refs;
@@ -21,7 +22,8 @@ struct lp_round {
     bool closed;
     unsigned helping; /* helpers at work */
     struct lp_round_task task;
-    size_t next; /* index into the order of parts */
+    const struct lp_turn *turn; /* the caller's */
+    size_t next;                /* index into the order of parts */
     lp_rc rc;
     struct lp_err err;
 };
@@ -122,12 +124,16 @@ static void
 help(void *arg)
 {
     struct lp_round *r = arg;
+    struct lp_turn turn;
     lp_lock(&r->mu);
     bool late = r->closed;
     r->helping += !late;
     lp_unlock(&r->mu);
     if (!late) {
-        work(r);
+        if (lp_turn_help(&turn, r->turn)) { /* else others need the processors more */
+            work(r);
+            lp_turn_end(&turn);
+        }
         lp_lock(&r->mu);
         r->helping--;
         lp_cond_signal(&r->idle);
@@ -146,6 +152,7 @@ ask_help(struct lp_round *r)
         return;
     }
     size_t n = LP_MIN((size_t)lp_pool_threads(pool) - 1, x->nparts - 1);
+    n = LP_MIN(n, (size_t)lp_turn_helpers(r->turn));
     for (size_t i = 0; i < n; i++) {
         atomic_fetch_add(&r->refs, 1);
         if (lp_pool_try(pool, help, r) != LP_OK) {
@@ -163,6 +170,7 @@ lp_round_run(const struct lp_round_task *task, struct lp_err *err)
     lp_mutex_init(&r->mu, LP_LOCK_QUERY);
     lp_cond_init(&r->idle);
     r->task = *task;
+    r->turn = lp_turn_current();
     ask_help(r);
     work(r);
     lp_lock(&r->mu);

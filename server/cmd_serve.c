@@ -9,19 +9,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/metrics.h"
+#include "query/turn.h"
 #include "server/logger.h"
 #include "server/server.h"
+#include "store/maintain.h"
 
 #define STOP_REQUESTS_NS (10 * LP_NS_PER_S)
 #define STOP_SEAL_NS (60 * LP_NS_PER_S)
 #define INFLIGHT_BYTES (256u << 20)
 #define INGEST_QUEUE 1024
+#define QUERY_THREADS 64 /* queries under way at once: of them --query-workers run */
 #define QUERY_QUEUE 256
+#define QUERY_NICE                                                                                           \
+    5 /* queries get a third of the processor time of intake and seals, where there is not enough for all */
 #define EXPORT_THREADS 4
 #define EXPORT_QUEUE 16
+#define FILES_LEAST 256
+#define FILES_MOST (1u << 17)
 
 /* --- events of the parts below, as lines of the server's log --- */
 
@@ -100,6 +108,23 @@ load_ids(struct lp_server *s, struct lp_err *err)
     return rc;
 }
 
+/* As many open files as the system allows; how many that is. Half of them are for segments, the rest for
+ * connections, brokers and the journal. */
+static size_t
+raise_file_limit(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0) {
+        return FILES_LEAST;
+    }
+    rlim_t before = lim.rlim_cur;
+    lim.rlim_cur = lim.rlim_max == RLIM_INFINITY ? FILES_MOST : LP_MIN(lim.rlim_max, (rlim_t)FILES_MOST);
+    if (lim.rlim_cur <= before || setrlimit(RLIMIT_NOFILE, &lim) != 0) {
+        lim.rlim_cur = before;
+    }
+    return (size_t)LP_MIN(lim.rlim_cur, (rlim_t)FILES_MOST);
+}
+
 static lp_rc
 open_store(struct lp_server *s, struct lp_err *err)
 {
@@ -111,6 +136,11 @@ open_store(struct lp_server *s, struct lp_err *err)
         .seal_workers = (unsigned)s->set.seal_workers,
         .reserve_bytes = (uint64_t)s->set.reserve_bytes,
         .min_free_bytes = (uint64_t)s->set.min_free,
+        .compact = s->set.compact,
+        .compact_age_ns = s->set.kafka_brokers[0] != 0 ? s->set.compact_after : 0,
+        .compact_settle_ns = s->set.compact_settle,
+        .segment_cache_bytes = (size_t)s->set.segment_cache,
+        .segments_open = raise_file_limit() / 2,
         .on_event = on_event,
         .on_fatal = on_fatal,
         .ctx = s,
@@ -176,7 +206,8 @@ build(struct lp_server *s, struct lp_err *err)
     s->intake.store = s->store;
     s->intake.log = s->log;
     s->ingest = lp_pool_new("ingest", (unsigned)s->set.ingest_workers, INGEST_QUEUE);
-    s->queries = lp_pool_new("query", (unsigned)s->set.query_workers, QUERY_QUEUE);
+    s->queries = lp_pool_new("query", QUERY_THREADS, QUERY_QUEUE);
+    s->turns = lp_turns_new((unsigned)s->set.query_workers);
     s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);
     return LP_OK;
 }
@@ -202,6 +233,23 @@ run_work(void *arg)
     w.fn(w.req, w.s);
 }
 
+/* A query: on one of many threads, in one of few places. */
+static void
+run_query(void *arg)
+{
+    static _Thread_local bool lowered;
+    struct work w = *(struct work *)arg;
+    struct lp_turn turn = {.turns = NULL};
+    lp_free(arg);
+    if (!lowered) {
+        lp_thread_nice(QUERY_NICE);
+        lowered = true;
+    }
+    lp_turn_begin(&turn, w.s->turns);
+    w.fn(w.req, w.s);
+    lp_turn_end(&turn);
+}
+
 static void
 dispatch(struct lp_http_req *req, void *ctx)
 {
@@ -214,7 +262,8 @@ dispatch(struct lp_http_req *req, void *ctx)
     }
     struct work *w = lp_malloc(sizeof(*w));
     *w = (struct work){b->s, req, b->route->work};
-    if (lp_pool_try(b->route->ingest ? b->s->ingest : b->s->queries, run_work, w) != LP_OK) {
+    bool ingest = b->route->ingest;
+    if (lp_pool_try(ingest ? b->s->ingest : b->s->queries, ingest ? run_work : run_query, w) != LP_OK) {
         lp_free(w);
         lp_metric_add(LP_M_INGEST_NO_ROOM, b->route->ingest);
         lp_http_error(req, 429, "too many requests are waiting; try again");
@@ -302,6 +351,7 @@ reload(struct lp_server *s)
         lp_settings_reload(&s->set, &fresh, &restart);
         set_level(s);
         lp_store_set_seal_after(s->store, s->set.seal_after);
+        lp_store_set_segment_cache(s->store, (size_t)s->set.segment_cache);
         lp_info("server", "settings reloaded%s" LP_STR_FMT, restart.n > 0 ? "; these need a restart: " : "",
                 LP_STR_ARG(lp_buf_view(&restart)));
     }
@@ -354,6 +404,7 @@ take_down(struct lp_server *s, struct routes *r)
     if (s->log != NULL) {
         s->log->ops->free(s->log);
     }
+    lp_turns_free(s->turns);
     lp_store_free(s->store);
     lp_ids_table_free(s->ids);
     for (size_t i = 0; i < s->ndecoders; i++) {
@@ -395,6 +446,9 @@ run(struct lp_server *s)
         return 1;
     }
     lp_info("server", "ready");
+    if (s->set.compact_now) {
+        (void)lp_maintain_ask(lp_store_maintain(s->store));
+    }
     wait_for_end(s, &signals);
     return take_down(s, &r);
 }

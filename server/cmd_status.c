@@ -250,6 +250,33 @@ show_store(const struct status *s)
 }
 
 static void
+show_compaction(const struct status *s)
+{
+    char a[LP_UI_TEXT], b[LP_UI_TEXT];
+    uint64_t sealed = number(s, "compaction", "sealed_bytes"),
+             written = number(s, "compaction", "written_bytes");
+    if (!truth(s, "compaction", "on")) {
+        printf("merging    off\n");
+    } else if (truth(s, "compaction", "running")) {
+        printf("merging    %llu segments, for %s; %s left to be merged\n",
+               (unsigned long long)number(s, "compaction", "inputs"),
+               lp_ui_duration((int64_t)number(s, "compaction", "running_ms") * LP_NS_PER_MS, a),
+               lp_ui_bytes(number(s, "compaction", "debt_bytes"), b));
+    } else {
+        printf("merging    idle, %s are to be merged when their day is over\n",
+               lp_ui_bytes(number(s, "compaction", "debt_bytes"), a));
+    }
+    if (sealed > 0) {
+        printf("           each byte was written %.1f times since it started\n",
+               (double)(sealed + written) / (double)sealed);
+    }
+    const struct lp_json *problem = lp_json_path(&s->doc, "compaction", "problem", NULL);
+    if (problem != NULL && problem->text.n > 0) {
+        printf("WARNING    the last merge failed: " LP_STR_FMT "\n", LP_STR_ARG(problem->text));
+    }
+}
+
+static void
 show(const struct status *s, const struct moment *before)
 {
     char a[LP_UI_TEXT], b[LP_UI_TEXT], c[LP_UI_TEXT];
@@ -265,6 +292,7 @@ show(const struct status *s, const struct moment *before)
            generations == 1 ? "" : "s");
     show_log(s);
     show_store(s);
+    show_compaction(s);
 }
 
 static int

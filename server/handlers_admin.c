@@ -4,6 +4,7 @@
  */
 #include "base/metrics.h"
 #include "server/server.h"
+#include "store/maintain.h"
 
 static void
 handle_ready(struct lp_http_req *req, void *ctx)
@@ -69,6 +70,41 @@ put_store(struct lp_server *s, struct lp_buf *b)
 }
 
 static void
+put_compaction(struct lp_server *s, struct lp_buf *b)
+{
+    struct lp_maintain_stats m;
+    lp_maintain_stats(lp_store_maintain(s->store), &m);
+    lp_buf_printf(
+        b,
+        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"sealed_bytes\":%llu,"
+        "\"written_bytes\":%llu,\"debt_bytes\":%llu,\"running\":%s,\"inputs\":%llu,\"running_ms\":%lld,"
+        "\"asked\":%llu,\"answered\":%llu,\"files_waiting\":%llu,\"problem\":",
+        s->set.compact ? "true" : "false", (unsigned long long)m.merges,
+        (unsigned long long)m.merged_segments, (unsigned long long)m.sealed_bytes,
+        (unsigned long long)m.written_bytes, (unsigned long long)m.debt_bytes, m.running ? "true" : "false",
+        (unsigned long long)m.inputs,
+        (long long)(m.running ? (lp_mono_ns() - m.running_since_ns) / LP_NS_PER_MS : 0),
+        (unsigned long long)m.asked, (unsigned long long)m.answered, (unsigned long long)m.waiting_files);
+    lp_buf_json(b, lp_str_c(m.problem));
+    lp_buf_c(b, "},");
+}
+
+static void
+handle_compact(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    struct lp_buf b;
+    if (!lp_server_ready(s)) {
+        lp_http_error(req, 503, atomic_load(&s->stopping) ? "stopping" : "starting");
+        return;
+    }
+    lp_buf_init(&b, 1024);
+    lp_buf_printf(&b, "{\"request\":%llu}\n",
+                  (unsigned long long)lp_maintain_ask(lp_store_maintain(s->store)));
+    lp_http_reply_buf(req, 202, "application/json", &b);
+}
+
+static void
 handle_status(struct lp_http_req *req, void *ctx)
 {
     struct lp_server *s = ctx;
@@ -78,6 +114,7 @@ handle_status(struct lp_http_req *req, void *ctx)
                   PACKAGE_VERSION, lp_server_ready(s) ? "true" : "false", (long long)lp_now_ns(),
                   (long long)s->started_ns, s->log->ops->name);
     put_store(s, &b);
+    put_compaction(s, &b);
     lp_buf_printf(
         &b,
         "\"intake\":{\"records\":%lld,\"line_bytes\":%lld,\"body_bytes\":%lld,\"duplicates\":%lld,"
@@ -108,6 +145,7 @@ const struct lp_http_route lp_admin_routes[] = {
     {LP_GET, "/metrics", handle_metrics, NULL, 0},
     {LP_GET, "/config", handle_config, NULL, 0},
     {LP_GET, "/admin/status", handle_status, NULL, 0},
+    {LP_POST, "/admin/compact", handle_compact, NULL, 0},
     {LP_GET, "/loki/api/v1/status/buildinfo", handle_buildinfo, NULL, 0},
 };
 const size_t lp_admin_nroutes = LP_ARRAY_LEN(lp_admin_routes);

@@ -16,6 +16,7 @@
 
 #include "query/parse.h"
 #include "query/result.h"
+#include "query/turn.h"
 #include "server/handlers_query.h"
 
 #define PAGE_ROWS 65536
@@ -27,6 +28,7 @@
 struct export
 {
     struct lp_query_call c;
+    struct lp_turn turn;
     struct lp_search q;
     bool jsonl;
     size_t left; /* rows that may still be sent */
@@ -110,9 +112,8 @@ note_damage(struct export *e, const struct lp_found *f)
     }
 }
 
-/* Finds the next page and writes it into e->text. *ret_more: there may be another. */
 static lp_rc
-next_page(struct export *e, bool *ret_more)
+find_page(struct export *e, bool *ret_more)
 {
     struct lp_found f;
     e->q.after = e->has_place ? &e->place : NULL;
@@ -132,6 +133,17 @@ next_page(struct export *e, bool *ret_more)
     *ret_more = f.more && e->left > 0;
     note_damage(e, &f);
     lp_found_clear(&f);
+    return rc;
+}
+
+/* Finds the next page and writes it into e->text. *ret_more: there may be another. A place among queries is taken
+ * for that alone, not while the client reads. */
+static lp_rc
+next_page(struct export *e, bool *ret_more)
+{
+    lp_turn_begin(&e->turn, e->c.s->turns);
+    lp_rc rc = find_page(e, ret_more);
+    lp_turn_end(&e->turn);
     return rc;
 }
 

@@ -16,6 +16,7 @@ static const struct command {
     {"push", lp_cmd_push, "send log files, folders of container logs or standard input to a server"},
     {"query", lp_cmd_query, "search: plain words over everything, or LogQL"},
     {"status", lp_cmd_status, "say how a server is doing"},
+    {"compact", lp_cmd_compact, "merge stored segments into final files now"},
     {"version", lp_cmd_version, "print the version"},
 };
 

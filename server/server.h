@@ -26,6 +26,7 @@ struct lp_server {
     struct lp_log *log;
     struct lp_intake intake;
     struct lp_pool *ingest, *queries;
+    struct lp_turns *turns; /* the places that queries run in: fewer than the pool has threads, so that short ones can go before long ones */
     struct lp_pool *exports; /* exports go at the client's pace, which must not hold up queries */
     struct lp_http *http;
     int64_t started_ns; /* wall clock */
@@ -80,6 +81,7 @@ int lp_cmd_serve(int argc, char **argv);
 int lp_cmd_push(int argc, char **argv);
 int lp_cmd_query(int argc, char **argv);
 int lp_cmd_status(int argc, char **argv);
+int lp_cmd_compact(int argc, char **argv);
 int lp_cmd_version(int argc, char **argv);
 
 #endif

@@ -30,6 +30,7 @@ struct lp_block_src {
     uint32_t nrows;
     const struct lp_block_run *runs;
     uint32_t nruns;
+    bool no_source; /* rows tell no ticket any more */
 };
 
 struct lp_block_encoder;
@@ -47,6 +48,12 @@ lp_rc lp_block_encode(struct lp_block_encoder *e, const struct lp_block_src *src
                       struct lp_err *err) LP_MUST_USE;
 /* Hashes of the ids in the block encoded last (lp_id_hash), in any order, repeats included; until the next block. */
 const uint64_t *lp_block_encoder_ids(const struct lp_block_encoder *e, size_t *ret_n);
+
+/*
+ * Gives an encoded block another number and group: blocks are whole in themselves, and may be copied from file to file. False: its head
+ * and frame table are not what their checksum says.
+ */
+bool lp_block_renumber(char *block, size_t n, uint32_t number, uint32_t group) LP_MUST_USE;
 
 /* --- decoding --- */
 
@@ -91,6 +98,10 @@ lp_rc lp_block_line_bytes(struct lp_block *b, struct lp_codec *c, uint32_t row, 
 /* Number of metadata pairs of a row and the pairs, by rising name; the array is valid until the next call. */
 lp_rc lp_block_meta(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_pair **ret, size_t *ret_n,
                     struct lp_err *err) LP_MUST_USE;
+/* Whether any row has metadata. */
+lp_rc lp_block_has_meta(struct lp_block *b, struct lp_codec *c, bool *ret, struct lp_err *err) LP_MUST_USE;
+/* Hashes of the block's ids (lp_id_hash), as its encoder found them; the caller frees *ret. */
+lp_rc lp_block_ids(struct lp_block *b, struct lp_codec *c, uint64_t **ret, size_t *ret_n, struct lp_err *err) LP_MUST_USE;
 /* Frees decoded lines and columns. */
 void lp_block_trim(struct lp_block *b);
 /* Frees those that nobody asked for since the call before: for blocks kept from use to use. */

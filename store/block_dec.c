@@ -16,15 +16,18 @@ lp_block_runs(struct lp_block *b, struct lp_codec *c, const struct lp_block_run 
     if (b->runs == NULL) {
         char *raw;
         struct lp_rd rd;
-        lp_rc rc = lp_block_load_kind(b, c, LP_FRAME_RUNS, &raw, &rd, err);
+        bool ids = b->info->has_ids;
+        lp_rc rc = lp_block_load_kind(b, c, ids ? LP_FRAME_STREAMS : LP_FRAME_RUNS, &raw, &rd, err);
         if (rc != LP_OK) {
             return rc;
         }
         struct lp_block_run *runs = lp_calloc(head->runs, sizeof(*runs));
-        uint64_t first = 0;
+        uint64_t first = 0, stream = 0;
         for (uint32_t i = 0; i < head->runs; i++) {
-            uint64_t stream = lp_rd_varint(&rd), rows = lp_rd_varint(&rd);
-            rd.bad = rd.bad || stream > UINT32_MAX || rows < 1 || rows > head->rows - first;
+            uint64_t n = lp_rd_varint(&rd), rows = lp_rd_varint(&rd);
+            rd.bad = rd.bad || (ids ? n > UINT64_MAX - stream || (n == 0 && i > 0) : n > UINT32_MAX) ||
+                     rows < 1 || rows > head->rows - first;
+            stream = ids ? stream + n : n;
             if (rd.bad) {
                 break;
             }
@@ -52,8 +55,15 @@ lp_block_name_runs(struct lp_block *b, struct lp_codec *c, const uint64_t *ids, 
     const struct lp_block_run *runs;
     uint32_t nruns = b->info->head.runs;
     lp_rc rc = lp_block_runs(b, c, &runs, err);
+    if (rc == LP_OK && b->info->has_ids != (ids == NULL)) {
+        rc = lp_block_column_bad(b, "runs", err);
+    }
     if (rc != LP_OK) {
         return rc;
+    }
+    if (ids == NULL) {
+        *ret = runs;
+        return LP_OK;
     }
     if (b->named == NULL) {
         b->named = lp_malloc(nruns * sizeof(*b->named));
@@ -343,9 +353,11 @@ static uint64_t
 hash_runs(const struct lp_block *b)
 {
     struct lp_buf buf;
+    uint64_t before = 0;
     lp_buf_init(&buf, SIZE_MAX);
     for (uint32_t i = 0; i < b->info->head.runs; i++) {
-        lp_buf_varint(&buf, b->runs[i].stream);
+        lp_buf_varint(&buf, b->runs[i].stream - before);
+        before = b->info->has_ids ? b->runs[i].stream : 0;
         lp_buf_varint(&buf, b->runs[i].rows);
     }
     uint64_t h = lp_xxh64(buf.p, buf.n);

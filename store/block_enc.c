@@ -180,9 +180,12 @@ sink_shared(void *ctx, struct lp_str content, uint32_t *ret_frame, uint32_t *ret
 static void
 put_runs(struct lp_buf *out, const struct lp_block_src *src)
 {
+    uint64_t before = 0;
     for (uint32_t i = 0; i < src->nruns; i++) {
-        lp_buf_varint(out, src->runs[i].stream);
+        LP_ASSERT(i == 0 || src->runs[i].stream > before);
+        lp_buf_varint(out, src->runs[i].stream - before);
         lp_buf_varint(out, src->runs[i].rows);
+        before = src->runs[i].stream;
     }
 }
 
@@ -598,7 +601,7 @@ hash_source(struct lp_block_encoder *e, const struct lp_block_src *src, uint64_t
     for (uint32_t i = 0; i < src->nrows; i++) {
         numbers[i] = src->rows[i].ticket;
     }
-    parts[6] = lp_xxh64(numbers, src->nrows * sizeof(*numbers));
+    parts[6] = src->no_source ? 0 : lp_xxh64(numbers, src->nrows * sizeof(*numbers));
     return lp_xxh64(parts, sizeof(parts));
 }
 
@@ -632,11 +635,11 @@ static lp_rc
 put_frames(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp_err *err)
 {
     put_runs(&e->raw, src);
-    lp_rc rc = end_frame(e, LP_FRAME_RUNS, LEVEL_COLUMNS, 0, err);
+    lp_rc rc = end_frame(e, LP_FRAME_STREAMS, LEVEL_COLUMNS, 0, err);
     if (rc == LP_OK) {
         rc = put_times(e, src, err);
     }
-    if (rc == LP_OK) {
+    if (rc == LP_OK && !src->no_source) {
         put_source(&e->raw, src);
         rc = end_frame(e, LP_FRAME_SOURCE, LEVEL_COLUMNS, 0, err);
     }
@@ -678,6 +681,21 @@ put_head(struct lp_block_encoder *e, const struct lp_block_src *src, uint64_t ha
     uint32_t crc = lp_crc32c(0, head + 8, LP_BLOCK_HEAD_BYTES - 8);
     crc = lp_crc32c(crc, e->main.table.p, e->main.table.n);
     lp_put_u32(head + 4, lp_crc32c(crc, e->shared.table.p, e->shared.table.n));
+}
+
+bool
+lp_block_renumber(char *block, size_t n, uint32_t number, uint32_t group)
+{
+    uint64_t head = n < LP_BLOCK_HEAD_BYTES
+                        ? UINT64_MAX
+                        : LP_BLOCK_HEAD_BYTES + (uint64_t)lp_get_u32(block + 24) * LP_FRAME_ROW_BYTES;
+    if (head > n || lp_crc32c(0, block + 8, head - 8) != lp_get_u32(block + 4)) {
+        return false;
+    }
+    lp_put_u32(block + 8, number);
+    lp_put_u32(block + 12, group);
+    lp_put_u32(block + 4, lp_crc32c(0, block + 8, head - 8));
+    return true;
 }
 
 static lp_rc

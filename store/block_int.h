@@ -27,9 +27,11 @@ struct lp_plain {
 struct lp_block_info {
     struct lp_block_head head;
     struct lp_frame *frames;
+    bool has_ids; /* its runs name streams by id, not by index into the file's table */
     uint32_t first_line_frame, nline_frames; /* they follow each other */
     uint32_t first_cells, ncells;            /* likewise */
     uint32_t first_shared, nshared;
+    bool kept; /* in a slot, and counted with the handle (keep.h) */
     _Atomic(struct lp_schema *) schema; /* layout columns: NULL until it was asked for */
     _Atomic(struct lp_plain *) plain;   /* NULL until a search looked at all of them, and where they are too large */
     size_t memory;
@@ -106,12 +108,8 @@ lp_rc lp_block_column_bad(const struct lp_block *b, const char *what, struct lp_
 /* Layout columns only. */
 lp_rc lp_block_schema(struct lp_block *b, struct lp_codec *c, const struct lp_schema **ret, struct lp_err *err) LP_MUST_USE;
 
-/* Memory of what is kept with the handles of segments, of the whole process. False: there is no more. */
-bool lp_block_keep(size_t bytes) LP_MUST_USE;
-void lp_block_unkeep(size_t bytes);
-
 /* --- block_dec.c --- */
-/* The runs with ids in place of indexes into ids[0..n). */
+/* The runs with ids in place of indexes into ids[0..n); NULL: of a file whose blocks hold ids. */
 lp_rc lp_block_name_runs(struct lp_block *b, struct lp_codec *c, const uint64_t *ids, size_t n, const struct lp_block_run **ret,
                          struct lp_err *err) LP_MUST_USE;
 

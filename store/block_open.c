@@ -11,26 +11,7 @@
 
 #include "base/bytes.h"
 #include "store/block_int.h"
-
-/* What does not fit is read again each time. */
-#define KEPT_BYTES_MAX (64u << 20)
-static _Atomic size_t kept_bytes;
-
-bool
-lp_block_keep(size_t bytes)
-{
-    bool fits = atomic_fetch_add(&kept_bytes, bytes) + bytes <= KEPT_BYTES_MAX;
-    if (!fits) {
-        lp_block_unkeep(bytes);
-    }
-    return fits;
-}
-
-void
-lp_block_unkeep(size_t bytes)
-{
-    atomic_fetch_sub(&kept_bytes, bytes);
-}
+#include "store/keep.h"
 
 static lp_rc
 parse_head(struct lp_block_head *h, const char *p, uint32_t *ret_crc, struct lp_err *err)
@@ -79,7 +60,7 @@ set_is_right(const struct lp_block_head *h, const uint32_t count[LP_FRAME_KINDS]
 {
     bool text = h->layout == LP_BLOCK_LAYOUT_TEXT;
     uint32_t columns = count[LP_FRAME_NUMBERS] + count[LP_FRAME_SCHEMA] + count[LP_FRAME_TABLES];
-    if (count[LP_FRAME_RUNS] != 1 || count[LP_FRAME_SOURCE] > 1) {
+    if (count[LP_FRAME_RUNS] + count[LP_FRAME_STREAMS] != 1 || count[LP_FRAME_SOURCE] > 1) {
         return false;
     }
     return text
@@ -115,6 +96,7 @@ parse_frames(struct lp_block_info *b, const char *p, uint64_t block_bytes, struc
         }
         count[f->kind]++;
     }
+    b->has_ids = count[LP_FRAME_STREAMS] == 1;
     b->first_line_frame = first[LP_FRAME_LINES];
     b->nline_frames = count[LP_FRAME_LINES];
     b->first_cells = first[LP_FRAME_CELLS];
@@ -164,7 +146,8 @@ lp_block_info_free(struct lp_block_info *i)
     if (i != NULL) {
         struct lp_schema *s = atomic_load(&i->schema);
         struct lp_plain *plain = atomic_load(&i->plain);
-        lp_block_unkeep((s != NULL ? s->memory : 0) + (plain != NULL ? plain->memory : 0));
+        lp_unkeep((s != NULL ? s->memory : 0) + (plain != NULL ? plain->memory : 0) +
+                  (i->kept ? i->memory : 0));
         lp_schema_free(s);
         lp_plain_free(plain);
         lp_free(i->frames);
@@ -181,6 +164,10 @@ find_info(const struct lp_block_io *io, lp_block_slot *slot, struct lp_block_inf
         lp_rc rc = read_info(io, &mine, err);
         if (rc != LP_OK) {
             return rc;
+        }
+        if (slot != NULL) {
+            mine->kept = true;
+            lp_keep_always(mine->memory);
         }
         if (slot == NULL || atomic_compare_exchange_strong(slot, &have, mine)) {
             have = mine;
@@ -352,12 +339,12 @@ static bool
 keep_schema(struct lp_block_info *info, struct lp_schema *mine, struct lp_schema **ret)
 {
     struct lp_schema *have = NULL;
-    if (!lp_block_keep(mine->memory)) {
+    if (!lp_keep(mine->memory)) {
         *ret = mine;
         return false;
     }
     if (!atomic_compare_exchange_strong(&info->schema, &have, mine)) {
-        lp_block_unkeep(mine->memory); /* another thread was first */
+        lp_unkeep(mine->memory); /* another thread was first */
         lp_schema_free(mine);
         mine = have;
     }

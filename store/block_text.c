@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/block_int.h"
+#include "store/keep.h"
 
 /* Lengths into the array; the sum over each line frame must be its decoded size. */
 static bool
@@ -107,7 +108,7 @@ lp_block_keep_plain(struct lp_block *b)
             return;
         }
     }
-    if (!lp_block_keep(bytes)) {
+    if (!lp_keep(bytes)) {
         return;
     }
     struct lp_plain *mine = lp_malloc(sizeof(*mine)), *have = NULL;
@@ -122,7 +123,7 @@ lp_block_keep_plain(struct lp_block *b)
     b->lengths = b->offsets = NULL;
     b->memory -= LP_MIN(b->memory, bytes);
     if (!atomic_compare_exchange_strong(&b->info->plain, &have, mine)) {
-        lp_block_unkeep(bytes); /* another thread was first */
+        lp_unkeep(bytes); /* another thread was first */
         lp_plain_free(mine);
         mine = have;
     }

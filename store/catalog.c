@@ -121,18 +121,50 @@ lp_cat_scan(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struc
 
 /* --- transactions --- */
 
+static void
+list_reader(struct lp_cat_txn *t)
+{
+    struct lp_catalog *cat = t->cat;
+    lp_lock(&cat->readers_mu);
+    t->next = cat->readers;
+    if (t->next != NULL) {
+        t->next->prev = t;
+    }
+    cat->readers = t;
+    lp_unlock(&cat->readers_mu);
+}
+
+static void
+unlist_reader(struct lp_cat_txn *t)
+{
+    struct lp_catalog *cat = t->cat;
+    lp_lock(&cat->readers_mu);
+    *(t->prev != NULL ? &t->prev->next : &cat->readers) = t->next;
+    if (t->next != NULL) {
+        t->next->prev = t->prev;
+    }
+    lp_unlock(&cat->readers_mu);
+}
+
+/* A reader is in the list before it looks at anything: what it may see of an older state, the remover of
+ * files knows. It is listed with the lowest number until it has its own. */
 lp_rc
 lp_cat_begin(struct lp_catalog *cat, struct lp_cat_txn **ret, struct lp_err *err)
 {
     struct lp_cat_txn *t = lp_calloc(1, sizeof(*t));
     t->cat = cat;
+    list_reader(t);
     pthread_rwlock_rdlock(&cat->map_lock);
     lp_rc rc = lp_cat_rc(mdb_txn_begin(cat->env, NULL, MDB_RDONLY, &t->txn), err, "begin a read");
     if (rc != LP_OK) {
         pthread_rwlock_unlock(&cat->map_lock);
+        unlist_reader(t);
         lp_free(t);
         return rc;
     }
+    lp_lock(&cat->readers_mu);
+    t->id = mdb_txn_id(t->txn);
+    lp_unlock(&cat->readers_mu);
     *ret = t;
     return LP_OK;
 }
@@ -143,9 +175,22 @@ lp_cat_end(struct lp_cat_txn *t)
     if (t != NULL) {
         mdb_txn_abort(t->txn);
         pthread_rwlock_unlock(&t->cat->map_lock);
+        unlist_reader(t);
         lp_free(t->spot);
         lp_free(t);
     }
+}
+
+uint64_t
+lp_catalog_oldest_reader(struct lp_catalog *cat)
+{
+    uint64_t oldest = UINT64_MAX;
+    lp_lock(&cat->readers_mu);
+    for (const struct lp_cat_txn *t = cat->readers; t != NULL; t = t->next) {
+        oldest = LP_MIN(oldest, t->id);
+    }
+    lp_unlock(&cat->readers_mu);
+    return oldest;
 }
 
 static int
@@ -328,6 +373,7 @@ lp_catalog_open(const struct lp_io *io, const char *dir, bool create, struct lp_
     struct lp_catalog *cat = lp_calloc(1, sizeof(*cat));
     pthread_rwlock_init(&cat->map_lock, NULL);
     lp_mutex_init(&cat->write_mu, LP_LOCK_CATALOG);
+    lp_mutex_init(&cat->readers_mu, LP_LOCK_READERS);
     lp_rc rc = LP_OK;
     if (create) {
         rc = lp_io_mkdir(io, path, err);
@@ -372,6 +418,7 @@ lp_catalog_close(struct lp_catalog *cat)
     }
     pthread_rwlock_destroy(&cat->map_lock);
     lp_mutex_destroy(&cat->write_mu);
+    lp_mutex_destroy(&cat->readers_mu);
     lp_free(cat->uuids);
     lp_free(cat);
 }

@@ -110,6 +110,7 @@ lp_rc lp_cat_find_group(struct lp_cat_txn *t, struct lp_str group_key, uint64_t 
 
 struct lp_cat_entry {
     uint64_t group, segment, rows, bytes;
+    uint64_t stored; /* bytes of the group's blocks in the file; 0: not known (rows of older versions) */
     int64_t min_ns, max_ns;
 };
 typedef bool (*lp_cat_entry_fn)(void *arg, const struct lp_cat_entry *e);
@@ -117,10 +118,16 @@ typedef bool (*lp_cat_entry_fn)(void *arg, const struct lp_cat_entry *e);
 lp_rc lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to_ns, lp_cat_entry_fn fn,
                      void *arg, struct lp_err *err) LP_MUST_USE;
 
+/* Those of all groups, whatever their times. */
+lp_rc lp_cat_entries_all(struct lp_cat_txn *t, lp_cat_entry_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+
 struct lp_cat_segment {
-    uint64_t id, generation, rows, bytes, file_bytes;
+    uint64_t id, rows, bytes, file_bytes;
+    uint64_t first_generation, generation; /* it holds rows of these and of those between */
     int64_t min_ns, max_ns;
+    int64_t created_ns; /* when the newest of its rows was sealed; 0: not known (rows of older versions) */
     uint32_t dir_crc;
+    uint8_t level; /* 0: sealed; 1: merged; 2: a closed day's */
 };
 typedef bool (*lp_cat_segment_fn)(void *arg, const struct lp_cat_segment *s);
 lp_rc lp_cat_segments(struct lp_cat_txn *t, lp_cat_segment_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
@@ -176,5 +183,26 @@ struct lp_cat_commit {
  * environment must not be used any more; the process should end and start again.
  */
 lp_rc lp_catalog_commit(struct lp_catalog *cat, const struct lp_cat_commit *c, struct lp_err *err) LP_MUST_USE;
+
+/* Segments that take the place of others, or of nothing. Arrays are borrowed. */
+struct lp_cat_replace {
+    const struct lp_cat_segment *added;
+    size_t nadded;
+    const struct lp_cat_entry *added_entries;
+    size_t nadded_entries;
+    const uint64_t *gone; /* ids */
+    size_t ngone;
+    const struct lp_cat_entry *gone_entries; /* all entries that name them: group, max_ns and segment count */
+    size_t ngone_entries;
+    int64_t now_ns;
+};
+/*
+ * One transaction: rows and entries of the new segments come, those of the others go, and their ids are noted in `removed` until their
+ * files are gone. *ret_txn: readers that began before it (lp_catalog_oldest_reader) may still look for those files.
+ * LP_ERR_NOT_FOUND: one of them has no row; nothing happened. Otherwise as lp_catalog_commit.
+ */
+lp_rc lp_catalog_replace(struct lp_catalog *cat, const struct lp_cat_replace *r, uint64_t *ret_txn, struct lp_err *err) LP_MUST_USE;
+/* The state that the oldest living read transaction sees, as a transaction number; UINT64_MAX: there is none. */
+uint64_t lp_catalog_oldest_reader(struct lp_catalog *cat);
 
 #endif

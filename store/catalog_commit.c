@@ -1,5 +1,6 @@
 /*
- * catalog_commit.c - the writing side: reserving ids, and the one transaction that stores a generation.
+ * catalog_commit.c - the writing side: reserving ids, the one transaction that stores a generation, and the
+ * one by which segments take the place of others.
  *
  * Cost: by groups and by new streams (catalog_stream.c), never by live ones. The body of a transaction may
  * run twice (map growth), so it changes nothing outside the transaction.
@@ -9,6 +10,13 @@
 #include "base/bytes.h"
 #include "store/catalog_int.h"
 #include "store/hooks.h"
+
+static int
+delete_key(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_cat_key *k)
+{
+    MDB_val key = {k->n, k->b};
+    return mdb_del(txn, cat->dbi[db], &key, NULL);
+}
 
 /* --- reserving segment ids --- */
 
@@ -53,8 +61,7 @@ delete_ids(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct
     for (size_t i = 0; ids != NULL && i < ids->n && rc == 0; i++) {
         struct lp_cat_key k = {.n = 0};
         lp_key_u64(&k, ids->v[i]);
-        MDB_val key = {k.n, k.b};
-        rc = mdb_del(txn, cat->dbi[db], &key, NULL);
+        rc = delete_key(txn, cat, db, &k);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
     return rc;
@@ -155,25 +162,40 @@ put_groups(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *c, 
     return rc == 0 && next > 0 ? lp_cat_put_counter(txn, cat, "next_group", next) : rc;
 }
 
+static void
+entry_key(struct lp_cat_key *k, const struct lp_cat_entry *e, uint64_t segment)
+{
+    k->n = 0;
+    lp_key_u64(k, e->group);
+    lp_key_time(k, e->max_ns);
+    lp_key_u64(k, segment);
+}
+
+static int
+put_entry(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_entry *e, uint64_t segment,
+          struct lp_buf *b)
+{
+    struct lp_cat_key k;
+    entry_key(&k, e, segment);
+    lp_buf_reset(b);
+    lp_buf_u64(b, (uint64_t)e->min_ns);
+    lp_buf_u64(b, e->rows);
+    lp_buf_u64(b, e->bytes);
+    lp_buf_u64(b, e->stored);
+    return lp_cat_put(txn, cat, LP_DB_ENTRIES, &k, lp_buf_view(b));
+}
+
 static int
 put_entries(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_commit *c, struct lp_buf *b)
 {
     int rc = 0;
     for (size_t i = 0; i < c->nentries && rc == 0; i++) {
-        const struct lp_cat_entry *e = &c->entries[i];
-        struct lp_cat_key k = {.n = 0};
-        lp_key_u64(&k, e->group);
-        lp_key_time(&k, e->max_ns);
-        lp_key_u64(&k, c->segment.id);
-        lp_buf_reset(b);
-        lp_buf_u64(b, (uint64_t)e->min_ns);
-        lp_buf_u64(b, e->rows);
-        lp_buf_u64(b, e->bytes);
-        rc = lp_cat_put(txn, cat, LP_DB_ENTRIES, &k, lp_buf_view(b));
+        rc = put_entry(txn, cat, &c->entries[i], c->segment.id, b);
     }
     return rc;
 }
 
+/* The row, and the id is no longer only reserved. */
 static int
 put_segment(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_segment *s, struct lp_buf *b)
 {
@@ -187,10 +209,12 @@ put_segment(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_segment *s
     lp_buf_u64(b, s->bytes);
     lp_buf_u64(b, s->file_bytes);
     lp_buf_u32(b, s->dir_crc);
+    lp_buf_u64(b, s->first_generation);
+    lp_buf_u64(b, (uint64_t)s->created_ns);
+    lp_buf_u8(b, s->level);
     int rc = lp_cat_put(txn, cat, LP_DB_SEGMENTS, &k, lp_buf_view(b));
     if (rc == 0) {
-        MDB_val key = {k.n, k.b};
-        rc = mdb_del(txn, cat->dbi[LP_DB_RESERVED], &key, NULL);
+        rc = delete_key(txn, cat, LP_DB_RESERVED, &k);
         rc = rc == MDB_NOTFOUND ? 0 : rc;
     }
     return rc;
@@ -288,4 +312,78 @@ lp_catalog_commit(struct lp_catalog *cat, const struct lp_cat_commit *c, struct 
 {
     struct lp_err local;
     return lp_cat_write(cat, do_commit, (void *)(uintptr_t)c, err ? err : &local);
+}
+
+/* --- segments in place of others --- */
+
+struct replace {
+    const struct lp_cat_replace *r;
+    uint64_t txn;
+};
+
+static int
+remove_segment(MDB_txn *txn, struct lp_catalog *cat, uint64_t id, int64_t now_ns, struct lp_err *err)
+{
+    struct lp_cat_key k = {.n = 0};
+    char at[8];
+    lp_key_u64(&k, id);
+    int rc = delete_key(txn, cat, LP_DB_SEGMENTS, &k);
+    if (rc == MDB_NOTFOUND) {
+        (void)lp_err_set(err, LP_ERR_NOT_FOUND, "catalog: no row names segment %016llx",
+                         (unsigned long long)id);
+        return rc;
+    }
+    lp_put_u64(at, (uint64_t)now_ns);
+    return rc == 0 ? lp_cat_put(txn, cat, LP_DB_REMOVED, &k, lp_str_of(at, sizeof(at))) : rc;
+}
+
+static int
+remove_entry(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_entry *e, struct lp_err *err)
+{
+    struct lp_cat_key k;
+    entry_key(&k, e, e->segment);
+    int rc = delete_key(txn, cat, LP_DB_ENTRIES, &k);
+    if (rc == MDB_NOTFOUND) {
+        (void)lp_corrupt(err, "catalog: segment %016llx has rows of group %llu, but no entry says so",
+                         (unsigned long long)e->segment, (unsigned long long)e->group);
+    }
+    return rc;
+}
+
+static int
+do_replace(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
+{
+    struct replace *a = arg;
+    const struct lp_cat_replace *r = a->r;
+    struct lp_buf b;
+    int rc = 0;
+    lp_buf_init(&b, SIZE_MAX);
+    a->txn = mdb_txn_id(txn);
+    for (size_t i = 0; i < r->ngone && rc == 0; i++) {
+        rc = remove_segment(txn, cat, r->gone[i], r->now_ns, err);
+    }
+    for (size_t i = 0; i < r->ngone_entries && rc == 0; i++) {
+        rc = remove_entry(txn, cat, &r->gone_entries[i], err);
+    }
+    for (size_t i = 0; i < r->nadded && rc == 0; i++) {
+        rc = put_segment(txn, cat, &r->added[i], &b);
+    }
+    for (size_t i = 0; i < r->nadded_entries && rc == 0; i++) {
+        rc = put_entry(txn, cat, &r->added_entries[i], r->added_entries[i].segment, &b);
+    }
+    lp_buf_clear(&b);
+    return rc;
+}
+
+lp_rc
+lp_catalog_replace(struct lp_catalog *cat, const struct lp_cat_replace *r, uint64_t *ret_txn,
+                   struct lp_err *err)
+{
+    struct replace a = {r, 0};
+    struct lp_err local;
+    lp_rc rc = lp_cat_write(cat, do_replace, &a, err ? err : &local);
+    if (rc == LP_OK) {
+        *ret_txn = a.txn;
+    }
+    return rc;
 }

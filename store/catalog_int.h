@@ -42,11 +42,15 @@ struct lp_catalog {
     size_t nuuids;
     pthread_rwlock_t map_lock; /* shared by transactions; exclusive while the map grows */
     struct lp_mutex write_mu;
+    struct lp_mutex readers_mu; /* the list of living read transactions */
+    struct lp_cat_txn *readers;
 };
 
 struct lp_cat_txn {
     struct lp_catalog *cat;
     MDB_txn *txn;
+    uint64_t id; /* of the last transaction that it sees */
+    struct lp_cat_txn *prev, *next;
     struct lp_pack_spot *spot; /* of `hashes`: who asks by rising hash reads each row once; NULL: not asked yet */
 };
 

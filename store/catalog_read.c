@@ -156,7 +156,7 @@ visit_entry(void *arg, const MDB_val *key, struct lp_str value, bool *stop, stru
 {
     struct entries_walk *w = arg;
     const uint8_t *p = key->mv_data;
-    if (key->mv_size != 24 || value.n != 24) {
+    if (key->mv_size != 24 || value.n < 24) {
         return bad_value(LP_DB_ENTRIES, err);
     }
     struct lp_cat_entry e = {
@@ -166,8 +166,9 @@ visit_entry(void *arg, const MDB_val *key, struct lp_str value, bool *stop, stru
         .min_ns = (int64_t)lp_get_u64(value.p),
         .rows = lp_get_u64(value.p + 8),
         .bytes = lp_get_u64(value.p + 16),
+        .stored = value.n >= 32 ? lp_get_u64(value.p + 24) : 0,
     };
-    if (e.min_ns < w->to_ns) {
+    if (e.min_ns < w->to_ns || w->to_ns == LP_TIME_MAX) {
         *stop = !w->fn(w->arg, &e);
     }
     return LP_OK;
@@ -184,6 +185,14 @@ lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to
     return lp_cat_scan(t->txn, t->cat, LP_DB_ENTRIES, &k, 8, visit_entry, &w, err);
 }
 
+lp_rc
+lp_cat_entries_all(struct lp_cat_txn *t, lp_cat_entry_fn fn, void *arg, struct lp_err *err)
+{
+    struct entries_walk w = {LP_TIME_MAX, fn, arg};
+    struct lp_cat_key k = {.n = 0};
+    return lp_cat_scan(t->txn, t->cat, LP_DB_ENTRIES, &k, 0, visit_entry, &w, err);
+}
+
 static lp_rc
 parse_segment(uint64_t id, struct lp_str v, struct lp_cat_segment *ret, struct lp_err *err)
 {
@@ -196,6 +205,12 @@ parse_segment(uint64_t id, struct lp_str v, struct lp_cat_segment *ret, struct l
     ret->bytes = lp_rd_u64(&rd);
     ret->file_bytes = lp_rd_u64(&rd);
     ret->dir_crc = lp_rd_u32(&rd);
+    ret->first_generation = ret->generation;
+    if (lp_rd_left(&rd) > 0) { /* absent in rows of older versions */
+        ret->first_generation = lp_rd_u64(&rd);
+        ret->created_ns = (int64_t)lp_rd_u64(&rd);
+        ret->level = lp_rd_u8(&rd);
+    }
     return rd.bad ? bad_value(LP_DB_SEGMENTS, err) : LP_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "store/page.h"
 
 #define FOOTER_ZSTD_LEVEL 3
 #define STORED_BELOW_BYTES 128
@@ -94,36 +95,6 @@ put_tickets(struct enc *e, const struct lp_foot_ticket *t, size_t n, bool with_g
 }
 
 static void
-put_streams(struct enc *e)
-{
-    lp_buf_varint(&e->raw, e->f->nstreams);
-    for (size_t i = 0; i < e->f->nstreams; i++) {
-        const struct lp_foot_stream *s = &e->f->streams[i];
-        LP_ASSERT(i == 0 || s[-1].id < s->id);
-        lp_buf_u64(&e->raw, s->id);
-        lp_buf_u64(&e->raw, (uint64_t)s->min_ns);
-        lp_buf_u64(&e->raw, (uint64_t)s->max_ns);
-        lp_buf_u32(&e->raw, s->rows);
-        lp_buf_u32(&e->raw, s->first_run);
-        lp_buf_u32(&e->raw, s->runs);
-        lp_buf_u32(&e->raw, s->group);
-    }
-}
-
-static void
-put_runs(struct enc *e)
-{
-    for (size_t i = 0; i < e->f->nruns; i++) {
-        const struct lp_foot_run *r = &e->f->runs[i];
-        lp_buf_u32(&e->raw, r->block);
-        lp_buf_u32(&e->raw, r->first);
-        lp_buf_u32(&e->raw, r->rows);
-        lp_buf_u64(&e->raw, (uint64_t)r->min_ns);
-        lp_buf_u64(&e->raw, (uint64_t)r->max_ns);
-    }
-}
-
-static void
 put_groups(struct enc *e)
 {
     lp_buf_varint(&e->raw, e->f->ngroups);
@@ -161,57 +132,86 @@ put_ids(struct enc *e)
     }
 }
 
+void
+lp_footer_note_ids(struct lp_footer *f, uint32_t block, const uint64_t *ids, size_t n)
+{
+    if (f->cell_ids_cap - f->ncell_ids < n) {
+        f->cell_ids_cap = LP_MAX(f->cell_ids_cap * 2, f->ncell_ids + n);
+        f->cell_ids = lp_realloc(f->cell_ids, f->cell_ids_cap * sizeof(*f->cell_ids));
+    }
+    for (size_t i = 0; i < n; i++) {
+        f->cell_ids[f->ncell_ids++] = (struct lp_id_entry){ids[i], block};
+    }
+}
+
+/* What is read at opening stands last: one read at the file's end takes all of it where it is small. */
+enum { IDNT, TICK, POSN, IDIX, STPG, SKEY, BIDS, DICT, MERG, GRPS, BLKS, STIX, NSECTIONS };
+static const char section_ids[NSECTIONS][5] = {"IDNT", "TICK", "POSN", "IDIX", "STPG", "SKEY",
+                                               "BIDS", "DICT", "MERG", "GRPS", "BLKS", "STIX"};
+
+/* Fills e->raw with a section. */
+static void
+put_section(struct enc *e, int i, const struct lp_table_bytes *table)
+{
+    switch (i) {
+    case IDNT:
+        put_identity(e);
+        break;
+    case TICK:
+        put_tickets(e, e->f->tickets, e->f->ntickets, true);
+        break;
+    case POSN:
+        put_tickets(e, e->f->positions, e->f->npositions, false);
+        break;
+    case IDIX:
+        lp_idindex_encode(e->f->cell_ids, e->f->ncell_ids, (uint32_t)e->f->nblocks, &e->raw);
+        break;
+    case STPG:
+        lp_buf_str(&e->raw, lp_buf_view(&table->pages));
+        break;
+    case SKEY:
+        lp_buf_str(&e->raw, lp_buf_view(&table->keys));
+        break;
+    case BIDS:
+        put_ids(e);
+        break;
+    case MERG:
+        if (e->f->level > 0) {
+            put_merge(e);
+        }
+        break;
+    case GRPS:
+        put_groups(e);
+        break;
+    case BLKS:
+        put_blocks(e);
+        break;
+    case STIX:
+        lp_buf_str(&e->raw, lp_buf_view(&table->index));
+        break;
+    default:
+        break; /* DICT is empty */
+    }
+}
+
 static lp_rc
 put_sections(struct enc *e, struct lp_err *err)
 {
-    static const char ids[][5] = {"IDNT", "TICK", "POSN", "STRM", "SKEY", "RUNS",
-                                  "GRPS", "BLKS", "BIDS", "DICT", "IDIX", "MERG"};
-    lp_rc rc = LP_OK;
-    for (size_t i = 0; i < LP_ARRAY_LEN(ids) && rc == LP_OK; i++) {
-        switch (i) {
-        case 0:
-            put_identity(e);
-            break;
-        case 1:
-            put_tickets(e, e->f->tickets, e->f->ntickets, true);
-            break;
-        case 2:
-            put_tickets(e, e->f->positions, e->f->npositions, false);
-            break;
-        case 3:
-            put_streams(e);
-            break;
-        case 4:
-            for (size_t k = 0; k < e->f->nstreams; k++) {
-                lp_buf_lpstr(&e->raw, e->f->streams[k].key);
-            }
-            break;
-        case 5:
-            put_runs(e);
-            break;
-        case 6:
-            put_groups(e);
-            break;
-        case 7:
-            put_blocks(e);
-            break;
-        case 8:
-            put_ids(e);
-            break;
-        case 10:
-            lp_idindex_encode(e->f->cell_ids, e->f->ncell_ids, (uint32_t)e->f->nblocks, &e->raw);
-            break;
-        case 11:
-            if (e->f->level > 0) {
-                put_merge(e);
-            }
-            break;
-        default:
-            break; /* DICT is empty */
+    struct lp_table_bytes table;
+    lp_buf_init(&table.index, LP_SECTION_BYTES_MAX);
+    lp_buf_init(&table.pages, LP_SECTION_BYTES_MAX);
+    lp_buf_init(&table.keys, LP_SECTION_BYTES_MAX);
+    lp_rc rc = lp_table_encode(e->f, e->codec, &table, err);
+    for (int i = 0; i < NSECTIONS && rc == LP_OK; i++) {
+        bool in_pieces = i == IDIX || i == STPG || i == SKEY; /* they are read one by one */
+        put_section(e, i, &table);
+        if (e->raw.n > 0 || (i != IDIX && i != MERG)) {
+            rc = end_section(e, section_ids[i], in_pieces, err);
         }
-        bool absent = i >= 10 && e->raw.n == 0, as_it_is = i == 10; /* its buckets are read one by one */
-        rc = absent ? LP_OK : end_section(e, ids[i], as_it_is, err);
     }
+    lp_buf_clear(&table.index);
+    lp_buf_clear(&table.pages);
+    lp_buf_clear(&table.keys);
     return rc;
 }
 

@@ -58,19 +58,22 @@ struct lp_footer {
     size_t ntickets;
     struct lp_foot_ticket *positions; /* generation unused */
     size_t npositions;
-    struct lp_foot_stream *streams; /* by rising id */
+    struct lp_foot_stream *streams; /* in each group by rising id */
     size_t nstreams;
-    struct lp_foot_run *runs; /* grouped by stream, by rising time */
+    struct lp_foot_run *runs; /* of each stream by rising (block, first row); times may be bounds */
     size_t nruns;
-    struct lp_foot_group *groups;
+    struct lp_foot_group *groups; /* by rising id */
     size_t ngroups;
-    struct lp_foot_block *blocks;
+    struct lp_foot_block *blocks; /* group by group */
     size_t nblocks;
     const struct lp_batch_id *ids;
     size_t nids;
     struct lp_id_entry *cell_ids; /* of the id index; sorted while it is encoded */
-    size_t ncell_ids;
+    size_t ncell_ids, cell_ids_cap;
 };
+
+/* Notes a block's ids for the index. f owns the list (lp_free). */
+void lp_footer_note_ids(struct lp_footer *f, uint32_t block, const uint64_t *ids, size_t n);
 
 /*
  * Appends sections, directory and trailer to out, as they stand at file offset `at`. *ret_dir_crc goes into the catalog.

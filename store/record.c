@@ -329,9 +329,8 @@ lp_batch_stream(struct lp_batch *b, const struct lp_pair *labels, size_t n, cons
     return rc;
 }
 
-/* Encodes sorted pairs as the blob that rows point to. */
-static const uint8_t *
-write_meta(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
+const uint8_t *
+lp_meta_write(struct lp_arena *ar, const struct lp_pair *pairs, size_t n)
 {
     size_t bytes = 4;
     for (size_t i = 0; i < n; i++) {
@@ -371,7 +370,7 @@ lp_batch_meta(struct lp_batch *b, uint32_t stream, const struct lp_pair *meta, s
     if (nmeta > 0) {
         memcpy(pairs + s->nextra, meta, nmeta * sizeof(*pairs));
     }
-    *ret = write_meta(&b->ar, pairs, sort_pairs(pairs, n, scratch));
+    *ret = lp_meta_write(&b->ar, pairs, sort_pairs(pairs, n, scratch));
     return *ret != NULL ? LP_OK : spent(err);
 }
 

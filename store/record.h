@@ -138,6 +138,8 @@ size_t lp_batch_room(const struct lp_batch *b);
 /* The same bound before decoding: bytes of input that hold `records` records. */
 size_t lp_batch_room_bound(size_t input_bytes, size_t records);
 
+/* Pairs, sorted by name without repeats, as rows point to them; NULL when the arena is spent. */
+const uint8_t *lp_meta_write(struct lp_arena *ar, const struct lp_pair *pairs, size_t n);
 /* Walks metadata pairs: *at is NULL to begin; false at the end. Pairs are sorted by name. */
 struct lp_meta_iter {
     const uint8_t *p, *end;

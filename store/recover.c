@@ -3,8 +3,8 @@
  * is stored.
  *
  * It touches only ids that the catalog has in `reserved` (handed out, but no segment row: the crash came
- * before the commit) and `removed` (decided, not yet unlinked). A .seg.tmp of a reserved id goes; a .seg
- * moves to lost+found/.
+ * before the commit) and `removed` (decided, not yet unlinked). A .seg.tmp of a reserved id goes; so does a
+ * .seg that a merge wrote of segments that are all still named; any other .seg moves to lost+found/.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +36,32 @@ unlink_if_there(struct lp_store *st, const char *path, struct lp_err *err)
     return rc == LP_ERR_NOT_FOUND ? LP_OK : rc;
 }
 
+/* Did a merge write it, and does the catalog name all that it was made of? Then it is a copy. */
+static bool
+is_copy(struct lp_store *st, const char *path)
+{
+    struct lp_seg *seg;
+    struct lp_cat_txn *txn;
+    struct lp_arena ar;
+    struct lp_seg_origin o = {NULL, 0, NULL, 0};
+    struct lp_cat_segment row;
+    if (lp_seg_open(st->cfg.io, path, &seg, NULL) != LP_OK) {
+        return false;
+    }
+    lp_arena_init(&ar, 16 << 20, 0);
+    bool copy = seg->level > 0 && lp_seg_origin(seg, &ar, &o, NULL) == LP_OK && o.nreplaced > 0 &&
+                lp_cat_begin(st->cat, &txn, NULL) == LP_OK;
+    if (copy) {
+        for (size_t i = 0; i < o.nreplaced && copy; i++) {
+            copy = lp_cat_segment(txn, o.replaced[i], &row, NULL) == LP_OK;
+        }
+        lp_cat_end(txn);
+    }
+    lp_arena_clear(&ar);
+    lp_seg_unref(seg);
+    return copy;
+}
+
 /* A whole segment without a row: its records are still in the log and will be stored again. Kept aside, not
  * deleted. */
 static lp_rc
@@ -45,6 +71,9 @@ move_aside(struct lp_store *st, uint64_t id, struct lp_err *err)
     snprintf(folder, sizeof(folder), "%s/lost+found", st->dir);
     lp_seg_path(st->seg_dir, id, false, from);
     lp_seg_path(folder, id, false, to);
+    if (is_copy(st, from)) {
+        return unlink_if_there(st, from, err);
+    }
     lp_rc rc = lp_io_rename(st->cfg.io, from, to, err);
     if (rc == LP_ERR_NOT_FOUND) {
         return LP_OK;

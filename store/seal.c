@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "store/entries.h"
 #include "store/hooks.h"
 #include "store/seal_plan.h"
 #include "store/store_int.h"
@@ -51,22 +52,6 @@ take_block(struct encode *e, size_t *ret)
     return ok;
 }
 
-/* Notes the ids of a block for the index. Under the lock, in block order. */
-static void
-note_ids(struct lp_seal_plan *plan, uint32_t block, const struct lp_block_encoder *enc)
-{
-    size_t n;
-    const uint64_t *ids = lp_block_encoder_ids(enc, &n);
-    struct lp_footer *f = &plan->foot;
-    if (plan->cell_ids_cap - f->ncell_ids < n) {
-        plan->cell_ids_cap = LP_MAX(plan->cell_ids_cap * 2, f->ncell_ids + n);
-        f->cell_ids = lp_realloc(f->cell_ids, plan->cell_ids_cap * sizeof(*f->cell_ids));
-    }
-    for (size_t i = 0; i < n; i++) {
-        f->cell_ids[f->ncell_ids++] = (struct lp_id_entry){ids[i], block};
-    }
-}
-
 /* Waits for this block's turn and writes it. */
 static void
 write_in_turn(struct encode *e, const struct lp_block_encoder *enc, size_t block, lp_rc rc,
@@ -80,7 +65,9 @@ write_in_turn(struct encode *e, const struct lp_block_encoder *enc, size_t block
         struct lp_foot_block *fb = &e->plan->foot.blocks[block];
         fb->bytes = encoded.n;
         rc = lp_seg_writer_block(e->writer, encoded, &fb->off, err);
-        note_ids(e->plan, (uint32_t)block, enc);
+        size_t n;
+        const uint64_t *ids = lp_block_encoder_ids(enc, &n);
+        lp_footer_note_ids(&e->plan->foot, (uint32_t)block, ids, n);
     }
     if (e->rc == LP_OK && rc != LP_OK) {
         e->rc = rc;
@@ -155,28 +142,13 @@ encode_blocks(struct lp_store *st, struct lp_seal_plan *plan, struct lp_seg_writ
 /* --- one generation --- */
 
 static lp_rc
-take_segment_id(struct lp_store *st, uint64_t *ret, struct lp_err *err)
-{
-    if (st->ids_left == 0) {
-        lp_rc rc = lp_catalog_reserve(st->cat, LP_RESERVE_IDS, &st->next_id, err);
-        if (rc != LP_OK) {
-            return rc;
-        }
-        st->ids_left = LP_RESERVE_IDS;
-    }
-    st->ids_left--;
-    *ret = st->next_id++;
-    return LP_OK;
-}
-
-static lp_rc
 write_segment(struct lp_store *st, struct lp_seal_plan *plan, bool plain, struct lp_cat_segment *row,
               struct lp_err *err)
 {
     struct lp_seg_writer *w = NULL;
     struct lp_codec *codec = NULL;
     uint64_t id;
-    lp_rc rc = take_segment_id(st, &id, err);
+    lp_rc rc = lp_store_take_id(st, &id, err);
     if (rc != LP_OK) {
         return rc;
     }
@@ -203,7 +175,7 @@ write_segment(struct lp_store *st, struct lp_seal_plan *plan, bool plain, struct
 
 static lp_rc
 commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat_segment *row,
-       struct lp_err *err)
+       const struct lp_entries *entries, struct lp_err *err)
 {
     int64_t oldest_ns = LP_TIME_MIN + IDS_KEPT_NS;
     for (size_t i = 0; i < plan->foot.nids; i++) {
@@ -216,8 +188,8 @@ commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat
         .nstreams = plan->nnew_streams,
         .groups = plan->new_groups,
         .ngroups = plan->nnew_groups,
-        .entries = plan->entries,
-        .nentries = plan->nentries,
+        .entries = entries->v,
+        .nentries = entries->n,
         .positions = plan->foot.positions,
         .npositions = plan->foot.npositions,
         .ids = plan->foot.ids,
@@ -237,6 +209,7 @@ note_stored(struct lp_store *st, const struct lp_seal_plan *plan, const struct l
         st->cfg.on_stored(st->stored_ctx, row->generation, plan->foot.positions, plan->foot.npositions);
     }
     lp_metric_add(LP_M_SEALS, 1);
+    lp_metric_add(LP_M_SEALED_BYTES, (int64_t)row->file_bytes);
     lp_lock(&st->mu);
     st->sealed = row->generation;
     st->stats.segments++;
@@ -245,9 +218,7 @@ note_stored(struct lp_store *st, const struct lp_seal_plan *plan, const struct l
     st->stats.file_bytes += row->file_bytes;
     st->stats.last_seal_ns = lp_now_ns();
     lp_cond_broadcast(&st->changed);
-    lp_metric_set(LP_M_SEGMENTS, (int64_t)st->stats.segments);
-    lp_metric_set(LP_M_STORED_RECORDS, (int64_t)st->stats.rows);
-    lp_metric_set(LP_M_STORED_BYTES, (int64_t)st->stats.file_bytes);
+    lp_store_show_totals(st);
     lp_metric_set(LP_M_LAST_SEAL_TIME, st->stats.last_seal_ns / LP_NS_PER_S);
     lp_unlock(&st->mu);
 }
@@ -261,11 +232,8 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
     if (rc != LP_OK) {
         return rc;
     }
-    struct lp_cat_segment row = {.generation = g->id,
-                                 .rows = plan->foot.rows,
-                                 .bytes = plan->line_bytes,
-                                 .min_ns = plan->min_ns,
-                                 .max_ns = plan->max_ns};
+    struct lp_cat_segment row = {.first_generation = g->id, .generation = g->id, .created_ns = lp_now_ns()};
+    struct lp_entries entries = {NULL, 0, 0};
     uint32_t crashes = lp_seal_mark_begin(st, g->id);
     if (crashes >= CRASHES_MAX) {
         lp_metric_add(LP_M_SEAL_PLAIN, 1);
@@ -276,7 +244,9 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
     rc = write_segment(st, plan, plain || crashes >= CRASHES_MAX, &row, err);
     lp_seal_mark_end(st);
     if (rc == LP_OK) {
-        rc = commit(st, plan, &row, err);
+        lp_entries_of_footer(&entries, &plan->foot);
+        lp_entries_sum(&entries, 0, &row);
+        rc = commit(st, plan, &row, &entries, err);
         if (rc != LP_OK && rc != LP_ERR_DISK_FULL) {
             /* LMDB may believe what the disk does not hold: only a new process reads what is there */
             st->cfg.on_fatal(st->cfg.ctx, err);
@@ -288,6 +258,7 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
         note_stored(st, plan, &row);
         lp_metric_observe(LP_M_SEAL_DURATION, lp_mono_ns() - start_ns);
     }
+    lp_entries_clear(&entries);
     lp_seal_plan_free(plan);
     return rc;
 }
@@ -356,6 +327,7 @@ lp_seal_main(void *arg)
         }
         lp_head_close_older(st->head, lp_mono_ns() - atomic_load(&st->seal_after_ns));
         lp_store_check_space(st);
+        lp_seg_cache_trim(st->segments); /* of what a query held that has ended */
     } while (rc != LP_ERR_SHUTDOWN);
     lp_lock(&st->mu);
     st->seal_running = false;

@@ -507,7 +507,6 @@ cut_stream(struct planner *p, struct cutter *c, struct stream *s)
                 break;
             }
             c->bytes += bytes;
-            p->plan->line_bytes += rows[i + n].row->line_bytes;
             p->plan->foot.blocks[c->blk->number].line_bytes += rows[i + n].row->line_bytes;
             n++;
         }
@@ -539,7 +538,7 @@ order_runs(struct planner *p, struct lp_err *err)
         for (uint32_t k = 0; k < fs->runs; k++, made++) {
             const struct lp_foot_run *r = &f->runs[made];
             sorted[fs->first_run + k] = *r;
-            block_runs[made] = (struct lp_block_run){s->foot_index, r->first, r->rows, r->min_ns, r->max_ns};
+            block_runs[made] = (struct lp_block_run){s->id, r->first, r->rows, r->min_ns, r->max_ns};
             struct lp_block_src *blk = &p->plan->blocks[r->block];
             blk->runs = blk->runs ? blk->runs : &block_runs[made];
         }
@@ -548,34 +547,6 @@ order_runs(struct planner *p, struct lp_err *err)
     lp_free(f->runs);
     f->runs = sorted;
     p->runs_cap = 0;
-    return LP_OK;
-}
-
-static lp_rc
-plan_entries(struct planner *p, struct lp_err *err)
-{
-    struct lp_seal_plan *plan = p->plan;
-    plan->entries = lp_arena_array(&plan->ar, plan->foot.ngroups, sizeof(*plan->entries));
-    if (plan->entries == NULL) {
-        return no_memory(err);
-    }
-    plan->min_ns = LP_TIME_MAX;
-    plan->max_ns = LP_TIME_MIN;
-    for (size_t i = 0; i < plan->foot.nblocks; i++) {
-        const struct lp_foot_block *b = &plan->foot.blocks[i];
-        uint64_t group = plan->foot.groups[b->group].id;
-        struct lp_cat_entry *e = plan->nentries > 0 ? &plan->entries[plan->nentries - 1] : NULL;
-        if (e == NULL || e->group != group) { /* blocks of a group follow each other */
-            e = &plan->entries[plan->nentries++];
-            *e = (struct lp_cat_entry){.group = group, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
-        }
-        e->rows += b->rows;
-        e->bytes += b->line_bytes;
-        e->min_ns = LP_MIN(e->min_ns, b->min_ns);
-        e->max_ns = LP_MAX(e->max_ns, b->max_ns);
-        plan->min_ns = LP_MIN(plan->min_ns, b->min_ns);
-        plan->max_ns = LP_MAX(plan->max_ns, b->max_ns);
-    }
     return LP_OK;
 }
 
@@ -602,8 +573,7 @@ plan_all(struct planner *p, struct lp_err *err)
     for (size_t i = 0; i < p->nstreams && rc == LP_OK; i++) {
         cut_stream(p, &c, &p->streams[i]);
     }
-    rc = rc == LP_OK ? order_runs(p, err) : rc;
-    return rc == LP_OK ? plan_entries(p, err) : rc;
+    return rc == LP_OK ? order_runs(p, err) : rc;
 }
 
 lp_rc

@@ -17,11 +17,6 @@ struct lp_seal_plan {
     size_t nnew_streams;
     struct lp_foot_group *new_groups;
     size_t nnew_groups;
-    struct lp_cat_entry *entries;
-    size_t nentries;
-    size_t cell_ids_cap; /* of foot.cell_ids, filled while writing */
-    int64_t min_ns, max_ns;
-    uint64_t line_bytes;
 };
 
 /* Reads ids of known streams and groups from the catalog; borrows lines and keys from the generation. */

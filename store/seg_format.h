@@ -1,5 +1,5 @@
 /*
- * seg_format.h - constants of the segment format, version 2 (and 1, which is still read). The layout itself is FORMAT.md section 2: change it there first.
+ * seg_format.h - constants of the segment format, version 3 (1 and 2 are still read). The layout itself is FORMAT.md section 2: change it there first.
  */
 #ifndef LP_STORE_SEG_FORMAT_H
 #define LP_STORE_SEG_FORMAT_H
@@ -8,7 +8,7 @@
 
 #define LP_SEG_MAGIC "LPSEGMT1"
 #define LP_SEG_END_MAGIC "LPSEGEND"
-#define LP_SEG_VERSION 2
+#define LP_SEG_VERSION 3
 #define LP_SEG_HEADER_BYTES 64
 #define LP_SEG_TRAILER_BYTES 64
 #define LP_SEG_DIR_ROW_BYTES 32
@@ -26,7 +26,7 @@
 #define LP_SCHEMA_BYTES_MAX (256u << 20) /* of a parsed schema in memory */
 
 enum lp_frame_kind {
-    LP_FRAME_RUNS = 1,
+    LP_FRAME_RUNS = 1, /* of versions 1 and 2 */
     LP_FRAME_TIMES = 2,
     LP_FRAME_SOURCE = 3,
     LP_FRAME_LENGTHS = 4,
@@ -37,6 +37,7 @@ enum lp_frame_kind {
     LP_FRAME_TABLES = 9,
     LP_FRAME_CELLS = 10,
     LP_FRAME_SHARED = 11,
+    LP_FRAME_STREAMS = 12,
     LP_FRAME_KINDS
 };
 

@@ -1,5 +1,5 @@
 /*
- * seg_pages.c - the stream table of a segment: which streams have rows, and in which runs of which blocks.
+ * seg_pages.c - the stream table of a segment that is open: its pages and keys, read when somebody asks.
  *
  * Versions 1 and 2 have one table of all streams by rising id (STRM, RUNS): it is read at opening and cut
  * into one page for each group.
@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 #include "store/block_int.h"
+#include "store/keep.h"
 #include "store/seg_int.h"
 
 /* Of versions 1 and 2. */
@@ -19,16 +21,6 @@ struct lp_seg_strm {
     uint64_t *ids;   /* of each stream of STRM: blocks name their streams by their place there */
     uint32_t *place; /* of each: its number in the order of the pages */
 };
-
-/* One allocation. */
-static struct lp_seg_page *
-page_new(uint32_t group, uint32_t nstreams, uint32_t nruns)
-{
-    size_t streams = nstreams * sizeof(struct lp_foot_stream), runs = nruns * sizeof(struct lp_foot_run);
-    struct lp_seg_page *p = lp_malloc(sizeof(*p) + streams + runs);
-    *p = (struct lp_seg_page){group, nstreams, nruns, (void *)(p + 1), (void *)((char *)(p + 1) + streams)};
-    return p;
-}
 
 /* --- groups --- */
 
@@ -152,7 +144,7 @@ make_pages(struct lp_seg *s, const struct lp_foot_stream *streams)
         s->groups[g].first_page = at;
         s->groups[g].npages = nstreams[g] > 0;
         if (nstreams[g] > 0) {
-            struct lp_seg_page *p = page_new(g, nstreams[g], nruns[g]);
+            struct lp_seg_page *p = lp_page_new(g, nstreams[g], nruns[g]);
             p->nstreams = p->nruns = 0;
             atomic_init(&s->page_slots[at++], p);
         }
@@ -230,11 +222,107 @@ read_tables(struct lp_seg *s, struct lp_err *err)
     return rc;
 }
 
+/* --- version 3 --- */
+
+/* A section in pieces: stored as it is. */
+static const struct lp_seg_section *
+in_pieces(const struct lp_seg *s, const char id[4])
+{
+    const struct lp_seg_section *sec = lp_seg_section(s, id);
+    return sec != NULL && sec->codec == LP_CODEC_STORED && sec->bytes == sec->raw_bytes ? sec : NULL;
+}
+
+static lp_rc
+read_index(struct lp_seg *s, struct lp_err *err)
+{
+    const struct lp_seg_section *pages = in_pieces(s, "STPG"), *keys = in_pieces(s, "SKEY");
+    struct lp_seg_index x;
+    char *raw;
+    size_t n;
+    if (pages == NULL || keys == NULL) {
+        return lp_seg_corrupt(s, "a footer section is missing", err);
+    }
+    lp_rc rc = lp_seg_load(s, "STIX", &raw, &n, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    rc = lp_index_parse(lp_str_of(raw, n), s->blocks, s->nblocks, pages->bytes, keys->bytes, &x, err);
+    lp_free(raw);
+    if (rc != LP_OK) {
+        return lp_err_prefix(err, rc, "segment %s", s->path);
+    }
+    s->groups = x.groups;
+    s->ngroups = x.ngroups;
+    s->pages = x.pages;
+    s->npages = x.npages;
+    s->keys = x.keys;
+    s->nkeys = x.nkeys;
+    s->nstreams = x.nstreams;
+    s->nruns = x.nruns;
+    s->page_slots = lp_calloc(s->npages, sizeof(*s->page_slots));
+    return LP_OK;
+}
+
+/* A piece of a section, decoded into fresh memory. */
+static lp_rc
+load_piece(const struct lp_seg *s, const char id[4], const struct lp_seg_piece *p, char **ret,
+           struct lp_err *err)
+{
+    const struct lp_seg_section *sec = lp_seg_section(s, id);
+    struct lp_codec *c = lp_codec_new();
+    char *stored = lp_codec_scratch(c, p->bytes), *raw = NULL;
+    lp_rc rc = lp_io_pread(s->io, s->fd, stored, p->bytes, sec->off + p->off, err);
+    if (rc == LP_OK && lp_crc32c(0, stored, p->bytes) != p->crc) {
+        rc = lp_corrupt(err, "checksum of a piece of section %.4s differs", id);
+    }
+    if (rc == LP_OK) {
+        raw = lp_malloc(p->raw_bytes);
+        rc = lp_codec_decode(c, p->codec, lp_str_of(stored, p->bytes), raw, p->raw_bytes, err);
+    }
+    lp_codec_free(c);
+    if (rc != LP_OK) {
+        lp_free(raw);
+        return lp_err_prefix(err, rc, "segment %s", s->path);
+    }
+    *ret = raw;
+    return LP_OK;
+}
+
+static lp_rc
+load_page(const struct lp_seg *s, uint32_t page, struct lp_seg_page **ret, struct lp_err *err)
+{
+    const struct lp_seg_page_head *h = &s->pages[page];
+    char *raw;
+    lp_rc rc = load_piece(s, "STPG", &h->piece, &raw, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    rc = lp_page_parse(h, &s->groups[h->group], s->blocks, lp_str_of(raw, h->piece.raw_bytes), ret, err);
+    lp_free(raw);
+    return rc == LP_OK ? rc : lp_err_prefix(err, rc, "segment %s", s->path);
+}
+
+/* Publishes a page whose memory is counted, or frees it where another thread was first. */
+static const struct lp_seg_page *
+publish(struct lp_seg *s, uint32_t page, struct lp_seg_page *mine)
+{
+    struct lp_seg_page *have = NULL;
+    if (atomic_compare_exchange_strong(&s->page_slots[page], &have, mine)) {
+        return mine;
+    }
+    lp_unkeep(lp_page_memory(mine));
+    lp_free(mine);
+    return have;
+}
+
 /* --- the whole --- */
 
 lp_rc
 lp_seg_open_pages(struct lp_seg *s, struct lp_err *err)
 {
+    if (s->version >= 3) {
+        return read_index(s, err);
+    }
     lp_rc rc = read_groups(s, err);
     if (rc == LP_OK && !place_blocks(s)) {
         rc = lp_seg_corrupt(s, "blocks are not in the order of their groups", err);
@@ -245,8 +333,10 @@ lp_seg_open_pages(struct lp_seg *s, struct lp_err *err)
 void
 lp_seg_free_pages(struct lp_seg *s)
 {
-    for (uint32_t i = 0; i < s->npages; i++) {
-        lp_free(atomic_load(&s->page_slots[i]));
+    for (uint32_t i = 0; s->page_slots != NULL && i < s->npages; i++) {
+        struct lp_seg_page *p = atomic_load(&s->page_slots[i]);
+        lp_unkeep(p != NULL && s->strm == NULL ? lp_page_memory(p) : 0);
+        lp_free(p);
     }
     if (s->strm != NULL) {
         lp_free(s->strm->ids);
@@ -254,6 +344,7 @@ lp_seg_free_pages(struct lp_seg *s)
         lp_free(s->strm);
     }
     lp_free(s->page_slots);
+    lp_free(s->keys);
     lp_free(s->pages);
     lp_free(s->groups);
 }
@@ -261,9 +352,12 @@ lp_seg_free_pages(struct lp_seg *s)
 size_t
 lp_seg_pages_memory(const struct lp_seg *s)
 {
-    return s->ngroups * sizeof(*s->groups) + s->npages * (sizeof(*s->pages) + sizeof(*s->page_slots)) +
-           s->nstreams * (sizeof(struct lp_foot_stream) + sizeof(uint64_t) + sizeof(uint32_t)) +
-           s->nruns * sizeof(struct lp_foot_run);
+    size_t n = s->ngroups * sizeof(*s->groups) + s->npages * (sizeof(*s->pages) + sizeof(*s->page_slots)) +
+               s->nkeys * sizeof(*s->keys);
+    for (uint32_t i = 0; i < s->npages && s->strm != NULL; i++) {
+        n += lp_page_memory(atomic_load(&s->page_slots[i]));
+    }
+    return n + (s->strm != NULL ? s->nstreams * (sizeof(*s->strm->ids) + sizeof(*s->strm->place)) : 0);
 }
 
 uint32_t
@@ -284,10 +378,48 @@ lp_seg_find_group(const struct lp_seg *s, uint64_t group_id)
 lp_rc
 lp_seg_page(struct lp_seg *s, uint32_t page, const struct lp_seg_page **ret, struct lp_err *err)
 {
+    struct lp_seg_page *mine;
     LP_ASSERT(page < s->npages);
-    (void)err;
     *ret = atomic_load(&s->page_slots[page]);
-    return LP_OK;
+    if (*ret != NULL) {
+        return LP_OK;
+    }
+    lp_rc rc = load_page(s, page, &mine, err);
+    if (rc == LP_OK) {
+        lp_keep_always(lp_page_memory(mine));
+        *ret = publish(s, page, mine);
+    }
+    return rc;
+}
+
+lp_rc
+lp_seg_page_once(struct lp_seg *s, uint32_t page, const struct lp_seg_page **ret,
+                 struct lp_seg_page **ret_own, struct lp_err *err)
+{
+    struct lp_seg_page *mine;
+    LP_ASSERT(page < s->npages);
+    *ret = atomic_load(&s->page_slots[page]);
+    *ret_own = NULL;
+    if (*ret != NULL) {
+        return LP_OK;
+    }
+    lp_rc rc = load_page(s, page, &mine, err);
+    if (rc == LP_OK && lp_keep(lp_page_memory(mine))) {
+        *ret = publish(s, page, mine);
+    } else if (rc == LP_OK) {
+        *ret = *ret_own = mine;
+    }
+    return rc;
+}
+
+void
+lp_seg_drop_pages(struct lp_seg *s)
+{
+    for (uint32_t i = 0; s->strm == NULL && i < s->npages; i++) {
+        struct lp_seg_page *p = atomic_exchange(&s->page_slots[i], NULL);
+        lp_unkeep(p != NULL ? lp_page_memory(p) : 0);
+        lp_free(p);
+    }
 }
 
 /* The page of a group that may hold the id, by halving; UINT32_MAX: none does. */
@@ -342,13 +474,16 @@ lp_seg_block_runs(struct lp_seg *s, uint32_t block, struct lp_block *b, struct l
                   const struct lp_block_run **ret, uint32_t *ret_n, struct lp_err *err)
 {
     LP_ASSERT(lp_block_head(b)->number == block);
-    lp_rc rc = lp_block_name_runs(b, c, s->strm->ids, s->nstreams, ret, err);
+    lp_rc rc = lp_block_name_runs(b, c, s->strm != NULL ? s->strm->ids : NULL, s->nstreams, ret, err);
     *ret_n = lp_block_head(b)->runs;
     return rc == LP_OK ? rc : lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->id);
 }
 
-lp_rc
-lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct lp_err *err)
+/* --- keys --- */
+
+/* Versions 1 and 2: all of them. */
+static lp_rc
+old_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct lp_err *err)
 {
     char *raw;
     size_t n;
@@ -372,4 +507,77 @@ lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct l
     }
     *ret = keys;
     return LP_OK;
+}
+
+static size_t
+streams_of(const struct lp_seg *s, uint32_t first_page, uint32_t npages)
+{
+    size_t n = 0;
+    for (uint32_t i = first_page; i < first_page + npages; i++) {
+        n += s->pages[i].nstreams;
+    }
+    return n;
+}
+
+/* The keys of one piece of SKEY. */
+static lp_rc
+piece_keys(struct lp_seg *s, const struct lp_seg_keys_head *h, struct lp_arena *ar, struct lp_str *keys,
+           struct lp_err *err)
+{
+    char *raw;
+    lp_rc rc = load_piece(s, "SKEY", &h->piece, &raw, err);
+    if (rc == LP_OK) {
+        rc = lp_keys_parse(lp_str_of(raw, h->piece.raw_bytes), ar, keys,
+                           streams_of(s, h->first_page, h->npages), err);
+        lp_free(raw);
+        rc = rc == LP_OK ? rc : lp_err_prefix(err, rc, "segment %s", s->path);
+    }
+    return rc;
+}
+
+lp_rc
+lp_seg_page_keys(struct lp_seg *s, uint32_t first, struct lp_arena *ar, struct lp_str **ret,
+                 uint32_t *ret_pages, struct lp_err *err)
+{
+    LP_ASSERT(first < s->npages);
+    struct lp_seg_keys_head all = {.npages = s->npages};
+    const struct lp_seg_keys_head *h = s->strm != NULL ? &all : s->keys;
+    struct lp_str *keys = NULL;
+    lp_rc rc = LP_OK;
+    while (first >= h->first_page + h->npages) {
+        h++; /* pieces are few */
+    }
+    if (s->strm != NULL) {
+        rc = old_keys(s, ar, &keys, err);
+    } else {
+        keys = lp_arena_array(ar, streams_of(s, h->first_page, h->npages), sizeof(*keys));
+        rc = keys != NULL
+                 ? piece_keys(s, h, ar, keys, err)
+                 : lp_err_set(err, LP_ERR_LIMIT, "no memory left for the keys of a segment's streams");
+    }
+    if (rc == LP_OK) {
+        *ret = keys + streams_of(s, h->first_page, first - h->first_page);
+        *ret_pages = h->first_page + h->npages - first;
+    }
+    return rc;
+}
+
+lp_rc
+lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    if (s->strm != NULL) {
+        return old_keys(s, ar, ret, err);
+    }
+    struct lp_str *keys = lp_arena_array(ar, s->nstreams, sizeof(*keys));
+    if (keys == NULL) {
+        return lp_err_set(err, LP_ERR_LIMIT, "no memory left for the keys of a segment's streams");
+    }
+    size_t at = 0;
+    for (uint32_t i = 0; i < s->nkeys && rc == LP_OK; i++) {
+        rc = piece_keys(s, &s->keys[i], ar, keys + at, err);
+        at += streams_of(s, s->keys[i].first_page, s->keys[i].npages);
+    }
+    *ret = keys;
+    return rc;
 }

@@ -8,9 +8,39 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/metrics.h"
+#include "store/keep.h"
 #include "store/seg_int.h"
 
 #define SECTIONS_MAX 64
+#define TAIL_BYTES (16u << 10)
+
+/* Reads bytes of the file. */
+static lp_rc
+read_at(const struct lp_seg *s, void *dst, size_t n, uint64_t off, struct lp_err *err)
+{
+    if (s->tail != NULL && off >= s->tail_off && n <= s->file_bytes - off) {
+        memcpy(dst, s->tail + (off - s->tail_off), n);
+        return LP_OK;
+    }
+    return lp_io_pread(s->io, s->fd, dst, n, off, err);
+}
+
+/* The file's end, where most of what is read at opening stands. */
+static lp_rc
+read_tail(struct lp_seg *s, struct lp_err *err)
+{
+    size_t n = (size_t)LP_MIN(s->file_bytes, (uint64_t)TAIL_BYTES);
+    char *tail = lp_malloc(n);
+    lp_rc rc = lp_io_pread(s->io, s->fd, tail, n, s->file_bytes - n, err);
+    if (rc != LP_OK) {
+        lp_free(tail);
+        return rc;
+    }
+    s->tail = tail;
+    s->tail_off = s->file_bytes - n;
+    return LP_OK;
+}
 
 lp_rc
 lp_seg_corrupt(const struct lp_seg *s, const char *what, struct lp_err *err)
@@ -22,7 +52,7 @@ static lp_rc
 read_header(struct lp_seg *s, struct lp_err *err)
 {
     char h[LP_SEG_HEADER_BYTES];
-    lp_rc rc = lp_io_pread(s->io, s->fd, h, sizeof(h), 0, err);
+    lp_rc rc = read_at(s, h, sizeof(h), 0, err);
     if (rc != LP_OK) {
         return rc;
     }
@@ -47,7 +77,7 @@ read_trailer(struct lp_seg *s, uint64_t *ret_off, uint32_t *ret_bytes, uint32_t 
     if (s->file_bytes < LP_SEG_HEADER_BYTES + sizeof(t)) {
         return lp_seg_corrupt(s, "too short to be a segment", err);
     }
-    lp_rc rc = lp_io_pread(s->io, s->fd, t, sizeof(t), s->file_bytes - sizeof(t), err);
+    lp_rc rc = read_at(s, t, sizeof(t), s->file_bytes - sizeof(t), err);
     if (rc != LP_OK) {
         return rc;
     }
@@ -108,7 +138,7 @@ read_directory(struct lp_seg *s, struct lp_err *err)
         return lp_seg_corrupt(s, "footer directory is too large", err);
     }
     char dir[4 + SECTIONS_MAX * LP_SEG_DIR_ROW_BYTES];
-    rc = lp_io_pread(s->io, s->fd, dir, bytes, off, err);
+    rc = read_at(s, dir, bytes, off, err);
     if (rc == LP_OK && lp_crc32c(0, dir, bytes) != crc) {
         rc = lp_seg_corrupt(s, "footer directory checksum differs", err);
     }
@@ -135,7 +165,7 @@ lp_seg_load(const struct lp_seg *s, const char id[4], char **ret, size_t *ret_n,
     }
     char *stored = lp_malloc(sec->bytes), *raw = NULL;
     struct lp_codec *codec = lp_codec_new();
-    lp_rc rc = lp_io_pread(s->io, s->fd, stored, sec->bytes, sec->off, err);
+    lp_rc rc = read_at(s, stored, sec->bytes, sec->off, err);
     if (rc == LP_OK && lp_crc32c(0, stored, sec->bytes) != sec->crc) {
         rc = lp_corrupt(err, "segment %s: checksum of footer section %.4s differs", s->path, id);
     }
@@ -225,16 +255,21 @@ lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struc
     if (rc == LP_OK && s->file_bytes < LP_SEG_HEADER_BYTES + LP_SEG_TRAILER_BYTES) {
         rc = lp_seg_corrupt(s, "too short to be a segment", err);
     }
-    lp_rc (*const steps[])(struct lp_seg *, struct lp_err *) = {read_header, read_directory, read_blocks,
-                                                                lp_seg_open_pages, read_merge};
+    lp_rc (*const steps[])(struct lp_seg *, struct lp_err *) = {
+        read_tail, read_header, read_directory, read_blocks, lp_seg_open_pages, read_merge};
     for (size_t i = 0; i < LP_ARRAY_LEN(steps) && rc == LP_OK; i++) {
         rc = steps[i](s, err);
     }
+    lp_free(s->tail);
+    s->tail = NULL;
     if (rc != LP_OK) {
         lp_seg_unref(s);
         return rc;
     }
     s->memory = sizeof(*s) + s->nblocks * (sizeof(*s->blocks) + sizeof(*s->slots)) + lp_seg_pages_memory(s);
+    s->opened = true;
+    lp_keep_always(s->memory);
+    lp_metric_add(LP_M_SEGMENTS_OPEN, 1);
     *ret = s;
     return LP_OK;
 }
@@ -259,7 +294,10 @@ lp_seg_unref(struct lp_seg *s)
         lp_block_info_free(atomic_load(&s->slots[i]));
     }
     lp_free(s->slots);
-    lp_idindex_free(atomic_load(&s->ids));
+    struct lp_idindex *ids = atomic_load(&s->ids);
+    lp_unkeep(s->memory + (ids != NULL ? lp_idindex_memory(ids) : 0));
+    lp_metric_add(LP_M_SEGMENTS_OPEN, -(int64_t)s->opened);
+    lp_idindex_free(ids);
     lp_free(s->blocks);
     lp_free(s->path);
     lp_free(s);
@@ -320,6 +358,7 @@ open_ids(struct lp_seg *s, struct seg_block_ctx *ctx)
     if (have == NULL &&
         lp_idindex_open(read_ids, ctx, ctx->bytes, (uint32_t)s->nblocks, &mine, NULL) == LP_OK) {
         if (atomic_compare_exchange_strong(&s->ids, &have, mine)) {
+            lp_keep_always(lp_idindex_memory(mine));
             have = mine;
         } else {
             lp_idindex_free(mine); /* another thread was first */
@@ -357,10 +396,9 @@ prove_ids(struct lp_seg *s, struct lp_err *err)
     return rc == LP_OK ? rc : lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->id);
 }
 
-lp_rc
-lp_seg_prove(struct lp_seg *s, struct lp_err *err)
+static lp_rc
+prove_sections(struct lp_seg *s, struct lp_err *err)
 {
-    struct lp_codec *c = lp_codec_new();
     lp_rc rc = LP_OK;
     for (uint32_t i = 0; i < s->nsections && rc == LP_OK; i++) {
         char *raw;
@@ -370,13 +408,40 @@ lp_seg_prove(struct lp_seg *s, struct lp_err *err)
             lp_free(raw);
         }
     }
-    for (uint32_t i = 0; i < s->nblocks && rc == LP_OK; i++) {
+    return rc;
+}
+
+/* A group's blocks, each of which must have the runs that the group's pages say. */
+static lp_rc
+prove_blocks(struct lp_seg *s, const struct lp_seg_group *g, struct lp_codec *c, struct lp_err *err)
+{
+    struct lp_seg_runs runs;
+    lp_rc rc = lp_seg_group_runs(s, g, &runs, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    for (uint32_t i = 0; i < g->nblocks && rc == LP_OK; i++) {
         struct lp_block *b;
-        rc = lp_seg_block(s, i, &b, err);
+        rc = lp_seg_block(s, g->first_block + i, &b, err);
         if (rc == LP_OK) {
             rc = lp_block_prove(b, c, err);
+            rc = rc == LP_OK ? lp_seg_prove_runs(s, g->first_block + i, b, c, &runs, err) : rc;
             lp_block_free(b);
         }
+    }
+    lp_free(runs.v);
+    lp_free(runs.first);
+    return rc;
+}
+
+lp_rc
+lp_seg_prove(struct lp_seg *s, struct lp_err *err)
+{
+    struct lp_codec *c = lp_codec_new();
+    lp_rc rc = prove_sections(s, err);
+    rc = rc == LP_OK ? lp_seg_prove_keys(s, err) : rc;
+    for (uint32_t g = 0; g < s->ngroups && rc == LP_OK; g++) {
+        rc = prove_blocks(s, &s->groups[g], c, err);
     }
     lp_codec_free(c);
     return rc == LP_OK ? prove_ids(s, err) : rc;

@@ -13,6 +13,7 @@
 #include "store/block.h"
 #include "store/footer.h"
 #include "store/idindex.h"
+#include "store/page.h"
 
 /* "%s/%016llx.seg" or ".seg.tmp" into buf. */
 #define LP_SEG_PATH_BYTES 4200
@@ -33,27 +34,6 @@ lp_rc lp_seg_writer_finish(struct lp_seg_writer *w, const struct lp_footer *f, s
 void lp_seg_writer_free(struct lp_seg_writer *w);
 
 /* --- reading --- */
-
-/* Streams of one group by rising id, with their runs: a page of the stream table. Immutable. */
-struct lp_seg_page {
-    uint32_t group; /* index into the segment's groups */
-    uint32_t nstreams, nruns;
-    struct lp_foot_stream *streams; /* by rising id; first_run counts in `runs` of this page; key empty */
-    struct lp_foot_run *runs;       /* of each stream by rising (block, first row) */
-};
-
-/* What is known of a page without reading it. */
-struct lp_seg_page_head {
-    uint32_t group, nstreams, nruns;
-    uint64_t first_id, last_id;
-    int64_t min_ns, max_ns;
-};
-
-/* Blocks and pages of a group follow each other. */
-struct lp_seg_group {
-    uint64_t id;
-    uint32_t first_block, nblocks, first_page, npages;
-};
 struct lp_seg {
     _Atomic unsigned refs;
     const struct lp_io *io;
@@ -72,6 +52,8 @@ struct lp_seg {
     uint32_t ngroups;
     struct lp_seg_page_head *pages;
     uint32_t npages;
+    struct lp_seg_keys_head *keys; /* not in versions 1 and 2 */
+    uint32_t nkeys;
     size_t nstreams, nruns; /* of all pages */
     _Atomic(struct lp_seg_page *) *page_slots;
     struct lp_seg_strm *strm; /* versions 1 and 2: what their indexes of streams mean */
@@ -79,7 +61,10 @@ struct lp_seg {
     size_t nblocks;
     lp_block_slot *slots; /* of each block: its head and schema, once they were read */
     _Atomic(struct lp_idindex *) ids; /* once it was asked */
-    size_t memory;
+    char *tail; /* while it is opened: the file's last bytes */
+    uint64_t tail_off;
+    size_t memory; /* of what was read at opening; counted once it is opened */
+    bool opened;
 };
 
 /* Opens and checks header, trailer, directory, and the sections that queries need. LP_ERR_CORRUPT names file and place. */
@@ -91,6 +76,11 @@ void lp_seg_unref(struct lp_seg *s);
 uint32_t lp_seg_find_group(const struct lp_seg *s, uint64_t group_id);
 /* A page, read when it is first asked for, checked, and kept with the handle. */
 lp_rc lp_seg_page(struct lp_seg *s, uint32_t page, const struct lp_seg_page **ret, struct lp_err *err) LP_MUST_USE;
+/*
+ * The same for who needs it only for a moment, as those do that walk over very many: where memory is short it is not kept with the handle. *ret_own
+ * is to be freed by the caller (lp_free), NULL where the page is the handle's.
+ */
+lp_rc lp_seg_page_once(struct lp_seg *s, uint32_t page, const struct lp_seg_page **ret, struct lp_seg_page **ret_own, struct lp_err *err) LP_MUST_USE;
 /* The stream's row and its runs, by halving; *ret NULL when it is not in this segment. */
 lp_rc lp_seg_stream(struct lp_seg *s, uint64_t group_id, uint64_t id, const struct lp_foot_stream **ret,
                     const struct lp_foot_run **ret_runs, struct lp_err *err) LP_MUST_USE;
@@ -109,8 +99,16 @@ bool lp_seg_find_id(struct lp_seg *s, uint64_t hash, uint64_t *blocks) LP_MUST_U
 /* Reads and checks everything: every section and every block down to the hash of its rows. The first damage in err. */
 lp_rc lp_seg_prove(struct lp_seg *s, struct lp_err *err) LP_MUST_USE;
 
+/* Frees the pages that were read. Only for who has the handle alone; pages got before are gone. */
+void lp_seg_drop_pages(struct lp_seg *s);
+
 /* Sections read when asked for; memory from ar. */
-/* Stream keys, s->nstreams of them, in the order of the pages. */
+/*
+ * Keys of streams in the order of the pages, those of page `first` first. All that are stored with it come along: *ret_pages of pages, so that
+ * who wants those of all pages goes on behind them.
+ */
+lp_rc lp_seg_page_keys(struct lp_seg *s, uint32_t first, struct lp_arena *ar, struct lp_str **ret, uint32_t *ret_pages, struct lp_err *err) LP_MUST_USE;
+/* Those of all pages, s->nstreams of them. */
 lp_rc lp_seg_keys(struct lp_seg *s, struct lp_arena *ar, struct lp_str **ret, struct lp_err *err) LP_MUST_USE;
 /* The segments that a merged one stands for, and all files that its pass wrote. */
 struct lp_seg_origin {

@@ -2,7 +2,6 @@
  * store.c - the store object: opening, closing, segment handles, figures. See store.h; recovery is recover.c,
  * the seal seal.c.
  *
- * Handles of segments are kept in a table by id modulo its size; a query's reference outlives the table's.
  * The lock st->mu is never held during I/O on segments.
  */
 #include <stdarg.h>
@@ -11,7 +10,11 @@
 #include <string.h>
 
 #include "base/metrics.h"
+#include "store/keep.h"
+#include "store/maintain.h"
 #include "store/store_int.h"
+
+#define SEGMENTS_OPEN_LEAST ((size_t)64)
 
 void
 lp_store_say(const struct lp_store *st, enum lp_event level, const char *fmt, ...)
@@ -25,6 +28,14 @@ lp_store_say(const struct lp_store *st, enum lp_event level, const char *fmt, ..
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     st->cfg.on_event(st->cfg.ctx, level, text);
+}
+
+void
+lp_store_show_totals(const struct lp_store *st)
+{
+    lp_metric_set(LP_M_SEGMENTS, (int64_t)st->stats.segments);
+    lp_metric_set(LP_M_STORED_RECORDS, (int64_t)st->stats.rows);
+    lp_metric_set(LP_M_STORED_BYTES, (int64_t)st->stats.file_bytes);
 }
 
 static void
@@ -123,7 +134,12 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     st->stored_ctx = cfg->ctx;
     atomic_store(&st->seal_after_ns, cfg->seal_after_ns);
     lp_mutex_init(&st->mu, LP_LOCK_STORE);
+    lp_mutex_init(&st->ids_mu, LP_LOCK_SEGMENT_IDS);
     lp_cond_init(&st->changed);
+    if (cfg->segment_cache_bytes > 0) {
+        lp_keep_budget(cfg->segment_cache_bytes);
+    }
+    st->segments = lp_seg_cache_new(st->cfg.io, st->seg_dir, LP_MAX(cfg->segments_open, SEGMENTS_OPEN_LEAST));
     lp_rc rc = open_all(st, err);
     if (rc != LP_OK) {
         lp_store_free(st);
@@ -133,11 +149,10 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     st->head = lp_head_new(&hc);
     st->pool = lp_pool_new("seal", cfg->seal_workers, cfg->seal_workers);
     lp_store_check_space(st);
-    lp_metric_set(LP_M_SEGMENTS, (int64_t)st->stats.segments);
-    lp_metric_set(LP_M_STORED_RECORDS, (int64_t)st->stats.rows);
-    lp_metric_set(LP_M_STORED_BYTES, (int64_t)st->stats.file_bytes);
+    lp_store_show_totals(st);
     st->seal_running = true;
     st->seal_thread = lp_thread_start("sealer", lp_seal_main, st);
+    st->maintain = lp_maintain_start(st);
     *ret = st;
     return LP_OK;
 }
@@ -179,6 +194,7 @@ lp_store_stop(struct lp_store *st, int64_t deadline_ns, struct lp_err *err)
         return LP_OK;
     }
     lp_rc rc = LP_OK;
+    lp_maintain_stop(st->maintain);
     if (deadline_ns > lp_mono_ns()) {
         rc = wait_sealed(st, lp_head_close(st->head), deadline_ns, err);
     } else { /* no time to seal: what is in memory stays in the log */
@@ -203,15 +219,15 @@ lp_store_free(struct lp_store *st)
     if (st->head != NULL) {
         (void)lp_store_stop(st, lp_mono_ns(), NULL);
     }
+    lp_maintain_free(st->maintain);
     lp_pool_free(st->pool);
     lp_head_free(st->head);
-    for (size_t i = 0; i < LP_SEG_HANDLES_MAX; i++) {
-        lp_seg_unref(st->handles[i]);
-    }
+    lp_seg_cache_free(st->segments);
     lp_catalog_close(st->cat);
     lp_io_close(st->cfg.io, st->lock_fd);
     lp_cond_destroy(&st->changed);
     lp_mutex_destroy(&st->mu);
+    lp_mutex_destroy(&st->ids_mu);
     lp_free(st->dir);
     lp_free(st->seg_dir);
     lp_free(st);
@@ -262,35 +278,45 @@ lp_store_intake(const struct lp_store *st, struct lp_err *err)
 }
 
 lp_rc
+lp_store_take_id(struct lp_store *st, uint64_t *ret, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    lp_lock(&st->ids_mu);
+    if (st->ids_left == 0) {
+        rc = lp_catalog_reserve(st->cat, LP_RESERVE_IDS, &st->next_id, err);
+        st->ids_left = rc == LP_OK ? LP_RESERVE_IDS : 0;
+    }
+    if (rc == LP_OK) {
+        st->ids_left--;
+        *ret = st->next_id++;
+    }
+    lp_unlock(&st->ids_mu);
+    return rc;
+}
+
+lp_rc
 lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err)
 {
-    struct lp_seg **place = &st->handles[id % LP_SEG_HANDLES_MAX], *seg = NULL;
-    lp_lock(&st->mu);
-    if (*place != NULL && (*place)->id == id) {
-        seg = lp_seg_ref(*place);
-    }
-    lp_unlock(&st->mu);
-    if (seg != NULL) {
-        *ret = seg;
-        return LP_OK;
-    }
-    char path[LP_SEG_PATH_BYTES];
-    lp_seg_path(st->seg_dir, id, false, path);
-    lp_rc rc = lp_seg_open(st->cfg.io, path, &seg, err);
-    if (rc == LP_OK && seg->id != id) {
-        lp_seg_unref(seg);
-        rc = lp_corrupt(err, "segment file %s has another id inside", path);
-    }
-    if (rc != LP_OK) {
-        return rc;
-    }
-    lp_lock(&st->mu);
-    struct lp_seg *old = *place;
-    *place = lp_seg_ref(seg);
-    lp_unlock(&st->mu);
-    lp_seg_unref(old);
-    *ret = seg;
-    return LP_OK;
+    return lp_seg_cache_get(st->segments, id, ret, err);
+}
+
+void
+lp_store_forget_segment(struct lp_store *st, uint64_t id)
+{
+    lp_seg_cache_forget(st->segments, id);
+}
+
+void
+lp_store_set_segment_cache(struct lp_store *st, size_t bytes)
+{
+    lp_keep_budget(bytes);
+    lp_seg_cache_trim(st->segments);
+}
+
+struct lp_maintain *
+lp_store_maintain(struct lp_store *st)
+{
+    return st->maintain;
 }
 
 void

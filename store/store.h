@@ -12,6 +12,7 @@
 #include "store/segment.h"
 
 struct lp_store;
+struct lp_maintain;
 
 enum lp_event { LP_EVENT_INFO, LP_EVENT_WARN, LP_EVENT_ERROR };
 
@@ -22,6 +23,11 @@ struct lp_store_config {
     int64_t seal_after_ns;
     unsigned seal_workers;
     uint64_t reserve_bytes, min_free_bytes;
+    bool compact;              /* merge segments in the background */
+    int64_t compact_age_ns;    /* only those that were sealed so long ago */
+    int64_t compact_settle_ns; /* a day is closed so long after its end, and after the last rows of it were sealed */
+    size_t segment_cache_bytes; /* memory of open segments, of the whole process; 0: LP_KEEP_BUDGET */
+    size_t segments_open;       /* most segments kept open; each is a file. At least 64 */
     /* A generation is stored: positions that may be released. On the seal thread, in order. May be NULL. */
     void (*on_stored)(void *ctx, uint64_t generation, const struct lp_foot_ticket *positions, size_t n);
     /* Something worth a line in the server's log. Any thread. May be NULL. */
@@ -58,6 +64,13 @@ lp_rc lp_store_intake(const struct lp_store *st, struct lp_err *err);
 
 /* A pinned handle of a segment that the catalog names; lp_seg_unref ends it. Handles are kept for reuse. */
 lp_rc lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err) LP_MUST_USE;
+/* Lets go of the kept handle of a segment that is no more; references of running queries keep theirs. */
+void lp_store_forget_segment(struct lp_store *st, uint64_t id);
+/* Changes the memory that open segments may take. */
+void lp_store_set_segment_cache(struct lp_store *st, size_t bytes);
+
+/* What works on stored segments in the background. */
+struct lp_maintain *lp_store_maintain(struct lp_store *st);
 
 struct lp_store_stats {
     uint64_t segments, rows, bytes, file_bytes;

@@ -9,9 +9,9 @@
 
 #include "base/lock.h"
 #include "base/thread.h"
+#include "store/seg_cache.h"
 #include "store/store.h"
 
-#define LP_SEG_HANDLES_MAX 512
 #define LP_RESERVE_IDS 32
 
 struct lp_store {
@@ -21,24 +21,32 @@ struct lp_store {
     int lock_fd;
     struct lp_catalog *cat;
     struct lp_head *head;
+    struct lp_seg_cache *segments; /* open ones */
     struct lp_pool *pool; /* seal workers */
     pthread_t seal_thread;
     bool seal_running;
+    struct lp_maintain *maintain;
 
     struct lp_mutex mu; /* LP_LOCK_STORE: what follows */
     struct lp_cond changed;
     bool stopping, abandon; /* abandon: stop even though something is unsealed */
     uint64_t sealed;
     struct lp_store_stats stats;
-    struct lp_seg *handles[LP_SEG_HANDLES_MAX]; /* open segments, by id modulo */
 
     _Atomic int64_t seal_after_ns;
     atomic_bool disk_full, seal_failing;
     bool reserve_there; /* seal thread only */
-    uint64_t next_id, ids_left; /* reserved segment ids in hand; seal thread only */
+    struct lp_mutex ids_mu; /* LP_LOCK_SEGMENT_IDS: what follows */
+    uint64_t next_id, ids_left; /* reserved segment ids in hand */
 };
 
 void lp_store_say(const struct lp_store *st, enum lp_event level, const char *fmt, ...) LP_PRINTF(3, 4);
+
+/* Tells the metrics what is stored. Under the lock, or before other threads exist. */
+void lp_store_show_totals(const struct lp_store *st);
+
+/* The id of a new segment: noted in the catalog as reserved until a row names it. Any thread. */
+lp_rc lp_store_take_id(struct lp_store *st, uint64_t *ret, struct lp_err *err) LP_MUST_USE;
 
 /* recover.c: what start-up does with reserved and removed names; checks the last segment against the catalog. */
 lp_rc lp_store_recover(struct lp_store *st, struct lp_err *err);

@@ -109,6 +109,7 @@ ask_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const st
     for (uint32_t i = sg->first_page; i < sg->first_page + sg->npages && !(s->all == NULL && s->any); i++) {
         const struct lp_seg_page_head *h = &seg->pages[i];
         const struct lp_seg_page *page;
+        struct lp_seg_page *own = NULL;
         if (!overlaps(s, h->min_ns, h->max_ns) || lp_idset_next(s->among, h->first_id) > h->last_id) {
             continue;
         }
@@ -116,9 +117,11 @@ ask_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const st
             note_told(s, h);
             continue;
         }
-        lp_rc rc = lp_seg_page(seg, i, &page, err);
+        lp_rc rc =
+            s->all != NULL ? lp_seg_page_once(seg, i, &page, &own, err) : lp_seg_page(seg, i, &page, err);
         if (rc == LP_OK) {
             ask_page(s, page);
+            lp_free(own);
         } else if (lp_view_is_damage(rc)) {
             s->damaged = true;
         } else {
@@ -256,6 +259,10 @@ lp_view_seen(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_stream_f
     if (rc == LP_OK) {
         ask_all(&s, &all);
         rc = s.rc;
+    }
+    lp_cat_end(v->txn); /* who is given streams may take his time */
+    v->txn = NULL;
+    if (s.all != NULL) {
         for (uint64_t id = 0; rc == LP_OK && !e.stopped && (id = lp_idset_next(&all, id)) != UINT64_MAX;
              id++) {
             (void)give_stream(&e, (uint32_t)lp_idset_rank(&v->ids, id), LP_STR_NULL);
@@ -265,8 +272,6 @@ lp_view_seen(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_stream_f
     if (rc == LP_OK && !e.stopped) {
         each_of_head(v, from_ns, to_ns, give_stream, &e);
     }
-    lp_cat_end(v->txn);
-    v->txn = NULL;
     *ret_damaged += s.damaged;
     return rc;
 }

@@ -13,7 +13,6 @@ from .node import Node, stored_records
 sys.path.append(os.path.join(corpus.ROOT, 'tests', 'tools'))
 import broker  # noqa: E402
 
-NOT_COMPACTED = {'bytes': None, 'why': 'there is no compaction yet'}
 
 
 class Generated:
@@ -66,7 +65,7 @@ class Topic:
 
 def run_once(binary, load, records, folder, flags=(), profile=False):
     """One measured life of a server in a fresh folder: its figures."""
-    node = Node(binary, folder, list(flags) + (load.flags() if isinstance(load, Topic) else []))
+    node = Node(binary, folder, ['--compact=off'] + list(flags) + (load.flags() if isinstance(load, Topic) else []))
     try:
         begin = time.monotonic()
         node.start(profile)
@@ -74,13 +73,29 @@ def run_once(binary, load, records, folder, flags=(), profile=False):
         load.wait(node) if isinstance(load, Topic) else load.wait()
         accepted = time.monotonic() - begin
         result = node.stop()
-        result.update(accept_wall_s=round(accepted, 3), sealed_wall_s=round(time.monotonic() - begin, 3), compacted=NOT_COMPACTED)
+        result.update(accept_wall_s=round(accepted, 3), sealed_wall_s=round(time.monotonic() - begin, 3))
     finally:
         node.kill()
+    check_stored(stored_records(binary, folder), records, folder)
+    result['compacted'] = compact(binary, folder)
     check_stored(stored_records(binary, folder), records, folder)
     if profile:
         result['profile'] = node.profile.result()
     return result
+
+
+def compact(binary, folder):
+    """Rewrites the store into final files, by a life of its own: its figures."""
+    node = Node(binary, folder, name='compact')
+    try:
+        begin = time.monotonic()
+        node.start()
+        node.compact()
+        wall = time.monotonic() - begin
+        r = node.stop()
+    finally:
+        node.kill()
+    return {'wall_s': round(wall, 3), **{k: r[k] for k in ('cpu_s', 'rss_anon_peak_bytes', 'stored_bytes', 'segment_bytes', 'segments')}}
 
 
 def check_stored(have, want, folder):
@@ -101,7 +116,9 @@ class Ingest:
             self.yards.again()
             r = run_once(self.binary, load, records, folder)
             r['over_y1'] = self.yards.over_y1(r['cpu_s'])  # as it stands; report.ratios has the last word
-            say('%s %d: %.2f CPU s = %.2f x Y1, RssAnon %.0f MB, stored %.2f MB' % (name, i + 1, r['cpu_s'], r['over_y1'], r['rss_anon_peak_bytes'] / 1e6, r['stored_bytes'] / 1e6))
+            c = r['compacted']
+            say('%s %d: %.2f CPU s = %.2f x Y1, RssAnon %.0f MB, stored %.2f MB; merged: %.2f CPU s more, RssAnon %.0f MB, stored %.2f MB' % (
+                name, i + 1, r['cpu_s'], r['over_y1'], r['rss_anon_peak_bytes'] / 1e6, r['stored_bytes'] / 1e6, c['cpu_s'], c['rss_anon_peak_bytes'] / 1e6, c['stored_bytes'] / 1e6))
             out.append(r)
             if self.store:
                 shutil.rmtree(self.store)

@@ -64,6 +64,23 @@ class Node:
         status = self.json('/admin/status')
         return status['store']['records'] + status['head']['rows']
 
+    def compact(self):
+        """Has everything stored rewritten into final files, and waits for it."""
+        c = http.client.HTTPConnection(*self.address, timeout=120)
+        try:
+            c.request('POST', '/admin/compact')
+            r = c.getresponse()
+            body = r.read()
+        finally:
+            c.close()
+        if r.status != 202:
+            raise BenchError('/admin/compact was answered %d: %r' % (r.status, body[:300]))
+        request = json.loads(body)['request']
+        self.wait_for(lambda: self.json('/admin/status')['compaction']['answered'] >= request, 3600, 'to merge everything', interval=0.05)
+        problem = self.json('/admin/status')['compaction']['problem']
+        if problem:
+            raise BenchError('merging failed: ' + problem)
+
     def stop(self):
         """A clean end, which seals what is left: the CPU time and memory of the process, and what lies on the disk."""
         self.process.send_signal(signal.SIGTERM)

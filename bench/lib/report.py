@@ -12,12 +12,17 @@ GATES = {
     'ingest-loki rss_anon_peak_mb': ('ingest-loki', 256.0),
     'ingest-kafka rss_anon_peak_mb': ('ingest-kafka', 256.0),
     'ingest-jsonline stored_mb': ('ingest-jsonline', 19.5),
+    'ingest-jsonline merged_mb': ('ingest-jsonline', 18.0),
+    'many-streams merged_cpu_over_y1': ('many-streams', 15.0),
+    'many-streams merged_mb': ('many-streams', 50.0),
+    'many-streams rss_anon_peak_mb': ('many-streams', 300.0),
 }
 # part -> {query: (figure, limit)}. The best of all asks, as the peers' figures are; with a full head, and of pods, the median of first asks.
 QUERY_GATES = {
     'queries': {'q01': ('best_ms', 2), 'q02': ('best_ms', 2), 'q03': ('best_ms', 2), 'q04': ('best_over_y2', 0.10), 'q05': ('best_over_y2', 0.15), 'q06': ('best_over_y2', 0.30),
                 'q07': ('best_over_y2', 0.35), 'q08': ('best_over_y2', 0.05), 'q12': ('best_ms', 3), 'q13': ('best_ms', 10), 'q14': ('best_ms', 3)},
     'queries-head': {'q01': ('first_ms', 15), 'q02': ('first_ms', 15), 'q03': ('first_ms', 15)},
+    'many-streams': {'pod': ('first_ms', 5), 'needle': ('best_ms', 10)},
     'many-streams-2mib': {'pod': ('first_ms', 5)},
 }
 WRONG = 'answers that are wrong or refused'
@@ -29,7 +34,11 @@ def measured(part, figure):
         return part['best']['over_y1']
     if figure == 'stored_mb':
         return round(part['best']['stored_bytes'] / 1e6, 2)
-    return round(max(r['rss_anon_peak_bytes'] for r in part['runs']) / 1e6, 2)
+    if figure == 'merged_mb':
+        return round(part['best']['compacted']['stored_bytes'] / 1e6, 2)
+    if figure == 'merged_cpu_over_y1':  # until accepted, sealed, and merged
+        return round(part['best']['over_y1'] + part['best']['compacted']['over_y1'], 2)
+    return round(max(max(r['rss_anon_peak_bytes'], r['compacted']['rss_anon_peak_bytes']) for r in part['runs']) / 1e6, 2)
 
 
 def gate(value, limit):
@@ -63,6 +72,8 @@ def ratios(parts, yards):
     for part in parts.values():
         for r in part.get('runs', []):  # the best run is one of them
             r['over_y1'] = yards.over_y1(r['cpu_s'])
+            if 'compacted' in r:
+                r['compacted']['over_y1'] = yards.over_y1(r['compacted']['cpu_s'])
         if 'floor_cpu_s' in part:
             part['floor_over_y1'] = yards.over_y1(part['floor_cpu_s'])
         for q in part.get('queries', []):
@@ -135,7 +146,9 @@ def ingest_rows(parts, gates, of_corpus):
         yield row('  wall s accepted / sealed', '%.1f / %.1f' % (part['best']['accept_wall_s'], part['best']['sealed_wall_s']))
         yield row('  peak RssAnon, MB', number(measured(part, 'rss_anon_peak_mb'), '%.0f'), '', '', '', gate_text(gates.get(name + ' rss_anon_peak_mb')))
         yield row('  peak resident (VmHWM), MB', '%.0f' % (max(r['vm_hwm_bytes'] for r in part['runs']) / 1e6), *beside(hwm, '%.0f'))
-        yield row('  stored, MB (not compacted)', number(measured(part, 'stored_mb')), *beside(stored, '%.1f'), gate_text(gates.get(name + ' stored_mb')))
+        yield row('  stored, MB', number(measured(part, 'stored_mb')), '', '', '', gate_text(gates.get(name + ' stored_mb')))
+        yield row('  merged: CPU / Y1 more', number(part['best']['compacted']['over_y1']))
+        yield row('  merged: stored, MB', number(measured(part, 'merged_mb')), *beside(stored, '%.1f'), gate_text(gates.get(name + ' merged_mb')))
 
 
 def gate_text(g):
@@ -155,8 +168,9 @@ def query_rows(part):
 def stream_rows(part):
     if 'best' in part:
         theirs, pod = peers.MANY_STREAMS, part['queries'][0]
-        yield row('many-streams, CPU / Y1', number(part['best']['over_y1']), theirs['over_y1'])
-        yield row('  stored, MB', number(measured(part, 'stored_mb')), theirs['stored_mb'])
+        yield row('many-streams, CPU / Y1', number(part['best']['over_y1']), 33)
+        yield row('  after merging', number(measured(part, 'merged_cpu_over_y1')), theirs['over_y1'])
+        yield row('  stored / merged, MB', '%.2f / %.2f' % (measured(part, 'stored_mb'), measured(part, 'merged_mb')), '- / %g' % theirs['stored_mb'])
         yield row('  peak RssAnon / VmHWM, MB', '%.0f / %.0f' % (measured(part, 'rss_anon_peak_mb'), max(r['vm_hwm_bytes'] for r in part['runs']) / 1e6), '- / %d' % theirs['hwm_mb'])
         yield row("  a pod's 20 lines, ms", pod['first_ms'] if pod['verdict'] == 'ok' else pod['verdict'], theirs['pod_ms'])
 

@@ -54,14 +54,15 @@ def test_yardsticks_of_a_file():
 
 def part(over_y1, stored, anon):
     r = {'cpu_s': 1.0, 'user_s': 0.5, 'system_s': 0.5, 'over_y1': over_y1, 'accept_wall_s': 1.0, 'sealed_wall_s': 1.0, 'rss_anon_peak_bytes': anon, 'vm_hwm_bytes': anon,
-         'stored_bytes': stored, 'segment_bytes': stored, 'segments': 1, 'compacted': ingest.NOT_COMPACTED}
+         'stored_bytes': stored, 'segment_bytes': stored, 'segments': 1,
+         'compacted': {'cpu_s': 1.0, 'over_y1': 1.0, 'wall_s': 1.0, 'rss_anon_peak_bytes': anon // 2, 'stored_bytes': stored - 1_500_000, 'segment_bytes': stored, 'segments': 1}}
     return {'records': 1, 'body_bytes': 1, 'runs': [r, dict(r, rss_anon_peak_bytes=anon // 2)], 'best': r, 'profile': None}
 
 
 def test_gates_hold_at_the_limit_and_not_beyond():
     g = report.gates({'ingest-jsonline': part(4.5, 19_500_000, 256_000_000), 'ingest-kafka': part(5.51, 99_000_000, 1)}, True)
     assert {name: v['passed'] for name, v in g.items()} == {'ingest-jsonline cpu_over_y1': True, 'ingest-jsonline rss_anon_peak_mb': True, 'ingest-jsonline stored_mb': True,
-                                                            'ingest-kafka cpu_over_y1': False, 'ingest-kafka rss_anon_peak_mb': True}
+                                                            'ingest-jsonline merged_mb': True, 'ingest-kafka cpu_over_y1': False, 'ingest-kafka rss_anon_peak_mb': True}
     assert not report.gates({'ingest-jsonline': part(1, 19_600_000, 1)}, True)['ingest-jsonline stored_mb']['passed']
     asked = [{'id': i, 'verdict': 'ok', 'first_ms': 2.0, 'best_ms': 1.0, 'best_over_y2': over} for i, over in (('q01', None), ('q04', 0.101), ('q08', None), ('q99', 1.0))]
     g = report.gates({'queries': {'queries': asked}}, True)

@@ -19,6 +19,7 @@ OPEN, MKDIR, WRITE, TRUNCATE, ALLOCATE, SYNC, RENAME, UNLINK, LINK, ACK, RMDIR =
 CREATED, DSYNC, TRUNC, DIR = 1, 2, 4, 8
 SECTOR = 512
 NEAR_NS = 50 * 10**6
+MERGES = 5  # fall into the recording
 Op = collections.namedtuple('Op', 'op handle off time text data')
 
 
@@ -169,7 +170,7 @@ def build_recorder(folder):
     return so
 
 
-SEAL = ['--seal-bytes', '128KiB', '--reserve-bytes', '64KiB', '--min-free', '1MiB']
+SEAL = ['--seal-bytes', '128KiB', '--reserve-bytes', '64KiB', '--min-free', '1MiB', '--compact-settle', '0s', '--compact-after', '0s']
 
 
 def record_journal(folder, so, seals):
@@ -190,7 +191,7 @@ def record_journal(folder, so, seals):
     threads = [threading.Thread(target=push, daemon=True) for _ in range(3)]
     for t in threads:
         t.start()
-    wait_for(lambda: s.metric('logpond_seals_total') >= seals, 300, '%d seals' % seals)
+    wait_for(lambda: s.metric('logpond_seals_total') >= seals and s.metric('logpond_compactions_total') >= MERGES, 300, '%d seals and %d merges' % (seals, MERGES))
     stop.set()
     for t in threads:
         t.join()
@@ -211,15 +212,18 @@ def record_kafka(folder, so, seals, broker, topic):
     s.start()
     rows = batches * 20
     produced = subprocess.Popen(['kcat', '-b', broker.address, '-t', topic, '-P', '-l', path, '-X', 'batch.num.messages=200'], stdin=subprocess.DEVNULL)
-    wait_for(lambda: sum_rows(s) >= rows, 300, 'all messages')
+    wait_for(lambda: sum_rows(s) >= rows and s.metric('logpond_compactions_total') >= 2, 300, 'all messages, and merges')
     produced.wait()
     kill_at_rest(s)
     return log, rows
 
 
 def kill_at_rest(s):
-    """No seal is under way: a write that was done and not yet recorded would look like one that the recorder missed."""
-    wait_for(lambda: s.status()['head']['generations'] <= 1, 60, 'the last seal')
+    """No seal or merge is under way: a write that was done and not yet recorded would look like one that the recorder missed."""
+    def rests():
+        st = s.status()
+        return st['head']['generations'] <= 1 and not st['compaction']['running'] and st['compaction']['files_waiting'] == 0
+    wait_for(rests, 60, 'the last seal and merge')
     s.kill()
 
 

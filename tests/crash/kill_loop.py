@@ -14,12 +14,15 @@ import broker as broker_tool  # noqa: E402
 import segment  # noqa: E402
 from server import Server, wait_for  # noqa: E402
 
-# named points: append, head, encode, footer, rename, folder sync, commit, release, replay
-HTTP_STAGES = ['append', 'sync', 'head', 'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release', 'replay']
-KAFKA_STAGES = ['kafka-ticket', 'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release']
+# named points: append, head, encode, footer, rename, folder sync, commit, release, replay; of merges: a block, the replacement in the
+# catalog, before and after the unlinking of what was replaced
+MERGE_STAGES = ['merge-block', 'replace', 'unlink', 'forget']
+HTTP_STAGES = ['append', 'sync', 'head', 'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release', 'replay'] + MERGE_STAGES
+KAFKA_STAGES = ['kafka-ticket', 'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release'] + MERGE_STAGES
 PUSH_STAGES = ['kafka-produce', 'kafka-ticket', 'encode', 'commit', 'release']
-RARE = {'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release'}  # once a seal: low pass numbers
+RARE = {'encode', 'seal-footer', 'seal-rename', 'seal-folder', 'commit', 'release', 'replace', 'unlink', 'forget'}  # once a seal or merge: low pass numbers
 SEAL = ['--seal-bytes', '2MiB']
+MERGE = ['--compact-settle', '0s', '--compact-after', '0s']  # the lines' day is over: its files are rewritten again and again
 T0 = 1795132800 * 10**9
 
 
@@ -85,6 +88,12 @@ def compare(server, expected):
     return {'expected': sum(want.values()), 'found': sum(have.values()), 'missing': missing, 'twice': twice, 'foreign': foreign}
 
 
+def merges(server):
+    """How many merges were committed in all lives of the server."""
+    with open(server.log_path, errors='replace') as f:
+        return sum(' merged ' in line for line in f)
+
+
 def plan(stages, kills, rng):
     """A stage for each kill: every named point equally often, the rest at random moments."""
     named = [s for s in stages for _ in range(3 if kills >= 3 * len(stages) else 1)][:kills]
@@ -121,7 +130,7 @@ def live_until_death(server, stage, rng, most):
 
 def run_http(folder, kills, seed):
     rng = random.Random(seed)
-    server = Server(folder, *SEAL)
+    server = Server(folder, *SEAL, *MERGE)
     server.address = '127.0.0.1:1'
     pushers = [Pusher([server], i) for i in range(3)]
     counts, segments = collections.Counter(), 0
@@ -136,7 +145,7 @@ def run_http(folder, kills, seed):
         p.join(60)
         assert not p.is_alive() and p.error is None, p.error
     result = compare(server, expected_lines(pushers))
-    result['segments'] = server.status()['store']['segments']
+    result['segments'], result['merges'] = server.status()['store']['segments'], merges(server)
     assert server.stop() == 0, server.tail()
     server.start()
     again = compare(server, expected_lines(pushers))
@@ -162,7 +171,7 @@ def run_kafka(folder, kills, seed, broker=None, lines=200000, messages=None):
     with open(path, 'rb') as f:
         all_lines = f.readlines()
     expected = [json.loads(line)['log'].encode() for line in all_lines]
-    server = Server(folder, *SEAL, '--kafka-brokers', broker.address, '--kafka-topics', topic, '--kafka-group', topic,
+    server = Server(folder, *SEAL, *MERGE, '--kafka-brokers', broker.address, '--kafka-topics', topic, '--kafka-group', topic,
                     '--kafka-set', 'session.timeout.ms=1500', '--kafka-set', 'heartbeat.interval.ms=300')
     counts, given, share = collections.Counter(), 0, len(all_lines) // (kills + 1)
     for life, stage in enumerate(plan(KAFKA_STAGES, kills, rng) + ['last']):
@@ -181,7 +190,7 @@ def run_kafka(folder, kills, seed, broker=None, lines=200000, messages=None):
         return st['store']['records'] + st['head']['rows'] >= len(expected)
     wait_for(all_there, 120, 'all messages to be consumed: %s' % json.dumps(server.status()))
     result = compare(server, expected)
-    result['segments'] = server.status()['store']['segments']
+    result['segments'], result['merges'] = server.status()['store']['segments'], merges(server)
     assert server.stop() == 0, server.tail()
     if own is not None:
         own.stop()

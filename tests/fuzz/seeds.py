@@ -52,18 +52,18 @@ def push_seeds():
 
 
 def golden_records():
-    """Three pushes of rows: of every column type and a large dictionary; of many tables, and plain; and a few for the journal."""
+    """Three pushes of rows: of every column type, a large dictionary, and more streams than a page has; of many tables, and plain; and a few for the journal."""
     rng = random.Random(2)
-    few = [{'_msg': 'user%d request_number_is_x%d' % (rng.randrange(262), i), '_time': str(T0 + i * 10**6), 'app': 'few'} for i in range(1064)]
+    few = [{'_msg': 'user%d request_number_is_x%d' % (rng.randrange(262), i), '_time': str(T0 + i * 10**6), 'app': 'few', 'pod': 'p%d' % (i % 1030)} for i in range(1064)]
     last = [{'_msg': 'line %d \u00e4 %s' % (i, 'word ' * (i % 9)), 'app': 'a%d' % (i % 3), 'pod': 'p', '_time': str(T0 + 10**9 + i * 12345), 'status': i % 7, 'trace': '%032x' % (i * 7919)} for i in range(120)]
     return list(typed_records(rng, 56)) + few, list(shaped_records(257, 8)), last
 
 
 def golden():
-    """A store with two segments and a journal that a kill left: what version 2 looks like (version 1 was made before it). Returns its folder.
+    """A store with two segments and a journal that a kill left: what version 3 looks like (versions 1 and 2 were made before it). Returns its folder.
 
     One that is there is kept: it is what the first server of its version wrote."""
-    target = os.path.join(DATA, 'format', 'v2')
+    target = os.path.join(DATA, 'format', 'v3')
     if os.path.isdir(target):
         return os.path.join(target, 'data')
     folder = tempfile.mkdtemp()

@@ -15,6 +15,7 @@ def test_kills_during_push_slow(tmp_path):
     assert kill_loop.good(r), r
     assert r['expected'] > 1000
     assert len(r['kills']) >= 8, 'the kills should fall into many stages: %r' % r
+    assert r['merges'] >= 5, r
 
 
 def test_kills_while_consuming_slow(tmp_path, broker):

@@ -1,5 +1,5 @@
 """The server as an operator meets it: options, configuration, signals, the small endpoints."""
-import signal, subprocess
+import resource, signal, subprocess
 
 from server import BINARY, wait_for
 
@@ -57,3 +57,28 @@ def test_sigterm_seals(new_server):
     s.start()
     st = s.status()
     assert st['store']['records'] == 1 and st['head']['rows'] == 0
+
+
+def test_open_segments_are_bounded(new_server):
+    """Very many segments, few files, little memory: all is found, and then given back."""
+    s = new_server('--seal-bytes', '64KiB', '--segment-cache', '128KiB')
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        s.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with open('/proc/%d/limits' % s.process.pid) as f:
+        limit = next(line.split()[3] for line in f if line.startswith('Max open files'))
+    assert int(limit) == min(hard, 1 << 17)
+    lines = ['{"_msg":"line %d of all","app":"a","pod":"p%d"}' % (i, i % 300) for i in range(60000)]
+    for i in range(0, len(lines), 500):
+        assert s.jsonline('\n'.join(lines[i:i + 500]).encode(), params='?_stream_fields=app,pod')[0] == 204
+    wait_for(lambda: s.status()['store']['segments'] > 60, 60, 'segments')
+    assert s.stop() == 0
+    s.start()
+    for pod in (0, 7, 299):
+        assert s.export('{pod="p%d"}' % pod).count(b'\n') == 200
+    assert s.export('{app="a"}').count(b'\n') == 60000
+    wait_for(lambda: s.metric('logpond_segment_cache_bytes') <= 128 << 10, 10, 'memory given back')
+    wait_for(lambda: 0 < s.metric('logpond_segments_open') < s.status()['store']['segments'], 10, 'some to be closed')

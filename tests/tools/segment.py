@@ -3,7 +3,7 @@
 
     segment.py FILE.seg|DATA_FOLDER ...     what is in them, one JSON object a segment; exit status 1 if anything is corrupt
 
-Versions 1 and 2. Of tables and columns every bound is checked that a search would rely on, and that the id index names every id.
+Versions 1 to 3. Of tables and columns every bound is checked that a search would rely on, and that the id index names every id.
 
 Segment(path) reads and proves one file; segments(data) those of a store that was stopped cleanly (its folder listing is then
 what its catalog names). The libraries of zstd and xxhash are called directly: building Logpond needs them anyway.
@@ -15,7 +15,7 @@ Interval = collections.namedtuple('Interval', 'log partition first next epoch')
 Row = collections.namedtuple('Row', 'tenant labels instance time line metadata ticket')
 Stream = collections.namedtuple('Stream', 'id low high rows first_run runs group key tenant labels instance')
 Block = collections.namedtuple('Block', 'offset stored decoded group rows low high runs')
-RUNS, TIMES, SOURCE, LENGTHS, LINES, META, NUMBERS, SCHEMA, TABLES, CELLS, SHARED = range(1, 12)
+RUNS, TIMES, SOURCE, LENGTHS, LINES, META, NUMBERS, SCHEMA, TABLES, CELLS, SHARED, STREAMS = range(1, 13)
 ONE, MAYBE, ANY, NONE = (1, 1), (0, 1), (0, 1 << 32), (0, 0)
 FRAMES = ({RUNS: ONE, TIMES: ONE, SOURCE: MAYBE, LENGTHS: ONE, LINES: ANY, META: ANY},
           {RUNS: ONE, NUMBERS: ONE, SOURCE: MAYBE, SCHEMA: ONE, TABLES: ONE, LENGTHS: MAYBE, LINES: ANY, META: ANY, CELLS: ANY, SHARED: ANY})  # by layout
@@ -142,6 +142,62 @@ def signed(v):
     return v - U64 if v >> 63 else v
 
 
+def piece(index, section, what):
+    """The next piece of a section, whose place stands next in the index; decoded."""
+    stored, decoded, codec, crc = index.varint(), index.varint(), *index.fixed('BI')
+    data = section.take(stored)
+    need(crc == crc32c(data), '%s: CRC', what)
+    return Reader(decode_frame(codec, data, decoded, what), what)
+
+
+def read_keys(r, n):
+    keys, before = [], b''
+    for _ in range(n):
+        begin, end = r.varint(), r.varint()
+        need(begin + end <= len(before), 'a key shares more than there is')
+        before = before[:begin] + r.bytes() + before[len(before) - end:]
+        keys.append(before)
+    r.done()
+    return keys
+
+
+class Page:
+    """A page of the stream table; first to last block of its group. What the index says of it is set from outside."""
+
+    def __init__(self, group, first, last):
+        self.group, self.first, self.last = group, first, last
+
+    def read(self, r, blocks, runs):
+        """Yields (id, low, high, rows, first run, runs) of its streams, and adds their runs to `runs`."""
+        n, unit = self.nruns, r.varint()
+        need(1 <= self.nstreams <= n and unit >= 1, 'counts of a page')
+
+        def column(count):
+            return numbers(Reader(r.bytes(), 'a column of a page'), count)
+        ids, counts, at, first, rows, low, span = [column(c) for c in (self.nstreams - 1, self.nstreams, n, n, n, n, n)]
+        r.done()
+        need(sum(counts) + self.nstreams == n, 'runs of a page')
+        block, ends, stream, made = self.first, collections.Counter(), self.first_id, []
+        for i in range(n):
+            block += (at[i] >> 1) ^ -(at[i] & 1)
+            need(self.first <= block < self.last, 'a run in a block of another group')
+            begin = ends[block] + first[i]
+            ends[block] = begin + rows[i] + 1
+            b = blocks[block]
+            need(ends[block] <= b.rows, 'a run reaches past its block')
+            begin_ns, end_ns = max(self.low + low[i] * unit, b.low), min(self.low + (low[i] + span[i]) * unit, b.high, self.high)
+            need(begin_ns <= end_ns, 'times of a run')
+            made.append((block, begin, rows[i] + 1, begin_ns, end_ns))
+        need((min(x[3] for x in made), max(x[4] for x in made)) == (self.low, self.high), 'times of a page')
+        k = 0
+        for i, count in enumerate(counts):
+            stream += ids[i - 1] + 1 if i else 0
+            mine, k = made[k:k + count + 1], k + count + 1
+            yield stream, min(x[3] for x in mine), max(x[4] for x in mine), sum(x[2] for x in mine), len(runs), len(mine)
+            runs += mine
+        need(stream == self.last_id, 'the last id of a page')
+
+
 class Segment:
     """A whole file, read and checked. Attributes: id, uuid, generation, rows_total, earlier, replaced, tickets, intervals, streams,
     groups, blocks, ids. rows() decodes the blocks, each of which must decode to its own hash."""
@@ -153,6 +209,7 @@ class Segment:
         try:
             self.read_ends()
             self.read_footer()
+            self.places = {s.id: i for i, s in enumerate(self.streams)}
             self.check_footer()
         except (Corrupt, struct.error, UnicodeDecodeError) as e:
             raise Corrupt('%s: %s' % (path, e)) from None
@@ -161,7 +218,7 @@ class Segment:
         data = self.data
         need(len(data) >= 128, 'shorter than header and trailer')
         magic, version, size, _, incompat, crc = struct.unpack_from('<8sHHIII', data)
-        need(magic == b'LPSEGMT1' and version in (1, 2) and size == 64 and incompat == 0, 'not a segment of version 1 or 2')
+        need(magic == b'LPSEGMT1' and version in (1, 2, 3) and size == 64 and incompat == 0, 'not a segment of version 1 to 3')
         self.version = version
         need(crc == crc32c(data[:20], data[24:64]), 'header CRC')
         self.uuid, self.id, self.created = struct.unpack_from('<16sQq', data, 24)
@@ -179,7 +236,7 @@ class Segment:
         need(64 <= offset and offset + stored <= self.dir_at, 'section %s lies outside', name)
         data = self.data[offset:offset + stored]
         need(crc == crc32c(data), 'section %s CRC', name)
-        need(name != 'IDIX' or codec == 0, 'section IDIX is not stored as it is')
+        need(codec == 0 or name not in ('IDIX', 'STPG') and (name != 'SKEY' or self.version < 3), 'section %s is not stored as it is', name)
         return Reader(decode(codec, data, decoded, SECTION_MAX, name), name)
 
     def read_footer(self):
@@ -205,35 +262,93 @@ class Segment:
         self.ids = [(r.fixed('q')[0], r.take(16)) for _ in range(r.varint())]
         r.done()
         self.section('DICT').done()
-        self.read_streams()
+        self.merged = None  # (first generation, level, all files of the pass)
+        if 'MERG' in self.sections:
+            r = self.section('MERG')
+            self.merged = (r.varint(), r.take(1)[0], [r.fixed('Q')[0] for _ in range(r.varint())])
+            r.done()
+            need(self.merged[0] <= self.generation and self.merged[1] >= 1 and self.id in self.merged[2], 'MERG')
+        self.read_groups()
+        if self.version < 3:
+            self.read_streams()
+        else:
+            self.read_table()
         self.index = IdIndex(self.section('IDIX'), len(self.blocks)) if 'IDIX' in self.sections else None
         self.seen = collections.Counter()
 
-    def read_streams(self):
+    def read_groups(self):
         r = self.section('GRPS')
         self.groups = [(r.fixed('Q')[0], r.bytes()) for _ in range(r.varint())]
         r.done()
+        ids = [g[0] for g in self.groups]
+        need(ids == sorted(set(ids)), 'group ids do not rise')
+        r = self.section('BLKS')
+        need(len(r.data) % 56 == 0, 'BLKS has half a row')
+        self.blocks = [Block(*r.fixed('QQQIIqqII')[:8]) for _ in range(len(r.data) // 56)]
+        groups = [b.group for b in self.blocks]
+        need(groups == sorted(groups) and all(g < len(self.groups) for g in groups), 'blocks are not in the order of groups')
+
+    def add_stream(self, row, key):
+        k = Reader(key, 'stream key')
+        tenant, labels = k.text(), [(k.text(), k.text()) for _ in range(k.varint())]
+        instance = (k.text(), k.text())
+        k.done()
+        need(labels == sorted(labels, key=lambda x: x[0].encode(errors='surrogateescape')), 'labels are not sorted')
+        self.streams.append(Stream(*row, key, tenant, dict(labels), instance))
+
+    def read_streams(self):
+        """Versions 1 and 2."""
         r, keys = self.section('STRM'), self.section('SKEY')
         self.streams = []
         for _ in range(r.varint()):
-            row, key = r.fixed('QqqIIII'), keys.bytes()
-            k = Reader(key, 'stream key')
-            tenant, labels = k.text(), [(k.text(), k.text()) for _ in range(k.varint())]
-            instance = (k.text(), k.text())
-            k.done()
-            need(labels == sorted(labels, key=lambda x: x[0].encode(errors='surrogateescape')), 'labels are not sorted')
-            self.streams.append(Stream(*row, key, tenant, dict(labels), instance))
+            self.add_stream(r.fixed('QqqIIII'), keys.bytes())
         r.done()
         keys.done()
         r = self.section('RUNS')
         need(len(r.data) % 28 == 0, 'RUNS has half a row')
         self.runs = [r.fixed('IIIqq') for _ in range(len(r.data) // 28)]
-        r = self.section('BLKS')
-        need(len(r.data) % 56 == 0, 'BLKS has half a row')
-        self.blocks = [Block(*r.fixed('QQQIIqqII')[:8]) for _ in range(len(r.data) // 56)]
+        need([s.id for s in self.streams] == sorted({s.id for s in self.streams}), 'stream ids do not rise')
+
+    def read_table(self):
+        """Version 3: the pages of the stream table, and its keys."""
+        stix, stpg, skey = self.section('STIX'), self.section('STPG'), self.section('SKEY')
+        self.streams, self.runs, pages, number, block = [], [], [], 0, 0
+        need(stix.varint() == len(self.groups), 'groups of STIX')
+        for g, (group_id, _) in enumerate(self.groups):
+            number += stix.varint()
+            need(number == group_id, 'a group id of STIX')
+            first, block = block, block + stix.varint()
+            need([b.group for b in self.blocks[first:block]] == [g] * (block - first), 'blocks of a group')
+            pages += [Page(g, first, block) for _ in range(stix.varint())]
+        need(block == len(self.blocks), 'blocks of no group')
+        rows, first, low, before = [], 0, 0, None
+        for page in pages:
+            page.nstreams, page.nruns = stix.varint(), stix.varint()
+            first = (first + stix.svarint()) % U64
+            page.first_id, page.last_id = first, first + stix.varint()
+            low = signed(low + stix.svarint())
+            page.low, page.high = low, low + stix.varint()
+            need(before is None or before.group != page.group or before.last_id < page.first_id, 'pages do not rise')
+            content, before = piece(stix, stpg, 'a page'), page
+            rows += [(page, row) for row in page.read(content, self.blocks, self.runs)]
+        stpg.done()
+        self.seen_pages = len(pages)
+        keys, at = [], 0
+        for _ in range(stix.varint()):
+            count = stix.varint()
+            need(count >= 1, 'keys of no pages')
+            keys += read_keys(piece(stix, skey, 'keys'), sum(p.nstreams for p in pages[at:at + count]))
+            at += count
+        need(at == len(pages) and len(keys) == len(rows), 'keys of %d pages of %d', at, len(pages))
+        stix.done()
+        skey.done()
+        for (page, row), key in zip(rows, keys):
+            self.add_stream((*row, page.group), key)
+        for g in range(len(self.groups)):
+            need(sum(p.nruns for p in pages if p.group == g) == sum(b.runs for b in self.blocks if b.group == g), 'runs of group %d', g)
 
     def check_footer(self):
-        need([s.id for s in self.streams] == sorted({s.id for s in self.streams}), 'stream ids do not rise')
+        need(len({s.id for s in self.streams}) == len(self.streams), 'a stream twice')
         need(sum(b.rows for b in self.blocks) == self.rows_total == sum(s.rows for s in self.streams), 'counts of rows differ')
         at = 0
         for s in self.streams:
@@ -242,7 +357,7 @@ class Segment:
             at += s.runs
             need(len(mine) == s.runs > 0 and sum(r[2] for r in mine) == s.rows, 'runs of a stream')
             need((min(r[3] for r in mine), max(r[4] for r in mine)) == (s.low, s.high), 'times of a stream')
-            need([r[3] for r in mine] == sorted(r[3] for r in mine), 'runs of a stream do not rise')
+            need([r[:2] for r in mine] == sorted(r[:2] for r in mine), 'runs of a stream do not rise')
             need(all(r[0] < len(self.blocks) and self.blocks[r[0]].group == s.group for r in mine), 'a run in a block of another group')
             need(self.groups[s.group][1] == group_key(s.tenant, s.labels), 'group key of %r', s.labels)
         need(at == len(self.runs), 'runs without a stream')
@@ -285,8 +400,11 @@ class Segment:
             kinds.append(kind)
             self.seen['codec %d' % codec] += 1
         need(at == len(data), 'bytes behind the frames')
-        need(not set(out) - set(FRAMES[layout]), 'frames of kinds %r in layout %d', sorted(out), layout)
-        for kind, (least, most) in FRAMES[layout].items():
+        wanted = dict(FRAMES[layout])
+        if self.version > 2:
+            wanted[STREAMS] = wanted.pop(RUNS)
+        need(not set(out) - set(wanted), 'frames of kinds %r in layout %d', sorted(out), layout)
+        for kind, (least, most) in wanted.items():
             need(least <= kinds.count(kind) <= most, '%d frames of kind %d', kinds.count(kind), kind)
         for kind in (LINES, CELLS, SHARED):
             of = [i for i, k in enumerate(kinds) if k == kind]
@@ -297,8 +415,9 @@ class Segment:
     def block_rows(self, number, block):
         layout, frames, digest = self.frames(number, block)
         self.seen['layout %d' % layout] += 1
-        runs = read_runs(frames[RUNS][0][1], block, len(self.streams))
-        sources = read_sources(frames[SOURCE], block.rows, len(self.tickets))
+        names = frames[RUNS if self.version < 3 else STREAMS][0][1]
+        runs = read_runs(names, block, len(self.streams)) if self.version < 3 else read_named_runs(names, block, self.places)
+        sources = read_sources(frames[SOURCE], block.rows, len(self.tickets) if self.merged is None else 1 << 32)
         if layout == 0:
             times = read_times(frames[TIMES][0][1], runs)
             lines = read_lines(frames, block.rows)
@@ -312,7 +431,7 @@ class Segment:
                 need(self.index.has(cell, number), 'id %r is not in the index', cell)
             self.seen['ids'] += len(t.ids)
         lengths = [len(line) for line in lines]
-        own = [block.rows, xxh3(frames[RUNS][0][1]), xxh3(struct.pack('<%dQ' % block.rows, *(t % U64 for t in times))),
+        own = [block.rows, xxh3(names), xxh3(struct.pack('<%dQ' % block.rows, *(t % U64 for t in times))),
                xxh3(struct.pack('<%dI' % block.rows, *lengths)), xxh3(b''.join(lines)), meta_hash,
                xxh3(struct.pack('<%dI' % block.rows, *sources)) if sources is not None else 0, 0]
         need(xxh3(struct.pack('<8Q', *own)) == digest, 'does not decode to its own hash')
@@ -321,15 +440,17 @@ class Segment:
         indexes = [i for i, n in runs for _ in range(n)]
         for row in range(block.rows):
             s = self.streams[indexes[row]]
-            ticket = self.tickets[sources[row]] if sources is not None else None
+            ticket = self.tickets[sources[row]] if sources is not None and self.merged is None else None
             yield indexes[row], Row(s.tenant, s.labels, s.instance, times[row], lines[row], metadata[row], ticket)
 
     def check_runs(self, number, runs, times):
         at = 0
         for index, n in runs:
             s = self.streams[index]
-            want = (number, at, n, times[at], times[at + n - 1])
-            need(want in self.runs[s.first_run:s.first_run + s.runs], 'run %r is not in RUNS', want)
+            said = [x[3:] for x in self.runs[s.first_run:s.first_run + s.runs] if x[:3] == (number, at, n)]
+            low, high = times[at], times[at + n - 1]
+            need(len(said) == 1 and said[0][0] <= low and said[0][1] >= high, 'run of %d rows at %d is not in the stream table', n, at)
+            need(said[0] == (low, high) or self.version > 2, 'times of a run')
             at += n
 
 
@@ -349,6 +470,19 @@ def read_runs(data, block, streams):
     r.done()
     need(all(i < streams and n > 0 for i, n in runs) and sum(n for _, n in runs) == block.rows, 'runs and rows differ')
     need(len({i for i, _ in runs}) == len(runs), 'a stream has two runs')
+    return runs
+
+
+def read_named_runs(data, block, places):
+    r = Reader(data, 'STREAMS')
+    runs, stream = [], 0
+    for i in range(block.runs):
+        more, rows = r.varint(), r.varint()
+        stream += more
+        need((more > 0 or i == 0) and rows > 0 and stream in places, 'stream %d in a block', stream)
+        runs.append((places[stream], rows))
+    r.done()
+    need(sum(n for _, n in runs) == block.rows, 'runs and rows differ')
     return runs
 
 
@@ -441,29 +575,33 @@ def in_set(occurs, data):
     return all(occurs[c >> 3] >> (c & 7) & 1 for c in set(data))
 
 
+def numbers(r, n):
+    kind = r.take(1)[0]
+    if kind == 1:
+        values = [r.varint() for _ in range(r.varint())]
+        codes = planes(r, n, 1)
+        need(len(values) <= 256 and max(codes, default=-1) < len(values), 'codes of numbers')
+        out = [values[c] for c in codes]
+    else:
+        need(kind == 2, 'numbers of type %d', kind)
+        low, count = r.varint(), r.take(1)[0]
+        need(1 <= count <= 8, '%d planes of numbers', count)
+        out = [low + v for v in planes(r, n, count)]
+    r.done()
+    return out
+
+
 def read_numbers(data, runs):
     """The times of a NUMBERS frame."""
     r = Reader(data, 'NUMBERS')
     factor, n = r.varint(), sum(n for _, n in runs) - len(runs)
     need(factor >= 1, 'factor 0')
     starts = [signed(r.svarint()) for _ in runs]
-    kind = r.take(1)[0]
-    if kind == 1:
-        values = [r.varint() for _ in range(r.varint())]
-        codes = planes(r, n, 1)
-        need(len(values) <= 256 and max(codes, default=-1) < len(values), 'codes of the times')
-        numbers = iter([values[c] for c in codes])
-    else:
-        need(kind == 2, 'numbers of type %d', kind)
-        low, count = r.varint(), r.take(1)[0]
-        need(1 <= count <= 8, '%d planes of times', count)
-        numbers = iter([low + v for v in planes(r, n, count)])
-    r.done()
-    times = []
+    further, times = iter(numbers(r, n)), []
     for t, (_, n) in zip(starts, runs):
         times.append(t)
         for _ in range(n - 1):
-            times.append(signed(times[-1] + next(numbers) * factor))
+            times.append(signed(times[-1] + next(further) * factor))
             need(times[-1] >= times[-2], 'times fall inside a run')
     return times
 

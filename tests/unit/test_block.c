@@ -63,7 +63,7 @@ static lp_rc
 encode(const struct made *m, uint32_t n, struct lp_buf *out, bool plain)
 {
     struct lp_block_encoder *e = lp_block_encoder_new();
-    struct lp_block_src src = {7, 2, m->rows, n, m->runs, m->nruns};
+    struct lp_block_src src = {7, 2, m->rows, n, m->runs, m->nruns, false};
     if (plain) {
         lp_block_encoder_plain(e);
     }

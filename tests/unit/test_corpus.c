@@ -67,7 +67,7 @@ static void
 flush(struct gathered *g)
 {
     struct lp_block_run run = {0, 0, g->n, 0, g->n - 1};
-    struct lp_block_src src = {0, 0, g->order, g->n, &run, 1};
+    struct lp_block_src src = {0, 0, g->order, g->n, &run, 1, false};
     struct lp_buf out;
     struct lp_block *b;
     if (g->n == 0) {

@@ -310,7 +310,7 @@ leaves_what_a_search_of_the_lines_finds(void)
         make_rows(m);
         lp_buf_init(&out, SIZE_MAX);
         struct lp_block_run run = {0, 0, ROWS, 0, ROWS - 1};
-        struct lp_block_src src = {0, 0, m->order, ROWS, &run, 1};
+        struct lp_block_src src = {0, 0, m->order, ROWS, &run, 1, false};
         CU_ASSERT_EQUAL_FATAL(lp_block_encode(e, &src, &out, NULL), LP_OK);
         struct lp_block_io io = {lp_read_buf, &out, out.n, NULL};
         CU_ASSERT_EQUAL_FATAL(lp_block_open(&io, NULL, &b, NULL), LP_OK);
