@@ -181,7 +181,7 @@ static void
 gather_day(const struct lp_cat_segment *segs, size_t n, const struct lp_compact_policy *p, int64_t day,
            struct lp_compact_pass *ret)
 {
-    size_t sealed_end = last_sealed(segs, n, day);
+    size_t sealed_end = p->all ? n : last_sealed(segs, n, day);
     uint64_t bytes = 0;
     ret->inputs.n = 0;
     for (size_t i = 0; i < n && ret->inputs.n < INPUTS_MAX; i++) {

@@ -6,6 +6,7 @@
  * Times of runs are bounds in units of a 1,024th of the page's span: exact ones would be half of all bytes,
  * and the blocks have them.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -19,6 +20,7 @@
 #define EXACT_RUNS 8u    /* pages of so few runs have exact times */
 #define KEYS_BYTES (256u << 10)
 #define LEVEL 1
+#define AHEAD 8u            /* keys are fetched so many before their turn: they lie all over the head */
 #define ONE_PART_BYTES 400u /* smaller pages are compressed in one */
 
 struct table {
@@ -252,16 +254,47 @@ put_page(struct table *t, struct draft *d, struct lp_err *err)
 
 /* --- keys --- */
 
+/* How many of n bytes are the same from the begin, and from the end (which a and b point behind). */
+static size_t
+same_from_begin(const char *a, const char *b, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t differ = lp_get_u64(a + i) ^ lp_get_u64(b + i);
+        if (differ != 0) {
+            return i + (size_t)__builtin_ctzll(differ) / 8;
+        }
+    }
+    while (i < n && a[i] == b[i]) {
+        i++;
+    }
+    return i;
+}
+
+static size_t
+same_from_end(const char *a, const char *b, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t differ = lp_get_u64(a - i - 8) ^ lp_get_u64(b - i - 8);
+        if (differ != 0) {
+            return i + (size_t)__builtin_clzll(differ) / 8;
+        }
+    }
+    while (i < n && a[-1 - (ptrdiff_t)i] == b[-1 - (ptrdiff_t)i]) {
+        i++;
+    }
+    return i;
+}
+
 /* What it does not share with the key before, at both ends. */
 static void
 put_key(struct table *t, struct lp_str key)
 {
     size_t most = LP_MIN(key.n, t->key.n), begin = 0, end = 0;
-    while (begin < most && key.p[begin] == t->key.p[begin]) {
-        begin++;
-    }
-    while (end < most - begin && key.p[key.n - 1 - end] == t->key.p[t->key.n - 1 - end]) {
-        end++;
+    if (most > 0) {
+        begin = same_from_begin(key.p, t->key.p, most);
+        end = same_from_end(key.p + key.n, t->key.p + t->key.n, most - begin);
     }
     lp_buf_varint(&t->keys, begin);
     lp_buf_varint(&t->keys, end);
@@ -286,6 +319,9 @@ static lp_rc
 put_keys(struct table *t, const struct draft *d, struct lp_err *err)
 {
     for (uint32_t i = 0; i < d->n; i++) {
+        struct lp_str ahead = stream_at(t, d->first + LP_MIN(i + AHEAD, d->n - 1))->key;
+        __builtin_prefetch(ahead.p);
+        __builtin_prefetch(ahead.p + ahead.n);
         put_key(t, stream_at(t, d->first + i)->key);
     }
     t->keys_pages++;

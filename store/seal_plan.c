@@ -14,29 +14,36 @@
 
 struct stream {
     uint64_t id, group_id;
-    uint32_t gen_index;  /* in the generation */
-    uint32_t group;      /* in foot.groups */
-    uint32_t foot_index; /* in foot.streams */
+    uint32_t gen_index; /* in the generation */
+    uint32_t group;     /* in foot.groups */
     bool is_new;
     struct lp_str key;
     struct lp_hash128 hash;
     size_t first, rows; /* in order[] */
 };
 
+/* Groups whose ids were looked up or given in this plan. */
+struct known_group {
+    struct lp_hash128 hash; /* of the group key */
+    uint64_t id;            /* 0: free place */
+};
+
 struct planner {
     struct lp_seal_plan *plan;
+    struct lp_seal_memo *memo;
+    struct known_group *groups; /* open addressing */
+    size_t ngroups, groups_cap;
+    size_t new_groups_cap;
     const struct lp_gen *g;
     struct lp_cat_txn *txn;
     struct lp_cat_counters next;
     struct stream *streams;
-    size_t nstreams;
+    size_t nstreams; /* from the sort on they stand as in foot.streams */
     uint32_t *place; /* generation stream -> streams[], UINT32_MAX without rows */
     struct lp_block_row *order;
     size_t nrows;
     uint32_t *foot_ticket; /* generation ticket -> foot.tickets */
     size_t runs_cap, blocks_cap;
-    uint32_t *group_buckets; /* over plan->new_groups: index + 1 */
-    size_t ngroup_buckets;
 };
 
 static lp_rc
@@ -47,46 +54,43 @@ no_memory(struct lp_err *err)
 
 /* --- identities --- */
 
-static void
-rehash_groups(struct planner *p)
+static struct known_group *
+group_place(const struct planner *p, struct lp_hash128 hash)
 {
-    lp_free(p->group_buckets);
-    p->ngroup_buckets = p->ngroup_buckets ? p->ngroup_buckets * 2 : 64;
-    p->group_buckets = lp_calloc(p->ngroup_buckets, sizeof(*p->group_buckets));
-    for (size_t i = 0; i < p->plan->nnew_groups; i++) {
-        struct lp_str key = p->plan->new_groups[i].key;
-        size_t at = lp_xxh64(key.p, key.n) & (p->ngroup_buckets - 1);
-        while (p->group_buckets[at] != 0) {
-            at = (at + 1) & (p->ngroup_buckets - 1);
-        }
-        p->group_buckets[at] = (uint32_t)i + 1;
+    size_t at = hash.lo & (p->groups_cap - 1);
+    while (p->groups[at].id != 0 && !lp_hash128_eq(p->groups[at].hash, hash)) {
+        at = (at + 1) & (p->groups_cap - 1);
     }
+    return &p->groups[at];
 }
 
-/* The id of a group that the catalog does not know: that which it got before, or the next. */
+static void
+grow_groups(struct planner *p)
+{
+    struct known_group *old = p->groups;
+    size_t cap = p->groups_cap;
+    p->groups_cap = cap ? cap * 2 : 64;
+    p->groups = lp_calloc(p->groups_cap, sizeof(*p->groups));
+    for (size_t i = 0; i < cap; i++) {
+        if (old[i].id != 0) {
+            *group_place(p, old[i].hash) = old[i];
+        }
+    }
+    lp_free(old);
+}
+
 static lp_rc
 new_group(struct planner *p, struct lp_str key, uint64_t *ret, struct lp_err *err)
 {
     struct lp_seal_plan *plan = p->plan;
-    if ((plan->nnew_groups + 1) * 2 > p->ngroup_buckets) {
-        rehash_groups(p);
+    if (plan->nnew_groups == p->new_groups_cap) {
+        p->new_groups_cap = p->new_groups_cap ? p->new_groups_cap * 2 : 16;
+        plan->new_groups = lp_realloc(plan->new_groups, p->new_groups_cap * sizeof(*plan->new_groups));
     }
-    size_t at = lp_xxh64(key.p, key.n) & (p->ngroup_buckets - 1);
-    for (; p->group_buckets[at] != 0; at = (at + 1) & (p->ngroup_buckets - 1)) {
-        const struct lp_foot_group *g = &plan->new_groups[p->group_buckets[at] - 1];
-        if (lp_str_eq(g->key, key)) {
-            *ret = g->id;
-            return LP_OK;
-        }
-    }
-    plan->new_groups = lp_realloc(plan->new_groups, (plan->nnew_groups + 1) * sizeof(*plan->new_groups));
-    struct lp_foot_group *g = &plan->new_groups[plan->nnew_groups];
-    if (!lp_arena_str(&plan->ar, key, &g->key)) {
-        return no_memory(err);
-    }
-    *ret = g->id = p->next.next_group++;
-    p->group_buckets[at] = (uint32_t)++plan->nnew_groups;
-    return LP_OK;
+    struct lp_foot_group *ng = &plan->new_groups[plan->nnew_groups++];
+    *ng = (struct lp_foot_group){.id = p->next.next_group++};
+    *ret = ng->id;
+    return lp_arena_str(&plan->ar, key, &ng->key) ? LP_OK : no_memory(err);
 }
 
 static lp_rc
@@ -95,15 +99,24 @@ group_of(struct planner *p, const struct lp_stream_key *key, uint64_t *ret, stru
     struct lp_buf b;
     lp_buf_init(&b, SIZE_MAX);
     lp_group_key(key, &b);
-    lp_rc rc = lp_cat_find_group(p->txn, lp_buf_view(&b), ret, err);
-    if (rc == LP_ERR_NOT_FOUND) {
-        rc = new_group(p, lp_buf_view(&b), ret, err);
+    struct lp_str gk = lp_buf_view(&b);
+    if (p->ngroups * 2 >= p->groups_cap) {
+        grow_groups(p);
     }
+    struct known_group *k = group_place(p, lp_xxh128(gk.p, gk.n));
+    lp_rc rc = LP_OK;
+    if (k->id == 0) {
+        rc = lp_cat_find_group(p->txn, gk, &k->id, err);
+        rc = rc == LP_ERR_NOT_FOUND ? new_group(p, gk, &k->id, err) : rc;
+        k->hash = lp_xxh128(gk.p, gk.n);
+        p->ngroups++;
+    }
+    *ret = k->id;
     lp_buf_clear(&b);
     return rc;
 }
 
-/* The stream's group, and its id unless it is new. */
+/* The group of a stream that no generation before had, and its id unless it is new. */
 static lp_rc
 identify(struct planner *p, struct stream *s, struct lp_err *err)
 {
@@ -126,7 +139,7 @@ identify(struct planner *p, struct stream *s, struct lp_err *err)
 static int
 by_hash(const void *va, const void *vb)
 {
-    const struct stream *a = va, *b = vb;
+    const struct stream *a = *(const struct stream *const *)va, *b = *(const struct stream *const *)vb;
     if (a->hash.hi != b->hash.hi) {
         return a->hash.hi < b->hash.hi ? -1 : 1;
     }
@@ -143,25 +156,53 @@ by_group_and_key(const void *va, const void *vb)
     return lp_str_cmp(a->key, b->key);
 }
 
-/* New streams are numbered by group and key: what they have in common makes runs of ids in the catalog's
- * postings. */
+/* New streams, among these n, are numbered by group and key: what they have in common makes runs of ids in the
+ * catalog's postings. */
 static void
-number_new(struct planner *p)
+number_new(struct planner *p, struct stream **v, size_t n)
 {
-    struct stream **fresh = lp_malloc(p->nstreams * sizeof(struct stream *));
+    struct lp_seal_plan *plan = p->plan;
+    size_t fresh = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (v[i]->is_new) {
+            v[fresh++] = v[i];
+        }
+    }
+    if (fresh > 1) {
+        qsort(v, fresh, sizeof(struct stream *), by_group_and_key);
+    }
+    for (size_t i = 0; i < fresh; i++) {
+        v[i]->id = p->next.next_stream++;
+        plan->new_streams[plan->nnew_streams++] =
+            (struct lp_cat_new_stream){v[i]->id, v[i]->group_id, v[i]->hash, v[i]->key};
+    }
+}
+
+/* Streams that the memo does not know, in the order in which the catalog has them: each of its rows is read
+ * once. */
+static lp_rc
+identify_strangers(struct planner *p, struct lp_err *err)
+{
+    struct stream **strangers = lp_malloc(p->nstreams * sizeof(struct stream *));
     size_t n = 0;
+    lp_rc rc = LP_OK;
     for (size_t i = 0; i < p->nstreams; i++) {
-        if (p->streams[i].is_new) {
-            fresh[n++] = &p->streams[i];
+        struct stream *s = &p->streams[i];
+        if (!lp_seal_memo_find(p->memo, s->hash, &s->id, &s->group_id)) {
+            strangers[n++] = s;
         }
     }
     if (n > 1) {
-        qsort(fresh, n, sizeof(struct stream *), by_group_and_key);
+        qsort(strangers, n, sizeof(struct stream *), by_hash);
     }
-    for (size_t i = 0; i < n; i++) {
-        fresh[i]->id = p->next.next_stream++;
+    for (size_t i = 0; i < n && rc == LP_OK; i++) {
+        rc = identify(p, strangers[i], err);
     }
-    lp_free(fresh);
+    if (rc == LP_OK) {
+        number_new(p, strangers, n);
+    }
+    lp_free(strangers);
+    return rc;
 }
 
 /* Rows of each of the generation's streams, without batches that were dropped with a lost partition. */
@@ -182,8 +223,9 @@ identify_all(struct planner *p, struct lp_err *err)
 {
     p->streams = lp_calloc(p->g->nstreams, sizeof(*p->streams));
     p->place = lp_malloc(p->g->nstreams * sizeof(*p->place));
+    p->plan->new_streams = lp_arena_array(&p->plan->ar, p->g->nstreams, sizeof(*p->plan->new_streams));
     uint32_t *rows = count_rows(p->g);
-    lp_rc rc = LP_OK;
+    lp_rc rc = p->plan->new_streams != NULL ? LP_OK : no_memory(err);
     for (uint32_t i = 0; i < p->g->nstreams; i++) {
         if (rows[i] == 0) {
             continue; /* all of it was dropped: it leaves no trace */
@@ -193,28 +235,65 @@ identify_all(struct planner *p, struct lp_err *err)
             (struct stream){.gen_index = i, .key = gs->key, .hash = gs->hash, .rows = rows[i]};
     }
     lp_free(rows);
-    if (p->nstreams > 1) { /* as the catalog has them: each of its rows is read once */
-        qsort(p->streams, p->nstreams, sizeof(*p->streams), by_hash);
-    }
-    for (size_t i = 0; i < p->nstreams && rc == LP_OK; i++) {
-        rc = identify(p, &p->streams[i], err);
-    }
-    if (rc == LP_OK) {
-        number_new(p);
-    }
-    return rc;
+    return rc == LP_OK ? identify_strangers(p, err) : rc;
 }
 
 /* --- order --- */
 
-static int
-by_group_and_id(const void *va, const void *vb)
+/* What streams are sorted by. */
+struct place {
+    uint64_t group_id, id;
+    uint32_t index;
+};
+
+/* One pass over eight bits of the ids, or of the groups' ids; false where they are all the same. */
+static bool
+sort_pass(const struct place *from, struct place *to, size_t n, bool by_group, unsigned shift)
 {
-    const struct stream *a = va, *b = vb;
-    if (a->group_id != b->group_id) {
-        return a->group_id < b->group_id ? -1 : 1;
+    size_t at[257] = {0};
+    for (size_t i = 0; i < n; i++) {
+        at[((by_group ? from[i].group_id : from[i].id) >> shift & 255) + 1]++;
     }
-    return (a->id > b->id) - (a->id < b->id);
+    for (unsigned i = 1; i < 257; i++) {
+        if (at[i] == n) {
+            return false;
+        }
+        at[i] += at[i - 1];
+    }
+    for (size_t i = 0; i < n; i++) {
+        to[at[(by_group ? from[i].group_id : from[i].id) >> shift & 255]++] = from[i];
+    }
+    return true;
+}
+
+/* By group, in it by id. With 100,000 streams comparing them pair by pair was a tenth of the seal. */
+static void
+sort_streams(struct planner *p)
+{
+    size_t n = p->nstreams;
+    uint64_t bits[2] = {0, 0}; /* that occur in ids, and in those of groups */
+    struct place *from = lp_malloc(n * sizeof(*from)), *to = lp_malloc(n * sizeof(*to));
+    struct stream *sorted = lp_malloc(n * sizeof(*sorted));
+    for (size_t i = 0; i < n; i++) {
+        from[i] = (struct place){p->streams[i].group_id, p->streams[i].id, (uint32_t)i};
+        bits[0] |= from[i].id;
+        bits[1] |= from[i].group_id;
+    }
+    for (unsigned pass = 0; pass < 16; pass++) {
+        bool by_group = pass >= 8;
+        if (bits[by_group] >> 8 * (pass & 7) != 0 && sort_pass(from, to, n, by_group, 8 * (pass & 7))) {
+            struct place *t = from;
+            from = to;
+            to = t;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = p->streams[from[i].index];
+    }
+    lp_free(from);
+    lp_free(to);
+    lp_free(p->streams);
+    p->streams = sorted;
 }
 
 /* Where each stream's rows begin. From here on rows counts those that are in place. */
@@ -362,45 +441,29 @@ plan_ids(struct planner *p, struct lp_err *err)
     return ids != NULL ? LP_OK : no_memory(err);
 }
 
-static int
-foot_stream_cmp(const void *va, const void *vb)
-{
-    const struct stream *a = *(const struct stream *const *)va, *b = *(const struct stream *const *)vb;
-    return (a->id > b->id) - (a->id < b->id);
-}
-
-/* Footer streams by id; and, of new ones, the catalog's rows. Streams without rows (dropped) are left out of
- * both. */
+/* Footer streams, as the sorted ones, and their groups. */
 static lp_rc
 plan_streams(struct planner *p, struct lp_err *err)
 {
     struct lp_seal_plan *plan = p->plan;
     struct lp_footer *f = &plan->foot;
     f->streams = lp_arena_array(&plan->ar, p->nstreams, sizeof(*f->streams));
-    plan->new_streams = lp_arena_array(&plan->ar, p->nstreams, sizeof(*plan->new_streams));
     f->groups = lp_arena_array(&plan->ar, p->nstreams, sizeof(*f->groups));
-    struct stream **byid = lp_arena_array(&plan->ar, p->nstreams, sizeof(struct stream *));
-    if (f->streams == NULL || plan->new_streams == NULL || f->groups == NULL || byid == NULL) {
+    plan->hashes = lp_arena_array(&plan->ar, p->nstreams, sizeof(*plan->hashes));
+    if (f->streams == NULL || f->groups == NULL || plan->hashes == NULL) {
         return no_memory(err);
     }
     for (size_t i = 0; i < p->nstreams; i++) {
-        struct stream *s = byid[i] = &p->streams[i];
+        struct stream *s = &p->streams[i];
         if (f->ngroups == 0 || f->groups[f->ngroups - 1].id != s->group_id) {
             f->groups[f->ngroups++] = (struct lp_foot_group){.id = s->group_id};
         }
         s->group = (uint32_t)f->ngroups - 1;
-    }
-    qsort(byid, p->nstreams, sizeof(struct stream *), foot_stream_cmp);
-    for (size_t i = 0; i < p->nstreams; i++) {
-        struct stream *s = byid[i];
-        if (s->is_new) {
-            plan->new_streams[plan->nnew_streams++] =
-                (struct lp_cat_new_stream){s->id, s->group_id, s->hash, s->key};
-        }
-        s->foot_index = (uint32_t)f->nstreams;
-        f->streams[f->nstreams++] = (struct lp_foot_stream){
+        plan->hashes[i] = s->hash;
+        f->streams[i] = (struct lp_foot_stream){
             .id = s->id, .min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN, .group = s->group, .key = s->key};
     }
+    f->nstreams = p->nstreams;
     return LP_OK;
 }
 
@@ -476,7 +539,7 @@ add_run(struct planner *p, struct cutter *c, struct stream *s, const struct lp_b
                                                .rows = n,
                                                .min_ns = rows[0].row->time_ns,
                                                .max_ns = rows[n - 1].row->time_ns};
-    struct lp_foot_stream *fs = &f->streams[s->foot_index];
+    struct lp_foot_stream *fs = &f->streams[s - p->streams];
     struct lp_foot_block *fb = &f->blocks[c->blk->number];
     fs->rows += n;
     fs->runs++;
@@ -515,38 +578,26 @@ cut_stream(struct planner *p, struct cutter *c, struct stream *s)
     }
 }
 
-/* Runs were made in block order, so each stream's are together, by rising time; STRM and RUNS go by stream
- * id. */
+/* Runs were made stream by stream, by rising block: so they stand as footer and blocks want them. */
 static lp_rc
-order_runs(struct planner *p, struct lp_err *err)
+place_runs(struct planner *p, struct lp_err *err)
 {
     struct lp_footer *f = &p->plan->foot;
-    struct lp_foot_run *sorted = lp_arena_array(&p->plan->ar, f->nruns, sizeof(*sorted));
-    struct lp_block_run *block_runs = lp_arena_array(&p->plan->ar, f->nruns, sizeof(*block_runs));
-    if (sorted == NULL || block_runs == NULL) {
+    struct lp_block_run *runs = lp_arena_array(&p->plan->ar, f->nruns, sizeof(*runs));
+    if (runs == NULL) {
         return no_memory(err);
     }
     uint32_t at = 0;
     for (size_t i = 0; i < f->nstreams; i++) {
         f->streams[i].first_run = at;
-        at += f->streams[i].runs;
-    }
-    size_t made = 0;
-    for (size_t i = 0; i < p->nstreams; i++) { /* in the order they were made */
-        const struct stream *s = &p->streams[i];
-        const struct lp_foot_stream *fs = &f->streams[s->foot_index];
-        for (uint32_t k = 0; k < fs->runs; k++, made++) {
-            const struct lp_foot_run *r = &f->runs[made];
-            sorted[fs->first_run + k] = *r;
-            block_runs[made] = (struct lp_block_run){s->id, r->first, r->rows, r->min_ns, r->max_ns};
+        for (uint32_t k = 0; k < f->streams[i].runs; k++, at++) {
+            const struct lp_foot_run *r = &f->runs[at];
             struct lp_block_src *blk = &p->plan->blocks[r->block];
-            blk->runs = blk->runs ? blk->runs : &block_runs[made];
+            runs[at] = (struct lp_block_run){f->streams[i].id, r->first, r->rows, r->min_ns, r->max_ns};
+            blk->runs = blk->runs ? blk->runs : &runs[at];
         }
     }
-    LP_ASSERT(made == f->nruns);
-    lp_free(f->runs);
-    f->runs = sorted;
-    p->runs_cap = 0;
+    LP_ASSERT(at == f->nruns);
     return LP_OK;
 }
 
@@ -561,9 +612,7 @@ plan_all(struct planner *p, struct lp_err *err)
     if (rc != LP_OK) {
         return rc;
     }
-    if (p->nstreams > 1) {
-        qsort(p->streams, p->nstreams, sizeof(*p->streams), by_group_and_id);
-    }
+    sort_streams(p);
     place_streams(p);
     place_rows(p);
     sort_streams_rows(p);
@@ -573,16 +622,16 @@ plan_all(struct planner *p, struct lp_err *err)
     for (size_t i = 0; i < p->nstreams && rc == LP_OK; i++) {
         cut_stream(p, &c, &p->streams[i]);
     }
-    return rc == LP_OK ? order_runs(p, err) : rc;
+    return rc == LP_OK ? place_runs(p, err) : rc;
 }
 
 lp_rc
-lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_plan **ret,
-                 struct lp_err *err)
+lp_seal_plan_new(struct lp_catalog *cat, struct lp_seal_memo *memo, const struct lp_gen *g,
+                 struct lp_seal_plan **ret, struct lp_err *err)
 {
     struct lp_seal_plan *plan = lp_calloc(1, sizeof(*plan));
     lp_arena_init(&plan->ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);
-    struct planner p = {.plan = plan, .g = g};
+    struct planner p = {.plan = plan, .memo = memo, .g = g};
     lp_rc rc = lp_cat_begin(cat, &p.txn, err);
     if (rc == LP_OK) {
         rc = plan_all(&p, err);
@@ -594,11 +643,8 @@ lp_seal_plan_new(struct lp_catalog *cat, const struct lp_gen *g, struct lp_seal_
     lp_free(p.streams);
     lp_free(p.place);
     lp_free(p.foot_ticket);
-    lp_free(p.group_buckets);
+    lp_free(p.groups);
     if (rc != LP_OK) {
-        if (p.runs_cap > 0) {
-            lp_free(plan->foot.runs);
-        }
         lp_seal_plan_free(plan);
         return rc;
     }
@@ -612,10 +658,20 @@ lp_seal_plan_free(struct lp_seal_plan *p)
     if (p != NULL) {
         lp_free(p->rows);
         lp_free(p->foot.blocks);
+        lp_free(p->foot.runs);
         lp_free(p->foot.cell_ids);
         lp_free(p->blocks);
         lp_free(p->new_groups);
         lp_arena_clear(&p->ar);
         lp_free(p);
+    }
+}
+
+void
+lp_seal_plan_learn(const struct lp_seal_plan *p, struct lp_seal_memo *memo)
+{
+    for (size_t i = 0; i < p->foot.nstreams; i++) {
+        const struct lp_foot_stream *s = &p->foot.streams[i];
+        lp_seal_memo_note(memo, p->hashes[i], s->id, p->foot.groups[s->group].id);
     }
 }

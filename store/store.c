@@ -139,6 +139,7 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     if (cfg->segment_cache_bytes > 0) {
         lp_keep_budget(cfg->segment_cache_bytes);
     }
+    st->memo = lp_seal_memo_new();
     st->segments = lp_seg_cache_new(st->cfg.io, st->seg_dir, LP_MAX(cfg->segments_open, SEGMENTS_OPEN_LEAST));
     lp_rc rc = open_all(st, err);
     if (rc != LP_OK) {
@@ -223,6 +224,7 @@ lp_store_free(struct lp_store *st)
     lp_pool_free(st->pool);
     lp_head_free(st->head);
     lp_seg_cache_free(st->segments);
+    lp_seal_memo_free(st->memo);
     lp_catalog_close(st->cat);
     lp_io_close(st->cfg.io, st->lock_fd);
     lp_cond_destroy(&st->changed);
@@ -304,6 +306,12 @@ void
 lp_store_forget_segment(struct lp_store *st, uint64_t id)
 {
     lp_seg_cache_forget(st->segments, id);
+}
+
+void
+lp_store_forget_streams(struct lp_store *st)
+{
+    atomic_store(&st->streams_went, true);
 }
 
 void

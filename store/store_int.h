@@ -9,6 +9,7 @@
 
 #include "base/lock.h"
 #include "base/thread.h"
+#include "store/seal_memo.h"
 #include "store/seg_cache.h"
 #include "store/store.h"
 
@@ -35,7 +36,9 @@ struct lp_store {
 
     _Atomic int64_t seal_after_ns;
     atomic_bool disk_full, seal_failing;
+    atomic_bool streams_went; /* from the catalog, since the last seal began */
     bool reserve_there; /* seal thread only */
+    struct lp_seal_memo *memo; /* seal thread only */
     struct lp_mutex ids_mu; /* LP_LOCK_SEGMENT_IDS: what follows */
     uint64_t next_id, ids_left; /* reserved segment ids in hand */
 };

@@ -226,7 +226,7 @@ read_part(struct lp_view *v, const struct lp_part *part, struct lp_codec *codec,
         struct lp_str line;
         size_t nmeta;
         const struct lp_vstream *stream;
-        ok = lp_view_stream(v, r.stream, &stream, NULL) == LP_OK && lp_scan_line(s, &line, NULL) == LP_OK;
+        ok = lp_scan_line(s, &line, NULL) == LP_OK;
         struct lp_buf text;
         lp_buf_init(&text, 1 << 20);
         lp_buf_str(&text, line);
@@ -234,6 +234,11 @@ read_part(struct lp_view *v, const struct lp_part *part, struct lp_codec *codec,
         for (size_t i = 0; ok && i < nmeta; i++) {
             lp_buf_printf(&text, "|" LP_STR_FMT "=" LP_STR_FMT, LP_STR_ARG(meta[i].name),
                           LP_STR_ARG(meta[i].value));
+        }
+        ok = ok && lp_view_stream(v, r.stream, &stream, NULL) == LP_OK;
+        if (!ok) {
+            lp_buf_clear(&text);
+            break;
         }
         if (out->n == out->cap) {
             out->cap = out->cap ? out->cap * 2 : 1024;
