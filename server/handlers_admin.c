@@ -31,6 +31,7 @@ handle_metrics(struct lp_http_req *req, void *ctx)
     struct lp_buf b;
     lp_buf_init(&b, 16 << 20);
     lp_metric_set(LP_M_HTTP_CONNECTIONS, (int64_t)lp_http_connections(s->http));
+    lp_metric_set(LP_M_QUERY_MEMORY, (int64_t)__atomic_load_n(&s->query_memory.used, __ATOMIC_RELAXED));
     lp_metrics_text(&b);
     s->log->ops->metrics(s->log, &b);
     lp_http_reply_buf(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
