@@ -116,7 +116,9 @@ each_source(const struct selection *s, struct lp_str name, const struct lp_idset
     lp_idset_or(&rest, among);
     for (size_t i = 0; rc == LP_OK && i <= lp_service_nsources; i++) {
         if (label != 0) {
+            lp_idset_number(&rest);
             rc = fn(arg, name, label, &rest);
+            lp_idset_unnumber(&rest);
             rc = rc == LP_OK ? take_out(s, label, &rest) : rc;
         }
         if (rc == LP_OK && i < lp_service_nsources) {
@@ -125,6 +127,7 @@ each_source(const struct selection *s, struct lp_str name, const struct lp_idset
         }
     }
     if (rc == LP_OK && !lp_idset_is_empty(&rest)) {
+        lp_idset_number(&rest);
         rc = fn(arg, LP_STR_NULL, 0, &rest);
     }
     lp_idset_clear(&rest);

@@ -321,6 +321,19 @@ check_rows(const struct town *t, const struct wanted *q)
     lp_found_clear(&f);
 }
 
+static struct lp_streams_query
+query_of(const struct town *t, const struct wanted *q)
+{
+    return (struct lp_streams_query){.store = t->w.st,
+                                     .tenant = q->second ? LP_STR("two") : LP_STR_NULL,
+                                     .selectors = q->any,
+                                     .nselectors = q->n,
+                                     .from_ns = q->from_ns,
+                                     .to_ns = q->to_ns,
+                                     .budget_bytes = 8u << 20,
+                                     .deadline_ns = INT64_MAX};
+}
+
 /* Are all of a in b? Both sorted. */
 static bool
 is_within(const struct lp_str *a, size_t na, const struct lp_str *b, size_t nb)
@@ -341,14 +354,7 @@ static void
 check_names(const struct town *t, const struct wanted *q, const char *name)
 {
     static struct lp_str least[STREAMS * (LABELS + 1)], most[STREAMS * (LABELS + 1)];
-    struct lp_streams_query sq = {.store = t->w.st,
-                                  .tenant = q->second ? LP_STR("two") : LP_STR_NULL,
-                                  .selectors = q->any,
-                                  .nselectors = q->n,
-                                  .from_ns = q->from_ns,
-                                  .to_ns = q->to_ns,
-                                  .budget_bytes = 8u << 20,
-                                  .deadline_ns = INT64_MAX};
+    struct lp_streams_query sq = query_of(t, q);
     struct lp_names got;
     struct lp_str wanted = name != NULL ? lp_str_c(name) : LP_STR_NULL;
     size_t n = oracle_names(t, q, name, 0, least), m = oracle_names(t, q, name, SLACK_NS, most);
@@ -388,11 +394,7 @@ check_sets(const struct town *t, const struct wanted *q)
     struct lp_arena ar;
     struct lp_buf text;
     struct lp_label_sets sets;
-    struct lp_streams_query sq = {t->w.st,    q->second ? LP_STR("two") : LP_STR_NULL,
-                                  q->any,     q->n,
-                                  q->from_ns, q->to_ns,
-                                  NULL, 8u << 20,   INT64_MAX,
-                                  NULL};
+    struct lp_streams_query sq = query_of(t, q);
     lp_arena_init(&ar, SIZE_MAX, 0);
     lp_buf_init(&text, 1 << 16);
     size_t n = oracle_sets(t, q, 0, &ar, least), m = oracle_sets(t, q, SLACK_NS, &ar, most);
@@ -423,11 +425,7 @@ check_counts(const struct town *t, const struct wanted *q)
         }
         streams += rows > before;
     }
-    struct lp_streams_query sq = {t->w.st,    q->second ? LP_STR("two") : LP_STR_NULL,
-                                  q->any,     q->n,
-                                  q->from_ns, q->to_ns,
-                                  8u << 20,   INT64_MAX,
-                                  NULL};
+    struct lp_streams_query sq = query_of(t, q);
     CU_ASSERT_EQUAL_FATAL(lp_streams_count(&sq, &counts, NULL), LP_OK);
     if (counts.streams != streams || counts.entries != rows) {
         fail(q, "counts");
