@@ -339,7 +339,8 @@ struct names {
     uint32_t tenant;
     struct lp_str name; /* whose values are asked for */
     uint64_t visited;   /* values */
-    bool too_many;      /* far more than streams that are selected: these are looked at instead */
+    struct lp_str given[256];
+    bool too_many; /* far more than streams that are selected: these are looked at instead */
 };
 
 static void
@@ -364,6 +365,18 @@ ask_name(void *arg, struct lp_str name, uint32_t label)
     return n->s.rc == LP_OK && !n->s.stopped;
 }
 
+/* Streams of the head are many and alike: what was given lately is not given again. Texts stay as long as the
+ * view. */
+static void
+give_once(struct names *n, struct lp_str text)
+{
+    struct lp_str *known = &n->given[lp_xxh64(text.p, text.n) & (LP_ARRAY_LEN(n->given) - 1)];
+    if (known->p == NULL || !lp_str_eq(*known, text)) {
+        *known = text;
+        give(n, text);
+    }
+}
+
 static bool
 give_stream_names(void *arg, uint32_t index, struct lp_str key)
 {
@@ -372,10 +385,10 @@ give_stream_names(void *arg, uint32_t index, struct lp_str key)
     (void)index;
     (void)lp_rd_lpstr(&rd);
     for (uint64_t left = lp_rd_varint(&rd); left > 0 && !rd.bad && !n->s.stopped; left--) {
-        give(n, lp_rd_lpstr(&rd));
+        give_once(n, lp_rd_lpstr(&rd));
         (void)lp_rd_lpstr(&rd);
     }
-    give(n, LP_STR(LP_SERVICE_LABEL));
+    give_once(n, LP_STR(LP_SERVICE_LABEL));
     return !n->s.stopped;
 }
 
@@ -401,7 +414,7 @@ lp_rc
 lp_view_names(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_text_fn fn, void *arg,
               size_t *ret_damaged, struct lp_err *err)
 {
-    struct names n;
+    struct names n = {.visited = 0};
     lp_rc rc = begin(&n.s, v, from_ns, to_ns, ret_damaged, err);
     n.s.fn = fn;
     n.s.arg = arg;
@@ -428,19 +441,28 @@ ask_value(void *arg, struct lp_str value, const struct lp_cat_posting *p, const 
     return n->s.rc == LP_OK && !n->s.stopped && !n->too_many;
 }
 
+/* The stream's value of the label that is asked about; empty: it has none. */
+static struct lp_str
+value_of_key(const struct names *n, struct lp_str key)
+{
+    struct lp_pair labels[LP_LABELS_MAX];
+    struct lp_str tenant;
+    size_t nlabels;
+    if (!lp_key_own_labels(key, &tenant, labels, &nlabels)) {
+        return LP_STR_NULL;
+    }
+    return lp_str_eqc(n->name, LP_SERVICE_LABEL) ? lp_service_name(labels, nlabels)
+                                                 : lp_labels_get(labels, nlabels, n->name);
+}
+
 static bool
-give_stream_value(void *arg, uint32_t index, struct lp_str key)
+give_head_value(void *arg, uint32_t index, struct lp_str key)
 {
     struct names *n = arg;
-    struct lp_pair labels[LP_STREAM_LABELS_MAX];
-    struct lp_str tenant, value = LP_STR_NULL;
-    size_t nlabels;
+    struct lp_str value = value_of_key(n, key);
     (void)index;
-    if (lp_key_labels(key, &tenant, labels, &nlabels)) {
-        value = lp_labels_get(labels, nlabels, n->name);
-    }
     if (value.n > 0) {
-        give(n, value);
+        give_once(n, value);
     }
     return !n->s.stopped;
 }
@@ -460,8 +482,9 @@ values_of_streams(struct names *n, struct lp_err *err)
         uint64_t group;
         struct lp_str key;
         rc = lp_cat_stream(n->s.v->txn, id, &pack, &group, &key, err);
-        if (rc == LP_OK) {
-            (void)give_stream_value(n, 0, key);
+        struct lp_str value = rc == LP_OK ? value_of_key(n, key) : LP_STR_NULL;
+        if (value.n > 0) {
+            give(n, value);
         }
     }
     lp_cat_pack_clear(&pack);
@@ -472,16 +495,14 @@ lp_rc
 lp_view_values(struct lp_view *v, struct lp_str name, int64_t from_ns, int64_t to_ns, lp_view_text_fn fn,
                void *arg, size_t *ret_damaged, struct lp_err *err)
 {
-    struct names n;
+    struct names n = {.visited = 0};
     lp_rc rc = begin(&n.s, v, from_ns, to_ns, ret_damaged, err);
     n.s.fn = fn;
     n.s.arg = arg;
     n.name = name;
-    n.visited = 0;
-    n.too_many = false;
     if (rc == LP_OK && v->nstored > 0) {
         rc = lp_select_values(v->txn, v->tenant, name, &v->ids, ask_value, &n, err);
         rc = rc == LP_OK && n.too_many ? values_of_streams(&n, err) : rc;
     }
-    return finish(&n, rc, give_stream_value, ret_damaged);
+    return finish(&n, rc, give_head_value, ret_damaged);
 }
