@@ -18,8 +18,9 @@
 #define HEAD_BYTES_A_PART (4u << 20)
 #define FEW_STREAMS 32 /* their groups are looked up one by one */
 #define FEW_GROUPS 64  /* their segments are looked up group by group */
-#define MOST_PART 8 /* one stream in so many of a group: looking at all rows costs less than finding those   \
-                     */
+#define MOST_PART                                                                                            \
+    8 /* one stream in so many of a group: looking at all rows costs less than finding those                 \
+       */
 
 bool
 lp_view_is_damage(lp_rc rc)
@@ -314,13 +315,15 @@ plan_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const s
     for (uint32_t i = sg->first_page; i < sg->first_page + sg->npages; i++) {
         const struct lp_seg_page_head *h = &seg->pages[i];
         const struct lp_seg_page *page;
+        struct lp_seg_page *own = NULL;
         if (h->max_ns < p->from_ns || h->min_ns >= p->to_ns ||
             lp_idset_next(&p->v->ids, h->first_id) > h->last_id) {
             continue;
         }
-        lp_rc rc = lp_seg_page(seg, i, &page, err);
+        lp_rc rc = lp_seg_page_once(seg, i, &page, &own, err);
         if (rc == LP_OK) {
             page_runs(p, page);
+            lp_free(own);
         } else if (lp_view_is_damage(rc)) {
             p->damage = rc;
         } else {
