@@ -193,7 +193,8 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
     if (rc == LP_OK) {
         struct lp_err damage;
         lp_err_clear(&damage);
-        rc = lp_view_parts(x->view, from_ns, to_ns, &x->parts, &x->nparts, &damaged, &damage);
+        rc = lp_view_parts(x->view, from_ns, to_ns, x->runs && x->unfiltered, &x->parts, &x->nparts, &damaged,
+                           &damage);
         for (size_t i = 0; i < damaged; i++) {
             lp_exec_note_damage(x, &damage);
         }
@@ -208,8 +209,7 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
         x->plan = lp_match_plan_new(lp_linefilter_pred(x->filter));
         lp_view_bind(x->view, x->plan);
     }
-    x->nstreams = lp_view_streams(x->view, &x->streams);
-    x->stats.streams = x->nstreams;
+    x->stats.streams = lp_view_nstreams(x->view);
     x->order = lp_malloc(x->nparts * sizeof(*x->order));
     for (size_t i = 0; i < x->nparts; i++) {
         x->order[i] = (uint32_t)i;
@@ -246,7 +246,7 @@ thin(const struct lp_search *q, const struct lp_best *round, struct lp_best *out
      int64_t *to_ns)
 {
     for (size_t i = 0; i < round->n && out->n < q->limit; i++) {
-        int64_t t = round->v[i].key.time_ns;
+        int64_t t = round->v[i].time_ns;
         if (t >= *from_ns && t < *to_ns) {
             lp_best_add(out, &round->v[i], 1);
             bool end = q->backward ? __builtin_sub_overflow(t, q->interval_ns - 1, to_ns)
@@ -266,13 +266,13 @@ scan_by_interval(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_be
     bool more = true;
     while (rc == LP_OK && more && from_ns < to_ns) {
         struct lp_best round;
-        lp_best_init(&round, INTERVAL_ROUND, x->q->backward);
+        lp_best_init(&round, x, INTERVAL_ROUND, x->q->backward);
         rc = lp_exec_scan(x, from_ns, to_ns, NULL, &round, err);
         more = rc == LP_OK && thin(x->q, &round, out, &from_ns, &to_ns);
         lp_best_clear(&round);
     }
     lp_best_finish(out);
-    return rc;
+    return rc == LP_OK ? lp_exec_order_failed(x, err) : rc;
 }
 
 static lp_rc
@@ -313,7 +313,7 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     struct lp_best best;
     int64_t from_ns, to_ns;
     range_of(q, &from_ns, &to_ns);
-    lp_best_init(&best, q->limit, q->backward);
+    lp_best_init(&best, x, q->limit, q->backward);
     lp_rc rc = lp_exec_begin(x, from_ns, to_ns, err);
     if (rc == LP_OK) {
         rc = find_hits(x, from_ns, to_ns, &best, err);
@@ -324,7 +324,7 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     if (rc == LP_OK) {
         ret->more = best.n == q->limit || ret->used < best.n;
         if (ret->used > 0 && q->want_last) {
-            rc = lp_exec_key_place(x, &best.v[ret->used - 1].key, &ret->last, err);
+            rc = lp_exec_hit_place(x, &best.v[ret->used - 1], &ret->last, err);
         }
     }
     lp_best_clear(&best);
@@ -351,8 +351,6 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
     lp_arena_init(&ret->ar, q->budget_bytes, 1 << 16);
     rc = run(&x, ret, err);
     ret->view = x.view;
-    ret->streams = x.streams;
-    ret->nstreams = x.nstreams;
     ret->stats = x.stats;
     memcpy(ret->damage, x.damage, sizeof(ret->damage));
     lp_exec_end(&x);

@@ -16,6 +16,7 @@
 
 #include "base/thread.h"
 #include "query/ast.h"
+#include "store/service.h"
 #include "store/view.h"
 
 struct lp_matchers;
@@ -77,7 +78,7 @@ struct lp_search_stats {
     uint64_t meta_bytes;
     uint64_t blocks, head_parts; /* scanned */
     uint64_t all_blocks;         /* in question by selector and range */
-    uint64_t streams;
+    uint64_t streams;            /* selected: in segments, and in the head */
     uint64_t damaged; /* parts that could not be read, and were left out */
     int64_t duration_ns;
 };
@@ -88,7 +89,7 @@ struct lp_found {
     size_t used;          /* rows it took: n, and those whose lines could not be read */
     bool more;            /* the result was cut by limit or page_bytes: there may be more rows behind the last */
     struct lp_place last; /* of the last row used; set if used > 0 and want_last */
-    const struct lp_vstream *streams;
+    const struct lp_vstream **streams; /* those of the rows; a stream that is in the head and in segments may come twice */
     size_t nstreams;
     struct lp_search_stats stats;
     char damage[LP_ERR_TEXT_BYTES]; /* the first damaged place; empty: none */
@@ -107,11 +108,6 @@ void lp_found_clear(struct lp_found *f);
 
 /* LP_OK if lp_search can evaluate the stages of this query. */
 lp_rc lp_search_supported(const struct lp_log_query *log, struct lp_err *err) LP_MUST_USE;
-
-#define LP_SERVICE_LABEL "service_name"
-#define LP_STREAM_LABELS_MAX (LP_LABELS_MAX + 1)
-/* A stream's labels as LogQL sees them: with service_name, derived where the stream has none. Sorted; returns how many. */
-size_t lp_stream_labels(const struct lp_pair *labels, size_t n, struct lp_pair ret[LP_STREAM_LABELS_MAX]);
 
 /* --- the streams of a range --- */
 
@@ -139,6 +135,17 @@ struct lp_label_sets {
 };
 lp_rc lp_streams_find(const struct lp_streams_query *q, struct lp_label_sets *ret, struct lp_err *err) LP_MUST_USE;
 void lp_label_sets_clear(struct lp_label_sets *s);
+
+/* Names of labels, or values of one: sorted, each once. */
+struct lp_names {
+    struct lp_str *v;
+    size_t n;
+    uint64_t damaged;
+    struct lp_arena ar; /* owned */
+};
+/* name NULL: the names of the labels; otherwise the values of that label. */
+lp_rc lp_streams_names(const struct lp_streams_query *q, const struct lp_str *name, struct lp_names *ret, struct lp_err *err) LP_MUST_USE;
+void lp_names_clear(struct lp_names *n);
 
 /* Exact counts of the rows in the range; `chunks` are blocks, and pieces of the head. Decodes only times and lengths, and only of blocks that are partly wanted. */
 struct lp_stream_counts {

@@ -12,9 +12,9 @@
 #define SLACK_MIN 32
 
 void
-lp_best_init(struct lp_best *b, size_t limit, bool backward)
+lp_best_init(struct lp_best *b, struct lp_exec *x, size_t limit, bool backward)
 {
-    *b = (struct lp_best){.limit = limit, .backward = backward, .random = 88172645463325252u};
+    *b = (struct lp_best){.x = x, .limit = limit, .backward = backward, .random = 88172645463325252u};
 }
 
 void
@@ -42,16 +42,24 @@ swap(struct lp_hit *a, struct lp_hit *b)
     *b = t;
 }
 
+/* Is h before other in query direction? */
+static bool
+is_before(const struct lp_best *b, const struct lp_hit *h, const struct lp_hit *other)
+{
+    int order = lp_hit_cmp(b->x, h, other);
+    return b->backward ? order > 0 : order < 0;
+}
+
 /* Moves hits before the pivot to the front of [lo, hi); returns the pivot's final index. */
 static size_t
 partition(struct lp_best *b, size_t lo, size_t hi)
 {
     struct lp_hit *v = b->v;
     swap(&v[lo + next_random(b) % (hi - lo)], &v[hi - 1]);
-    const struct lp_key pivot = v[hi - 1].key;
+    const struct lp_hit pivot = v[hi - 1];
     size_t out = lo;
     for (size_t i = lo; i < hi - 1; i++) {
-        if (lp_key_before(&v[i].key, &pivot, b->backward)) {
+        if (is_before(b, &v[i], &pivot)) {
             swap(&v[i], &v[out++]);
         }
     }
@@ -76,7 +84,7 @@ cut(struct lp_best *b)
         }
     }
     b->n = b->limit;
-    b->worst = b->v[want].key;
+    b->worst = b->v[want];
     b->full = true;
 }
 
@@ -86,18 +94,18 @@ find_worst(struct lp_best *b)
 {
     size_t at = 0;
     for (size_t i = 1; i < b->n; i++) {
-        if (lp_key_before(&b->v[at].key, &b->v[i].key, b->backward)) {
+        if (is_before(b, &b->v[at], &b->v[i])) {
             at = i;
         }
     }
-    b->worst = b->v[at].key;
+    b->worst = b->v[at];
     b->full = true;
 }
 
 static void
 push(struct lp_best *b, const struct lp_hit *h)
 {
-    if (b->full && !lp_key_before(&h->key, &b->worst, b->backward)) {
+    if (b->full && !is_before(b, h, &b->worst)) {
         return;
     }
     if (b->n == b->cap) {
@@ -121,15 +129,15 @@ lp_best_add(struct lp_best *b, const struct lp_hit *hits, size_t n)
 }
 
 static int
-forward_order(const void *a, const void *b)
+forward_order(const void *a, const void *b, void *x)
 {
-    return lp_key_cmp(&((const struct lp_hit *)a)->key, &((const struct lp_hit *)b)->key);
+    return lp_hit_cmp(x, a, b);
 }
 
 static int
-backward_order(const void *a, const void *b)
+backward_order(const void *a, const void *b, void *x)
 {
-    return forward_order(b, a);
+    return lp_hit_cmp(x, b, a);
 }
 
 void
@@ -139,6 +147,6 @@ lp_best_finish(struct lp_best *b)
         cut(b);
     }
     if (b->n > 1) {
-        qsort(b->v, b->n, sizeof(*b->v), b->backward ? backward_order : forward_order);
+        qsort_r(b->v, b->n, sizeof(*b->v), b->backward ? backward_order : forward_order, b->x);
     }
 }

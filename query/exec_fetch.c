@@ -191,6 +191,39 @@ finish(struct fetch *f, size_t end)
     }
 }
 
+static int
+by_vstream(const void *a, const void *b, void *arg)
+{
+    const struct lp_hit *hits = arg;
+    uint32_t x = hits[*(const uint32_t *)a].vstream, y = hits[*(const uint32_t *)b].vstream;
+    return (x > y) - (x < y);
+}
+
+/* The streams of the hits, each once: the result's. */
+static lp_rc
+name_streams(struct fetch *f, struct lp_err *err)
+{
+    struct lp_found *out = f->out;
+    uint32_t *order = lp_malloc(f->n * sizeof(*order));
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < f->n; i++) {
+        order[i] = (uint32_t)i;
+    }
+    if (f->n > 1) {
+        qsort_r(order, f->n, sizeof(*order), by_vstream, (void *)(uintptr_t)f->hits);
+    }
+    out->streams = lp_arena_array(&out->ar, f->n, sizeof(const struct lp_vstream *));
+    for (size_t i = 0; i < f->n && out->streams != NULL && rc == LP_OK; i++) {
+        uint32_t vstream = f->hits[order[i]].vstream;
+        if (i == 0 || vstream != f->hits[order[i - 1]].vstream) {
+            rc = lp_view_stream(f->x->view, vstream, &out->streams[out->nstreams++], err);
+        }
+        out->rows[order[i]].stream = (uint32_t)out->nstreams - 1;
+    }
+    lp_free(order);
+    return out->streams != NULL ? rc : over_budget(f, err);
+}
+
 lp_rc
 lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_found *ret,
               struct lp_err *err)
@@ -207,13 +240,16 @@ lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_
         goto out;
     }
     for (size_t i = 0; i < n; i++) {
-        f.wants[i] = (struct want){hits[i].part, (uint32_t)i, hits[i].key.arrival};
-        ret->rows[i] = (struct lp_found_row){.time_ns = hits[i].key.time_ns, .stream = hits[i].vstream};
+        f.wants[i] = (struct want){hits[i].part, (uint32_t)i, hits[i].arrival};
+        ret->rows[i] = (struct lp_found_row){.time_ns = hits[i].time_ns};
     }
     if (n > 1) {
         qsort(f.wants, n, sizeof(*f.wants), by_part);
     }
-    rc = each(&f, n, codec, row_length, err);
+    rc = name_streams(&f, err);
+    if (rc == LP_OK) {
+        rc = each(&f, n, codec, row_length, err);
+    }
     if (rc == LP_OK) {
         rc = cut_page(&f, &end, err);
     }

@@ -23,9 +23,10 @@ struct lp_key {
     uint64_t generation, arrival;
 };
 
-/* A row that may be part of the answer. */
+/* A row that may be part of the answer. Its stream's hash is asked for only where times are equal. */
 struct lp_hit {
-    struct lp_key key;
+    int64_t time_ns;
+    uint64_t generation, arrival;
     uint32_t part;    /* index into the view's parts */
     uint32_t vstream; /* index into the view's streams */
 };
@@ -39,42 +40,31 @@ lp_hash128_cmp(struct lp_hash128 a, struct lp_hash128 b)
     return (a.lo > b.lo) - (a.lo < b.lo);
 }
 
-static inline int
-lp_key_cmp(const struct lp_key *a, const struct lp_key *b)
-{
-    if (a->time_ns != b->time_ns) {
-        return a->time_ns < b->time_ns ? -1 : 1;
-    }
-    int stream = lp_hash128_cmp(a->stream, b->stream);
-    if (stream != 0) {
-        return stream;
-    }
-    if (a->generation != b->generation) {
-        return a->generation < b->generation ? -1 : 1;
-    }
-    return (a->arrival > b->arrival) - (a->arrival < b->arrival);
-}
+struct lp_exec;
 
-/* Is a before b in query direction? */
-static inline bool
-lp_key_before(const struct lp_key *a, const struct lp_key *b, bool backward)
-{
-    int order = lp_key_cmp(a, b);
-    return backward ? order > 0 : order < 0;
-}
+/* --- exec_order.c: the total order of rows --- */
+
+/* <0, 0, >0: where a row lies from another, or from a key. Any thread; a stream that cannot be read is noted: lp_exec_order_failed. */
+int lp_hit_cmp(struct lp_exec *x, const struct lp_hit *a, const struct lp_hit *b);
+int lp_hit_key_cmp(struct lp_exec *x, const struct lp_hit *h, const struct lp_key *key);
+/* The error of the first comparison that failed: the order is not to be relied on then. */
+lp_rc lp_exec_order_failed(struct lp_exec *x, struct lp_err *err) LP_MUST_USE;
+/* The row's key. */
+lp_rc lp_hit_key(struct lp_exec *x, const struct lp_hit *h, struct lp_key *ret, struct lp_err *err) LP_MUST_USE;
 
 /* --- exec_best.c: the n best of many hits, in memory for about 1.5 n. One thread at a time. --- */
 
 struct lp_best {
+    struct lp_exec *x;
     struct lp_hit *v;
     size_t n, cap, limit;
     bool backward;
     bool full;           /* there were at least `limit` hits: only those before `worst` still count */
-    struct lp_key worst; /* with full: a bound on the worst of the best; never too strict */
+    struct lp_hit worst; /* with full: a bound on the worst of the best; never too strict */
     uint64_t random;
 };
 
-void lp_best_init(struct lp_best *b, size_t limit, bool backward);
+void lp_best_init(struct lp_best *b, struct lp_exec *x, size_t limit, bool backward);
 void lp_best_clear(struct lp_best *b);
 void lp_best_add(struct lp_best *b, const struct lp_hit *hits, size_t n);
 /* Leaves exactly the best, in query direction. */
@@ -99,9 +89,8 @@ lp_rc lp_exec_view(struct lp_store *st, struct lp_str tenant, const struct lp_lo
 
 struct lp_exec {
     const struct lp_search *q;
+    bool runs; /* where there is no filter, parts say which rows are whose: for those who count from stream tables */
     struct lp_view *view;
-    const struct lp_vstream *streams;
-    size_t nstreams;
     const struct lp_part *parts;
     size_t nparts;
     uint32_t *order; /* parts in query direction: by largest time falling, or smallest rising */
@@ -111,6 +100,7 @@ struct lp_exec {
     struct lp_block_cache *cache;  /* NULL: blocks are read once */
     struct lp_search_stats stats; /* workers add to it under the lock of their round */
     char damage[LP_ERR_TEXT_BYTES];
+    _Atomic int order_rc; /* the first error of a comparison */
 };
 
 /*
@@ -217,6 +207,6 @@ lp_rc lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, stru
 
 /* A key such that exactly the rows behind the place, in query direction, are behind the key in this view. */
 lp_rc lp_exec_place_key(struct lp_exec *x, const struct lp_place *place, struct lp_key *ret, struct lp_err *err) LP_MUST_USE;
-lp_rc lp_exec_key_place(struct lp_exec *x, const struct lp_key *key, struct lp_place *ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_exec_hit_place(struct lp_exec *x, const struct lp_hit *h, struct lp_place *ret, struct lp_err *err) LP_MUST_USE;
 
 #endif

@@ -55,23 +55,11 @@ lp_place_parse(struct lp_str text, struct lp_place *ret)
     return true;
 }
 
-/* The stream's index in the view, UINT32_MAX if it is not selected. */
-static uint32_t
-find_stream(const struct lp_exec *x, struct lp_hash128 hash)
-{
-    for (size_t i = 0; i < x->nstreams; i++) {
-        if (lp_hash128_eq(x->streams[i].hash, hash)) {
-            return (uint32_t)i;
-        }
-    }
-    return UINT32_MAX;
-}
-
 /* Walks the rows of one stream and time in a part, in arrival order; fn returns false to stop. */
 struct walk {
     struct lp_exec *x;
     struct lp_codec *codec;
-    uint32_t stream;
+    uint32_t streams[2]; /* its indexes in the view */
     int64_t time_ns;
     bool (*fn)(void *arg, const struct lp_scan_row *row);
     void *arg;
@@ -79,7 +67,7 @@ struct walk {
 };
 
 static lp_rc
-walk_rows(struct walk *w, const struct lp_part *p, struct lp_err *err)
+walk_rows(struct walk *w, const struct lp_part *p, uint32_t stream, struct lp_err *err)
 {
     struct lp_scan *s;
     struct lp_block *block;
@@ -91,29 +79,10 @@ walk_rows(struct walk *w, const struct lp_part *p, struct lp_err *err)
     }
     rc = lp_scan_start(s, NULL, NULL, NULL, err);
     while (rc == LP_OK && !w->stopped && lp_scan_next(s, &row)) {
-        w->stopped = row.stream == w->stream && !w->fn(w->arg, &row);
+        w->stopped = row.stream == stream && !w->fn(w->arg, &row);
     }
     lp_exec_close(w->x, p, s, block);
     return rc;
-}
-
-/* The part cut down to the runs of the stream: others need not be looked at. False when there are none. */
-static bool
-only_stream(const struct walk *w, const struct lp_part *p, struct lp_part *ret)
-{
-    *ret = *p;
-    if (p->seg == NULL) {
-        return true;
-    }
-    uint32_t i = 0;
-    while (i < p->nruns && p->runs[i].stream != w->stream) {
-        i++;
-    }
-    ret->runs += i;
-    for (ret->nruns = 0; i < p->nruns && p->runs[i].stream == w->stream; i++) {
-        ret->nruns++;
-    }
-    return ret->nruns > 0;
 }
 
 struct arrival_order {
@@ -136,6 +105,9 @@ static lp_rc
 walk_all(struct walk *w, struct lp_err *err)
 {
     const struct lp_exec *x = w->x;
+    if (w->streams[0] == LP_NO_STREAM && w->streams[1] == LP_NO_STREAM) {
+        return LP_OK;
+    }
     struct arrival_order *v = lp_malloc(x->nparts * sizeof(*v));
     size_t n = 0;
     lp_rc rc = LP_OK;
@@ -150,11 +122,15 @@ walk_all(struct walk *w, struct lp_err *err)
     }
     w->codec = lp_codec_new();
     for (size_t i = 0; i < n && rc == LP_OK && !w->stopped; i++) {
+        const struct lp_part *p = &x->parts[v[i].part];
+        uint32_t stream = w->streams[p->seg == NULL];
         struct lp_part part;
-        if (only_stream(w, &x->parts[v[i].part], &part)) {
-            rc = walk_rows(w, &part, err);
-            rc = lp_exec_is_damage(rc) ? LP_OK : rc;
+        bool any;
+        rc = lp_view_part_of(x->view, p, stream, &part, &any, err);
+        if (rc == LP_OK && any) {
+            rc = walk_rows(w, &part, stream, err);
         }
+        rc = lp_exec_is_damage(rc) ? LP_OK : rc;
     }
     lp_codec_free(w->codec);
     lp_free(v);
@@ -184,12 +160,9 @@ lp_rc
 lp_exec_place_key(struct lp_exec *x, const struct lp_place *place, struct lp_key *ret, struct lp_err *err)
 {
     struct counter c = {place->ordinal, {.time_ns = place->time_ns, .stream = place->stream}, false};
-    struct walk w = {.x = x,
-                     .stream = find_stream(x, place->stream),
-                     .time_ns = place->time_ns,
-                     .fn = count_down,
-                     .arg = &c};
-    lp_rc rc = w.stream != UINT32_MAX ? walk_all(&w, err) : LP_OK;
+    struct walk w = {.x = x, .time_ns = place->time_ns, .fn = count_down, .arg = &c};
+    lp_rc rc = lp_view_find(x->view, place->stream, w.streams, err);
+    rc = rc == LP_OK ? walk_all(&w, err) : rc;
     if (rc == LP_OK &&
         !c.found) { /* fewer rows than were counted before: those that are left are all before it */
         c.key.generation = c.key.arrival = UINT64_MAX;
@@ -199,7 +172,7 @@ lp_exec_place_key(struct lp_exec *x, const struct lp_place *place, struct lp_key
 }
 
 struct before {
-    const struct lp_key *key;
+    const struct lp_hit *hit;
     uint64_t rows;
 };
 
@@ -207,7 +180,7 @@ static bool
 count_before(void *arg, const struct lp_scan_row *row)
 {
     struct before *b = arg;
-    if (row->generation == b->key->generation && row->arrival == b->key->arrival) {
+    if (row->generation == b->hit->generation && row->arrival == b->hit->arrival) {
         return false;
     }
     b->rows++;
@@ -215,15 +188,16 @@ count_before(void *arg, const struct lp_scan_row *row)
 }
 
 lp_rc
-lp_exec_key_place(struct lp_exec *x, const struct lp_key *key, struct lp_place *ret, struct lp_err *err)
+lp_exec_hit_place(struct lp_exec *x, const struct lp_hit *h, struct lp_place *ret, struct lp_err *err)
 {
-    struct before b = {key, 0};
-    struct walk w = {.x = x,
-                     .stream = find_stream(x, key->stream),
-                     .time_ns = key->time_ns,
-                     .fn = count_before,
-                     .arg = &b};
-    lp_rc rc = walk_all(&w, err);
-    *ret = (struct lp_place){key->time_ns, key->stream, b.rows};
+    struct before b = {h, 0};
+    struct walk w = {.x = x, .time_ns = h->time_ns, .fn = count_before, .arg = &b};
+    struct lp_key key;
+    lp_rc rc = lp_hit_key(x, h, &key, err);
+    rc = rc == LP_OK ? lp_view_find(x->view, key.stream, w.streams, err) : rc;
+    rc = rc == LP_OK ? walk_all(&w, err) : rc;
+    if (rc == LP_OK) {
+        *ret = (struct lp_place){h->time_ns, key.stream, b.rows};
+    }
     return rc;
 }

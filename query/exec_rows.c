@@ -19,7 +19,7 @@ struct lp_rows {
     struct lp_block *block;
     unsigned steps;
     bool stored, held;
-    bool spans; /* rows are taken as the block has them, many at once */
+    bool spans;             /* rows are taken as the block has them, many at once */
     struct lp_scan_row row; /* held: begins the next chunk */
     uint32_t row_bytes;
     const struct lp_pair *row_meta; /* the scan's */
@@ -30,14 +30,18 @@ struct lp_rows {
 };
 
 /* Does nothing but the times of a part's rows matter? */
-static bool
-takes_spans(const struct lp_exec *x, const struct lp_part *p, const struct lp_rows_want *want)
+static lp_rc
+takes_spans(const struct lp_exec *x, const struct lp_part *p, const struct lp_rows_want *want, bool *ret,
+            struct lp_err *err)
 {
     bool meta = false;
-    for (uint32_t i = 0; i < p->nruns; i++) {
-        meta = meta || want->meta[p->runs[i].stream];
+    lp_rc rc = LP_OK;
+    *ret = p->seg != NULL && !p->own && x->unfiltered && !want->line_bytes;
+    for (uint32_t i = 0; i < p->nruns && *ret && rc == LP_OK; i++) {
+        rc = want->meta(want->arg, p->runs[i].stream, &meta, err);
+        *ret = !meta;
     }
-    return p->seg != NULL && x->unfiltered && !want->line_bytes && !meta;
+    return rc;
 }
 
 lp_rc
@@ -55,6 +59,7 @@ lp_rows_open(struct lp_worker *w, const struct lp_rows_want *want, struct lp_row
     w->stats.head_parts += !r->stored;
     if (rc == LP_OK) {
         rc = lp_exec_start(w->x, r->scan, err);
+        rc = rc == LP_OK ? takes_spans(w->x, p, want, &r->spans, err) : rc;
         if (rc != LP_OK) {
             lp_exec_close(w->x, p, r->scan, r->block);
         }
@@ -63,7 +68,6 @@ lp_rows_open(struct lp_worker *w, const struct lp_rows_want *want, struct lp_row
         lp_free(r);
         return rc;
     }
-    r->spans = takes_spans(w->x, p, want);
     lp_arena_init(&r->meta, SIZE_MAX, 0); /* one row's, whose size ingestion limits */
     *ret = r;
     return LP_OK;
@@ -123,7 +127,11 @@ hold_row(struct lp_rows *r, struct lp_err *err)
         rc = lp_scan_line_bytes(r->scan, &r->row_bytes, err);
     }
     r->row_nmeta = 0;
-    if (rc == LP_OK && r->held && r->want.meta[r->row.stream]) {
+    bool meta = false;
+    if (rc == LP_OK && r->held) {
+        rc = r->want.meta(r->want.arg, r->row.stream, &meta, err);
+    }
+    if (rc == LP_OK && meta) {
         rc = lp_scan_meta(r->scan, &r->row_meta, &r->row_nmeta, err);
         for (size_t i = 0; i < r->row_nmeta; i++) {
             r->w->stats.meta_bytes += r->row_meta[i].name.n + r->row_meta[i].value.n;

@@ -62,15 +62,16 @@ static lp_rc
 consider(const struct search *r, struct lp_worker *w, struct lp_scan *s, const struct lp_scan_row *row,
          bool *ret_hit, struct lp_err *err)
 {
-    const struct lp_exec *x = r->x;
+    struct lp_exec *x = r->x;
     struct finds *f = w->own;
     struct lp_hit *h = &f->hits[f->nhits];
-    h->key = (struct lp_key){row->time_ns, x->streams[row->stream].hash, row->generation, row->arrival};
-    h->part = w->part;
-    h->vstream = row->stream;
+    *h = (struct lp_hit){row->time_ns, row->generation, row->arrival, w->part, row->stream};
     *ret_hit = false;
-    if (r->after != NULL && !lp_key_before(r->after, &h->key, x->q->backward)) {
-        return LP_OK;
+    if (r->after != NULL) {
+        int order = lp_hit_key_cmp(x, h, r->after);
+        if (x->q->backward ? order >= 0 : order <= 0) {
+            return LP_OK;
+        }
     }
     bool stored = x->parts[w->part].seg != NULL;
     w->stats.stored_lines += stored;
@@ -163,6 +164,7 @@ lp_exec_scan(struct lp_exec *x, int64_t from_ns, int64_t to_ns, const struct lp_
     lp_rc rc = lp_round_run(&task, err);
     if (rc == LP_OK) {
         lp_best_finish(best);
+        rc = lp_exec_order_failed(x, err);
     }
     return rc;
 }

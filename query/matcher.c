@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/regex.h"
 #include "query/literals.h"
+#include "store/service.h"
 
 /* A selector's text is at most 128 KiB (parse.h), and a literal needs a slice of it. */
 #define ARENA_BYTES (8u << 20)
@@ -57,6 +58,7 @@ make_regex(struct lp_matcher *m, struct lp_str regex, struct lp_err *err)
     lp_buf_c(&text, "(?s)");
     lp_buf_str(&text, regex);
     m->kind = LP_MATCHER_REGEX;
+    m->every = lp_str_eqc(regex, ".+") || lp_str_eqc(regex, ".*");
     lp_rc rc = lp_regex_new(lp_buf_view(&text), &m->regex, err);
     lp_buf_clear(&text);
     if (rc == LP_OK) {
@@ -155,25 +157,6 @@ lp_matcher_value(const struct lp_matcher *m, struct lp_str value)
         hit = bsearch(&value, m->values, m->nvalues, sizeof(value), compare_values) != NULL;
     }
     return hit != m->negative;
-}
-
-struct lp_str
-lp_labels_get(const struct lp_pair *labels, size_t n, struct lp_str name)
-{
-    size_t from = 0, to = n;
-    while (from < to) {
-        size_t mid = from + (to - from) / 2;
-        int order = lp_str_cmp(labels[mid].name, name);
-        if (order == 0) {
-            return labels[mid].value;
-        }
-        if (order < 0) {
-            from = mid + 1;
-        } else {
-            to = mid;
-        }
-    }
-    return LP_STR_NULL;
 }
 
 bool

@@ -27,6 +27,7 @@ struct lp_matcher {
     struct lp_str *values;  /* SET: sorted, without repeats */
     size_t nvalues;
     struct lp_regex *regex; /* REGEX */
+    bool every;             /* REGEX: every value matches that is not empty */
     struct lp_str prefix;   /* REGEX: every value that matches begins with it; may be empty */
 };
 
@@ -41,9 +42,7 @@ const struct lp_matcher *lp_matchers_at(const struct lp_matchers *m, size_t i);
 
 /* Does one value pass? A missing label is "". */
 bool lp_matcher_value(const struct lp_matcher *m, struct lp_str value);
-/* Do all matchers pass on a label set sorted by name (lp_str_cmp)? */
+/* Do all matchers pass on a label set sorted by name (lp_str_cmp)? A missing label is "". */
 bool lp_matchers_match(const struct lp_matchers *m, const struct lp_pair *labels, size_t n);
-/* The value of a name in a sorted label set, LP_STR_NULL if it is missing. */
-struct lp_str lp_labels_get(const struct lp_pair *labels, size_t n, struct lp_str name);
 
 #endif

@@ -26,7 +26,9 @@ struct lp_rows_chunk {
 struct lp_rows_want {
     int64_t from_ns, to_ns; /* [from, to) */
     bool line_bytes;
-    const bool *meta; /* by stream: is metadata wanted, in chunks that have the same? */
+    /* Is metadata of the stream's rows wanted, in chunks that have the same? Any thread. */
+    lp_rc (*meta)(void *arg, uint32_t stream, bool *ret, struct lp_err *err);
+    void *arg;
 };
 
 struct lp_rows;

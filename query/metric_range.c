@@ -20,6 +20,8 @@
 #define META_BYTES (4u << 20) /* of one line, with the stream it is of */
 #define NONE LP_LABELS_NONE
 
+enum { MAY_UNKNOWN, MAY_NOT, MAY }; /* may the metadata of a stream's lines add to the labels that stay? */
+
 struct counter {
     int64_t *rows;  /* steps + 1 differences; NULL: nothing was counted */
     int64_t *bytes; /* the same; NULL where bytes are not wanted */
@@ -34,8 +36,8 @@ struct leaf {
     struct lp_windows windows;
     uint32_t first_step; /* of the first window */
     struct lp_rows_want want;
-    bool *meta;                  /* by stream, for want */
-    _Atomic uint32_t *of_stream; /* stream -> series without metadata, once that is known */
+    _Atomic uint8_t *meta;       /* by stream: is metadata wanted, once that is known (MAY_*) */
+    _Atomic uint32_t *of_stream; /* stream -> series without metadata, and 1, once that is known */
     /* under the round's lock */
     struct lp_arena ar;         /* counters */
     struct lp_arena scratch;    /* labels on their way */
@@ -79,14 +81,49 @@ over_budget(const struct leaf *l, struct lp_err *err)
     return lp_metric_over_budget(l->q, err);
 }
 
+/* The stream's labels; none where none of them stays. */
+static lp_rc
+labels_of(struct leaf *l, uint32_t stream, struct lp_pair ret[LP_STREAM_LABELS_MAX], size_t *ret_n,
+          struct lp_err *err)
+{
+    const struct lp_vstream *s;
+    *ret_n = 0;
+    if (l->by != NULL && l->by->kind == LP_GROUP_NONE) {
+        return LP_OK;
+    }
+    lp_rc rc = lp_view_stream(l->x.view, stream, &s, err);
+    if (rc == LP_OK) {
+        *ret_n = lp_stream_labels(s->key.labels, s->key.nlabels, ret);
+    }
+    return rc;
+}
+
+static lp_rc
+wants_meta(void *arg, uint32_t stream, bool *ret, struct lp_err *err)
+{
+    struct leaf *l = arg;
+    uint8_t may = atomic_load_explicit(&l->meta[stream], memory_order_relaxed);
+    *ret = l->by == NULL;
+    if (l->by != NULL && may == MAY_UNKNOWN) {
+        struct lp_pair labels[LP_STREAM_LABELS_MAX];
+        size_t n;
+        lp_rc rc = labels_of(l, stream, labels, &n, err);
+        if (rc != LP_OK) {
+            return rc;
+        }
+        may = lp_grouping_wants_meta(l->by, labels, n) ? MAY : MAY_NOT;
+        atomic_store_explicit(&l->meta[stream], may, memory_order_relaxed);
+    }
+    *ret = *ret || may == MAY;
+    return LP_OK;
+}
+
 /* With the lock held: the series of lines with these labels and metadata. */
 static lp_rc
-add_series(struct leaf *l, uint32_t stream, const struct lp_rows_chunk *k, uint32_t *ret, struct lp_err *err)
+add_series(struct leaf *l, const struct lp_pair *own, size_t n, const struct lp_rows_chunk *k, uint32_t *ret,
+           struct lp_err *err)
 {
-    const struct lp_stream_key *key = &l->x.streams[stream].key;
-    struct lp_pair own[LP_STREAM_LABELS_MAX];
     const struct lp_pair *labels = own;
-    size_t n = lp_stream_labels(key->labels, key->nlabels, own);
     lp_arena_reset(&l->scratch);
     if (k->nmeta > 0 && !lp_labels_merge(&l->scratch, own, n, k->meta, k->nmeta, &labels, &n)) {
         return over_budget(l, err);
@@ -104,6 +141,22 @@ add_series(struct leaf *l, uint32_t stream, const struct lp_rows_chunk *k, uint3
         return over_budget(l, err);
     }
     return l->sets.n <= l->max_series ? LP_OK : lp_metric_too_many(l->q, err);
+}
+
+/* The series of the chunk's lines. The stream is read before the lock is taken. */
+static lp_rc
+find_series(struct leaf *l, struct lp_worker *w, const struct lp_rows_chunk *k, uint32_t *ret,
+            struct lp_err *err)
+{
+    struct lp_pair labels[LP_STREAM_LABELS_MAX];
+    size_t n;
+    lp_rc rc = labels_of(l, k->stream, labels, &n, err);
+    if (rc == LP_OK) {
+        lp_round_lock(w->round);
+        rc = add_series(l, labels, n, k, ret, err);
+        lp_round_unlock(w->round);
+    }
+    return rc;
 }
 
 static lp_rc
@@ -127,9 +180,7 @@ series_by_meta(struct leaf *l, struct lp_worker *w, const struct lp_rows_chunk *
     lp_rc rc = LP_OK;
     if (known->series_1 == 0 || !lp_hash128_eq(known->key, key)) {
         uint32_t series;
-        lp_round_lock(w->round);
-        rc = add_series(l, k->stream, k, &series, err);
-        lp_round_unlock(w->round);
+        rc = find_series(l, w, k, &series, err);
         *known = rc == LP_OK ? (struct known){key, series + 1} : (struct known){.series_1 = 0};
     }
     *ret = known->series_1 - 1;
@@ -144,14 +195,14 @@ series_of(struct leaf *l, struct lp_worker *w, const struct lp_rows_chunk *k, ui
         return series_by_meta(l, w, k, ret, err);
     }
     lp_rc rc = LP_OK;
-    *ret = atomic_load_explicit(&l->of_stream[k->stream], memory_order_relaxed);
-    if (*ret == NONE) {
-        lp_round_lock(w->round);
-        rc = add_series(l, k->stream, k, ret, err);
-        lp_round_unlock(w->round);
-        if (rc == LP_OK) {
-            atomic_store_explicit(&l->of_stream[k->stream], *ret, memory_order_relaxed);
-        }
+    uint32_t known = atomic_load_explicit(&l->of_stream[k->stream], memory_order_relaxed);
+    if (known > 0) {
+        *ret = known - 1;
+        return LP_OK;
+    }
+    rc = find_series(l, w, k, ret, err);
+    if (rc == LP_OK) {
+        atomic_store_explicit(&l->of_stream[k->stream], *ret + 1, memory_order_relaxed);
     }
     return rc;
 }
@@ -309,15 +360,18 @@ count_rows(struct leaf *l, struct lp_worker *w, struct lp_err *err)
 /* ------------------------------------------------------------------ parts */
 
 /* Do the stream table's times say which windows each run of the part is in, and is no more to be known? */
-static bool
-is_told(const struct leaf *l, struct tally *t, const struct lp_part *p)
+static lp_rc
+is_told(struct leaf *l, struct tally *t, const struct lp_part *p, bool *ret, struct lp_err *err)
 {
-    bool told = p->seg != NULL && l->x.unfiltered && !l->want.line_bytes;
-    for (uint32_t i = 0; i < p->nruns && told; i++) {
+    lp_rc rc = LP_OK;
+    *ret = p->seg != NULL && !p->own && l->x.unfiltered && !l->want.line_bytes;
+    for (uint32_t i = 0; i < p->nruns && *ret && rc == LP_OK; i++) {
         const struct lp_part_run *r = &p->runs[i];
-        told = !l->meta[r->stream] && r->max_ns <= span_of(l, t, r->min_ns)->to_ns;
+        bool meta = false;
+        rc = wants_meta(l, r->stream, &meta, err);
+        *ret = !meta && r->max_ns <= span_of(l, t, r->min_ns)->to_ns;
     }
-    return told;
+    return rc;
 }
 
 static lp_rc
@@ -350,7 +404,11 @@ scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
     if (t->key.limit == 0) {
         lp_buf_init(&t->key, META_BYTES);
     }
-    lp_rc rc = is_told(l, t, p) ? count_told(l, w, p, err) : count_rows(l, w, err);
+    bool told;
+    lp_rc rc = is_told(l, t, p, &told, err);
+    if (rc == LP_OK) {
+        rc = told ? count_told(l, w, p, err) : count_rows(l, w, err);
+    }
     if (rc == LP_OK || lp_exec_is_damage(rc)) { /* what was read of a damaged part is counted */
         struct lp_err full;
         lp_rc flushed = flush(l, w, &full);
@@ -426,20 +484,17 @@ make_samples(struct leaf *l, struct lp_matrix *ret, struct lp_err *err)
 static lp_rc
 scan(struct leaf *l, struct lp_err *err)
 {
+    l->x.runs = !l->want.line_bytes; /* then runs in one span need not be read; with a filter, lp_exec_begin
+                                        knows better */
     lp_rc rc = lp_exec_begin(&l->x, l->want.from_ns, l->want.to_ns, err);
     if (rc != LP_OK || lp_linefilter_passes_none(l->x.filter)) {
         return rc;
     }
-    l->meta = lp_malloc(l->x.nstreams * sizeof(*l->meta));
-    l->of_stream = lp_malloc(l->x.nstreams * sizeof(*l->of_stream));
-    for (size_t i = 0; i < l->x.nstreams; i++) {
-        struct lp_pair labels[LP_STREAM_LABELS_MAX];
-        const struct lp_stream_key *key = &l->x.streams[i].key;
-        size_t n = lp_stream_labels(key->labels, key->nlabels, labels);
-        l->meta[i] = l->by == NULL || lp_grouping_wants_meta(l->by, labels, n);
-        atomic_init(&l->of_stream[i], NONE);
-    }
-    l->want.meta = l->meta;
+    uint32_t nstreams = lp_view_nstreams(l->x.view); /* what nobody touches of these takes no memory */
+    l->meta = lp_calloc(nstreams, sizeof(*l->meta));
+    l->of_stream = lp_calloc(nstreams, sizeof(*l->of_stream));
+    l->want.meta = wants_meta;
+    l->want.arg = l;
     struct lp_round_task task = {.x = &l->x,
                                  .arg = l,
                                  .own_bytes = sizeof(struct tally),
@@ -478,7 +533,7 @@ lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg,
     memcpy(ret->damage, l.x.damage, sizeof(ret->damage));
     lp_exec_end(&l.x);
     lp_view_free(l.x.view);
-    lp_free(l.meta);
+    lp_free((void *)(uintptr_t)l.meta);
     lp_free((void *)(uintptr_t)l.of_stream);
     lp_label_index_clear(&l.sets);
     lp_arena_clear(&l.ar);

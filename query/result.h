@@ -28,9 +28,8 @@ lp_rc lp_result_series_vector(const struct lp_matrix *m, struct lp_buf *out, str
 
 /* {"status":"success","data":[{"a":"b"},...]}; without data when there is none. */
 lp_rc lp_result_series(const struct lp_label_sets *sets, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
-/* {"status":"success","data":["a",...]}: the label names of the sets, or with a name its values; sorted, each once. */
-lp_rc lp_result_labels(const struct lp_label_sets *sets, const struct lp_str *name, struct lp_buf *out,
-                       struct lp_err *err) LP_MUST_USE;
+/* {"status":"success","data":["a",...]}; without data when there is none. */
+lp_rc lp_result_names(const struct lp_names *names, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
 /* The rows of an export: each line and a newline; or each row as a JSON object and a newline. */
 lp_rc lp_export_raw(const struct lp_found *f, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;

@@ -60,7 +60,7 @@ struct shared {
 static struct lp_str
 stream_text(struct shared *sh, const struct lp_found *f, uint32_t stream)
 {
-    const struct lp_stream_key *k = &f->streams[stream].key;
+    const struct lp_stream_key *k = &f->streams[stream]->key;
     struct span *span = &sh->of_stream[stream];
     if (span->n == 0) {
         span->at = sh->texts.n;

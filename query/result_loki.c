@@ -40,7 +40,7 @@ over_budget(struct lp_err *err)
 static size_t
 labels_of(const struct grouping *g, const struct lp_found_row *row, struct lp_pair ret[LP_STREAM_LABELS_MAX])
 {
-    const struct lp_stream_key *k = &g->f->streams[row->stream].key;
+    const struct lp_stream_key *k = &g->f->streams[row->stream]->key;
     return lp_stream_labels(k->labels, k->nlabels, ret);
 }
 

@@ -2,7 +2,6 @@
  * result_values.c - samples, values of metric queries that look at no logs, label names and values, series.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "query/matcher.h"
 #include "query/result_int.h"
@@ -121,50 +120,14 @@ lp_result_series(const struct lp_label_sets *sets, struct lp_buf *out, struct lp
     return finished(out, err);
 }
 
-static int
-by_text(const void *a, const void *b)
-{
-    return lp_str_cmp(*(const struct lp_str *)a, *(const struct lp_str *)b);
-}
-
-static size_t
-gather(const struct lp_label_sets *sets, const struct lp_str *name, struct lp_str *v)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < sets->n; i++) {
-        const struct lp_label_set *s = &sets->v[i];
-        for (size_t k = 0; k < s->n; k++) {
-            if (name == NULL) {
-                v[n++] = s->labels[k].name;
-            } else if (lp_str_eq(s->labels[k].name, *name)) {
-                v[n++] = s->labels[k].value;
-            }
-        }
-    }
-    return n;
-}
-
 lp_rc
-lp_result_labels(const struct lp_label_sets *sets, const struct lp_str *name, struct lp_buf *out,
-                 struct lp_err *err)
+lp_result_names(const struct lp_names *names, struct lp_buf *out, struct lp_err *err)
 {
-    size_t most = 0;
-    for (size_t i = 0; i < sets->n; i++) {
-        most += name == NULL ? sets->v[i].n : 1;
-    }
-    struct lp_str *v = lp_malloc(most * sizeof(*v));
-    size_t n = gather(sets, name, v);
-    if (n > 1) {
-        qsort(v, n, sizeof(*v), by_text);
-    }
     lp_buf_c(out, "{\"status\":\"success\"");
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || !lp_str_eq(v[i], v[i - 1])) {
-            lp_buf_c(out, i == 0 ? ",\"data\":[" : ",");
-            lp_buf_json(out, v[i]);
-        }
+    for (size_t i = 0; i < names->n; i++) {
+        lp_buf_c(out, i == 0 ? ",\"data\":[" : ",");
+        lp_buf_json(out, names->v[i]);
     }
-    lp_buf_c(out, n > 0 ? "]}\n" : "}\n");
-    lp_free(v);
+    lp_buf_c(out, names->n > 0 ? "]}\n" : "}\n");
     return finished(out, err);
 }

@@ -27,7 +27,7 @@ labels(struct lp_http_req *req, struct lp_server *s, const struct lp_str *name)
 {
     struct lp_query_call c;
     struct lp_buf out;
-    struct lp_label_sets sets;
+    struct lp_names names;
     const struct lp_log_query *selector;
     if (!lp_query_begin(&c, req, s)) {
         return;
@@ -42,11 +42,11 @@ labels(struct lp_http_req *req, struct lp_server *s, const struct lp_str *name)
         q.nselectors = 1;
     }
     if (rc == LP_OK) {
-        rc = lp_streams_find(&q, &sets, &c.err);
+        rc = lp_streams_names(&q, name, &names, &c.err);
     }
     if (rc == LP_OK) {
-        rc = lp_result_labels(&sets, name, &out, &c.err);
-        lp_label_sets_clear(&sets);
+        rc = lp_result_names(&names, &out, &c.err);
+        lp_names_clear(&names);
     }
     lp_query_answer(&c, rc, &out);
     lp_query_end(&c);

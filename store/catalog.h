@@ -64,6 +64,10 @@ struct lp_cat_posting {
     struct lp_str bytes;
 };
 lp_rc lp_cat_posting_add(struct lp_cat_txn *t, const struct lp_cat_posting *p, struct lp_idset *set, struct lp_err *err) LP_MUST_USE;
+/* Calls fn for runs of ids [first, end), rising, all below the limit. */
+typedef void (*lp_cat_run_fn)(void *arg, uint64_t first, uint64_t end);
+lp_rc lp_cat_posting_runs(struct lp_cat_txn *t, const struct lp_cat_posting *p, uint64_t limit, lp_cat_run_fn fn, void *arg,
+                          struct lp_err *err) LP_MUST_USE;
 /* Adds the streams that have label = value; those that have the label; all of the tenant; those of a group. None is no error. */
 lp_rc lp_cat_value_ids(struct lp_cat_txn *t, uint32_t tenant, uint32_t label, struct lp_str value, struct lp_idset *set,
                        struct lp_err *err) LP_MUST_USE;

@@ -215,53 +215,106 @@ lp_posting_merge(void *arg, MDB_txn *txn, struct lp_catalog *cat, struct lp_str 
 /* ------------------------------------------------------------------ reading */
 
 struct chunk_walk {
-    struct lp_idset *set;
-    uint64_t number;
+    uint64_t limit;
+    lp_cat_run_fn fn;
+    void *arg;
 };
+
+/* Calls fn for the runs of set bits. */
+static void
+each_bit_run(struct lp_str bits, uint64_t base, const struct chunk_walk *w)
+{
+    uint64_t first = 0, end = 0; /* the run that may go on */
+    for (uint64_t at = 0; at < bits.n * 8; at += 64) {
+        for (uint64_t left = lp_get_u64(bits.p + at / 8); left != 0;) {
+            uint64_t skip = (uint64_t)__builtin_ctzll(left), n = (uint64_t)__builtin_ctzll(~(left >> skip));
+            n = ~(left >> skip) == 0 ? 64 : n;
+            uint64_t id = base + at + skip;
+            if (id != end && end > first) {
+                w->fn(w->arg, first, end);
+            }
+            first = id != end ? id : first;
+            end = id + n;
+            left = skip + n < 64 ? left & UINT64_MAX << (skip + n) : 0;
+        }
+    }
+    if (end > first) {
+        w->fn(w->arg, first, end);
+    }
+}
+
+/* Behind the last id that is set. */
+static uint64_t
+bits_end(struct lp_str bits, uint64_t base)
+{
+    uint64_t at = bits.n * 8;
+    while (at > 0 && lp_get_u64(bits.p + at / 8 - 8) == 0) {
+        at -= 64;
+    }
+    return at == 0 ? base : base + at - (uint64_t)__builtin_clzll(lp_get_u64(bits.p + at / 8 - 8));
+}
 
 static lp_rc
 visit_chunk(void *arg, const MDB_val *key, struct lp_str value, bool *stop, struct lp_err *err)
 {
-    struct chunk_walk *w = arg;
+    const struct chunk_walk *w = arg;
     struct lp_rd rd = lp_rd_of(value);
     uint64_t chunk = lp_get_be64((const uint8_t *)key->mv_data + 8), base = chunk << LP_IDCHUNK_BITS;
     (void)stop;
-    if (key->mv_size != 16 || chunk >= w->set->nchunks) {
+    if (key->mv_size != 16 || chunk > (w->limit - 1) >> LP_IDCHUNK_BITS) {
         return lp_pack_bad(LP_DB_CHUNKS, err);
     }
-    uint64_t end = LP_MIN(w->set->limit, base + 0x10000);
+    uint64_t end = LP_MIN(w->limit, base + 0x10000);
     if (lp_rd_u8(&rd) == CHUNK_RUNS) {
         struct run run;
         uint64_t at = base;
         while (get_run(&rd, &at, end, &run)) {
-            lp_idset_add(w->set, run.first, run.end);
+            w->fn(w->arg, run.first, run.end);
         }
-    } else if (!lp_idset_add_bits(w->set, chunk, lp_rd_bytes(&rd, BITMAP_BYTES))) {
-        rd.bad = true;
+        return rd.bad ? lp_pack_bad(LP_DB_CHUNKS, err) : LP_OK;
     }
-    return rd.bad ? lp_pack_bad(LP_DB_CHUNKS, err) : LP_OK;
+    struct lp_str bits = lp_rd_bytes(&rd, BITMAP_BYTES);
+    if (rd.bad || bits_end(bits, base) > w->limit) {
+        return lp_pack_bad(LP_DB_CHUNKS, err);
+    }
+    each_bit_run(bits, base, w);
+    return LP_OK;
 }
 
 lp_rc
-lp_cat_posting_add(struct lp_cat_txn *t, const struct lp_cat_posting *p, struct lp_idset *set,
-                   struct lp_err *err)
+lp_cat_posting_runs(struct lp_cat_txn *t, const struct lp_cat_posting *p, uint64_t limit, lp_cat_run_fn fn,
+                    void *arg, struct lp_err *err)
 {
     struct lp_rd rd = lp_rd_of(p->bytes);
     uint64_t at = 0;
     struct run run;
     if (lp_rd_u8(&rd) == POSTING_CHUNKS) {
         struct lp_cat_key k = {.n = 0};
-        struct chunk_walk w = {set, lp_rd_varint(&rd)};
+        struct chunk_walk w = {limit, fn, arg};
+        uint64_t number = lp_rd_varint(&rd);
         if (rd.bad) {
             return lp_pack_bad(LP_DB_VALUES, err);
         }
-        lp_key_u64(&k, w.number);
+        lp_key_u64(&k, number);
         return lp_cat_scan(t->txn, t->cat, LP_DB_CHUNKS, &k, k.n, visit_chunk, &w, err);
     }
-    while (get_run(&rd, &at, set->limit, &run)) {
-        lp_idset_add(set, run.first, run.end);
+    while (get_run(&rd, &at, limit, &run)) {
+        fn(arg, run.first, run.end);
     }
     return rd.bad ? lp_pack_bad(LP_DB_VALUES, err) : LP_OK;
+}
+
+static void
+add_to_set(void *arg, uint64_t first, uint64_t end)
+{
+    lp_idset_add(arg, first, end);
+}
+
+lp_rc
+lp_cat_posting_add(struct lp_cat_txn *t, const struct lp_cat_posting *p, struct lp_idset *set,
+                   struct lp_err *err)
+{
+    return lp_cat_posting_runs(t, p, set->limit, add_to_set, set, err);
 }
 
 static lp_rc

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "base/bytes.h"
-
 void
 lp_idset_init(struct lp_idset *s, uint64_t limit)
 {
@@ -60,28 +58,6 @@ lp_idset_add(struct lp_idset *s, uint64_t first, uint64_t end)
         set_bits(s->v[chunk]->bits, (uint32_t)(first - base), (uint32_t)(stop - base));
         first = stop;
     }
-}
-
-bool
-lp_idset_add_bits(struct lp_idset *s, uint64_t chunk, struct lp_str bits)
-{
-    LP_ASSERT(chunk < s->nchunks && s->before == NULL);
-    if (bits.n != LP_IDCHUNK_WORDS * 8) {
-        return false;
-    }
-    if (s->v[chunk] == NULL) {
-        s->v[chunk] = lp_calloc(1, sizeof(*s->v[chunk]));
-    }
-    uint64_t left = s->limit - (chunk << LP_IDCHUNK_BITS), beyond = 0; /* ids of the chunk below the limit */
-    for (size_t w = 0; w < LP_IDCHUNK_WORDS; w++) {
-        uint64_t word = lp_get_u64(bits.p + w * 8);
-        uint64_t allowed = left >= (w + 1) * 64 ? UINT64_MAX
-                           : left > w * 64      ? ~(UINT64_MAX << (left % 64))
-                                                : 0;
-        beyond |= word & ~allowed;
-        s->v[chunk]->bits[w] |= word & allowed;
-    }
-    return beyond == 0;
 }
 
 bool
@@ -242,8 +218,8 @@ uint64_t
 lp_idset_rank(const struct lp_idset *s, uint64_t id)
 {
     size_t chunk = (size_t)(id >> LP_IDCHUNK_BITS), word = (id & 0xffff) / 64;
-    LP_ASSERT(s->before != NULL && id < s->limit);
-    if (s->v[chunk] == NULL) {
+    LP_ASSERT(s->before != NULL && id <= s->limit);
+    if (chunk == s->nchunks || s->v[chunk] == NULL) {
         return s->before[chunk];
     }
     const struct lp_idchunk *c = s->v[chunk];

@@ -7,7 +7,7 @@
 #ifndef LP_STORE_IDSET_H
 #define LP_STORE_IDSET_H
 
-#include "base/str.h"
+#include "base/lp.h"
 
 #define LP_IDCHUNK_BITS 16
 #define LP_IDCHUNK_WORDS (1024u)
@@ -29,8 +29,6 @@ void lp_idset_init(struct lp_idset *s, uint64_t limit);
 void lp_idset_clear(struct lp_idset *s);
 /* Adds the ids [first, end), all below the limit. */
 void lp_idset_add(struct lp_idset *s, uint64_t first, uint64_t end);
-/* Adds the ids of a chunk whose bits are set; false when they are not 8,192 bytes, or one of them is not below the limit. */
-bool lp_idset_add_bits(struct lp_idset *s, uint64_t chunk, struct lp_str bits);
 bool lp_idset_has(const struct lp_idset *s, uint64_t id);
 /* Sets of one limit. */
 void lp_idset_or(struct lp_idset *s, const struct lp_idset *other);
@@ -47,7 +45,7 @@ uint64_t lp_idset_count(const struct lp_idset *s);
 
 /* Numbers the ids by rising id, from 0; before the functions below. */
 void lp_idset_number(struct lp_idset *s);
-/* How many ids of the set are smaller: its number, if it is in the set. */
+/* How many ids of the set are smaller than this one, which is at most the limit: its number, if it is in the set. */
 uint64_t lp_idset_rank(const struct lp_idset *s, uint64_t id);
 /* The id with this number, which is smaller than the count. */
 uint64_t lp_idset_at(const struct lp_idset *s, uint64_t number);

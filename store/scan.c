@@ -21,6 +21,9 @@ struct lp_scan {
     struct lp_block *block;
     bool borrowed; /* the block is the caller's */
     const int64_t *times;
+    const struct lp_part_run *runs; /* the part's; or the block's own, once they were needed */
+    struct lp_part_run *own_runs;
+    uint32_t nruns;
     uint32_t run;     /* next run to begin */
     uint32_t at, end; /* rows left of the open run: [at, end) */
     bool narrowed;    /* since [at, end) was set */
@@ -70,7 +73,8 @@ open_scan(const struct lp_view *v, const struct lp_part *part, struct lp_block *
     lp_rc rc = LP_OK;
     if (part->seg != NULL) {
         rc = block != NULL ? LP_OK : lp_seg_block(part->seg, part->block, &s->block, err);
-        s->run = backward ? part->nruns : 0;
+        s->runs = part->runs;
+        s->nruns = part->nruns;
     } else {
         s->map = v->gen_map[part->gen - v->head.gens];
         s->batch = part->batch;
@@ -107,6 +111,7 @@ lp_scan_close(struct lp_scan *s)
             lp_block_free(s->block);
         }
         lp_match_clear(&s->match);
+        lp_free(s->own_runs);
         lp_free(s->meta);
         lp_free(s);
     }
@@ -167,8 +172,8 @@ read_times(struct lp_scan *s, struct lp_err *err)
 static bool
 next_run(struct lp_scan *s)
 {
-    while (s->backward ? s->run > 0 : s->run < s->part->nruns) {
-        const struct lp_part_run *r = &s->part->runs[s->backward ? --s->run : s->run++];
+    while (s->backward ? s->run > 0 : s->run < s->nruns) {
+        const struct lp_part_run *r = &s->runs[s->backward ? --s->run : s->run++];
         if (r->max_ns < s->from_ns || r->min_ns >= s->to_ns) {
             continue;
         }
@@ -182,6 +187,35 @@ next_run(struct lp_scan *s)
     return false;
 }
 
+/* The runs of selected streams from the block itself, where the part has none, with their times. */
+static lp_rc
+read_runs(struct lp_scan *s, struct lp_err *err)
+{
+    const struct lp_idset *ids = &s->view->ids;
+    const struct lp_block_run *runs;
+    uint32_t n;
+    if (!s->part->own || s->runs != NULL) {
+        return LP_OK;
+    }
+    lp_rc rc = read_times(s, err); /* the runs' times come with them */
+    rc = rc == LP_OK ? lp_seg_block_runs(s->part->seg, s->part->block, s->block, s->codec, &runs, &n, err)
+                     : rc;
+    if (rc != LP_OK) {
+        return rc;
+    }
+    s->own_runs = lp_malloc(n * sizeof(*s->own_runs));
+    for (uint32_t i = 0; i < n; i++) {
+        const struct lp_block_run *r = &runs[i];
+        if (lp_idset_has(ids, r->stream)) {
+            s->own_runs[s->nruns++] =
+                (struct lp_part_run){(uint32_t)lp_idset_rank(ids, r->stream), r->first, r->rows,
+                                     s->times[r->first], s->times[r->first + r->rows - 1]};
+        }
+    }
+    s->runs = s->own_runs;
+    return LP_OK;
+}
+
 /* The rows of the part's runs that are in the time range, as ranges of the block. Runs that are wanted whole
  * need no times. */
 static lp_rc
@@ -190,8 +224,8 @@ wanted_ranges(struct lp_scan *s, struct lp_row_range *ret, size_t *ret_n, uint64
 {
     size_t n = 0;
     *ret_rows = 0;
-    for (uint32_t i = 0; i < s->part->nruns; i++) {
-        const struct lp_part_run *r = &s->part->runs[i];
+    for (uint32_t i = 0; i < s->nruns; i++) {
+        const struct lp_part_run *r = &s->runs[i];
         if (r->max_ns < s->from_ns || r->min_ns >= s->to_ns) {
             continue;
         }
@@ -229,8 +263,20 @@ match_block(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(vo
 {
     uint64_t rows;
     size_t n;
-    struct lp_row_range *ranges = lp_malloc(s->part->nruns * sizeof(*ranges));
-    lp_rc rc = wanted_ranges(s, ranges, &n, &rows, err);
+    const struct lp_part *p = s->part;
+    bool all = p->own && p->min_ns >= s->from_ns && p->max_ns < s->to_ns;
+    lp_rc rc = all ? LP_OK : read_runs(s, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    struct lp_row_range *ranges = lp_malloc((all ? 1 : s->nruns) * sizeof(*ranges));
+    if (all) {
+        rows = lp_block_head(s->block)->rows;
+        ranges[0] = (struct lp_row_range){0, (uint32_t)rows};
+        n = 1;
+    } else {
+        rc = wanted_ranges(s, ranges, &n, &rows, err);
+    }
     if (rc == LP_OK) {
         rc = lp_block_match(s->block, s->codec, plan, s->part->seg_number, ranges, n, stop, arg, &s->match,
                             err);
@@ -256,10 +302,13 @@ lp_scan_start(struct lp_scan *s, const struct lp_match_plan *plan, bool (*stop)(
         rc = match_block(s, plan, stop, arg, err);
     }
     if (rc == LP_OK && s->matched && s->match.rows == NULL) {
-        s->run = s->backward ? 0 : s->part->nruns; /* nothing is left: no times either */
+        s->nruns = 0; /* nothing is left: no times either */
         return LP_OK;
     }
-    return in_segment(s, rc == LP_OK ? read_times(s, err) : rc, err);
+    rc = rc == LP_OK ? read_times(s, err) : rc;
+    rc = rc == LP_OK ? read_runs(s, err) : rc;
+    s->run = s->backward ? s->nruns : 0;
+    return in_segment(s, rc, err);
 }
 
 void

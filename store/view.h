@@ -6,6 +6,9 @@
  * the segments it needs and ends the transaction. A view and what comes from it belong to one query; its parts may be
  * scanned by several threads at once, each with its own lp_scan.
  *
+ * What it costs goes by what is touched: streams are selected as sets of ids (select.h), a group that is selected wholly, or for a good part,
+ * is its blocks, and a stream's labels are read when somebody asks for them.
+ *
  * Rows of one stream have a total order that never changes: (time, generation, arrival). Streams are identified by the
  * 128-bit hash of their key, which is the same in head and segment.
  */
@@ -13,38 +16,34 @@
 #define LP_STORE_VIEW_H
 
 #include "store/match.h"
+#include "store/select.h"
 #include "store/store.h"
 
 struct lp_view;
 
-/* Which streams a query wants. Hints make candidates few; match has the last word on each candidate's labels. */
-struct lp_select_hint {
-    struct lp_str name;
-    const struct lp_str *values; /* the label must have one of these; none of them empty */
-    size_t nvalues;
-};
-struct lp_selector {
-    const struct lp_select_hint *hints; /* all must hold */
-    size_t nhints;
-    bool (*match)(void *arg, const struct lp_pair *labels, size_t nlabels); /* labels by rising name; NULL: all */
-    void *arg;
-    bool quarantine; /* streams of the quarantine are seen only if this is set */
-};
-
-/* A selected stream. Slices live as long as the view. */
+/* A selected stream. Lives as long as the view. */
 struct lp_vstream {
     struct lp_hash128 hash;
     struct lp_stream_key key;
-    uint64_t id;    /* in the catalog; 0: only in the head so far */
+    uint64_t id;    /* in the catalog; 0: of the head */
     uint64_t group; /* 0 with id 0 */
 };
 
 lp_rc lp_view_open(struct lp_store *st, struct lp_str tenant, struct lp_view **ret, struct lp_err *err) LP_MUST_USE;
 void lp_view_free(struct lp_view *v);
 
-/* Chooses the streams; once per view, before lp_view_parts. budget: most bytes for their labels. */
+/* Chooses the streams; once per view, before lp_view_parts. budget: most bytes for the labels of streams that are looked at. */
 lp_rc lp_view_select(struct lp_view *v, const struct lp_selector *sel, size_t budget, struct lp_err *err) LP_MUST_USE;
-size_t lp_view_streams(const struct lp_view *v, const struct lp_vstream **ret);
+/*
+ * How many were selected: they go by index. Those of segments come first, by rising id; then those of the head. A stream that is in
+ * both has two indexes; what it is to a query goes by its hash and labels.
+ */
+uint32_t lp_view_nstreams(const struct lp_view *v);
+/* The stream with this index, read when it is first asked for. Any thread. LP_ERR_LIMIT: the budget is spent. */
+lp_rc lp_view_stream(struct lp_view *v, uint32_t index, const struct lp_vstream **ret, struct lp_err *err) LP_MUST_USE;
+/* The indexes of a selected stream in segments and in the head; LP_NO_STREAM: it is not there. */
+#define LP_NO_STREAM UINT32_MAX
+lp_rc lp_view_find(struct lp_view *v, struct lp_hash128 hash, uint32_t ret[2], struct lp_err *err) LP_MUST_USE;
 
 /* Rows of one stream inside a part. */
 struct lp_part_run {
@@ -64,7 +63,8 @@ struct lp_part {
     struct lp_seg *seg; /* NULL: head */
     uint32_t seg_number; /* among the view's segments */
     uint32_t block;
-    const struct lp_part_run *runs;
+    bool own; /* the block says itself which rows are whose: all of it is looked at, and rows of other streams are left out */
+    const struct lp_part_run *runs; /* unless it does */
     uint32_t nruns;
     /* head */
     const struct lp_head_view_gen *gen;
@@ -75,18 +75,30 @@ struct lp_part {
 /*
  * Fills the parts that may hold rows of the selected streams with from <= time < to (to LP_TIME_MAX: no end), and ends
  * the transaction. A damaged segment is left out and counted in *ret_damaged (its error in err, rc LP_OK).
+ * runs: the stream tables say which rows are whose, of every part.
  */
-lp_rc lp_view_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns, const struct lp_part **ret, size_t *ret_n,
+lp_rc lp_view_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns, bool runs, const struct lp_part **ret, size_t *ret_n,
                     size_t *ret_damaged, struct lp_err *err) LP_MUST_USE;
+/* The part cut down to the rows of a stream, as far as is told without reading it. *ret_any false: it has none. After lp_view_parts, one thread. */
+lp_rc lp_view_part_of(struct lp_view *v, const struct lp_part *part, uint32_t stream, struct lp_part *ret, bool *ret_any,
+                      struct lp_err *err) LP_MUST_USE;
 
 /* Makes a plan ready for the view's segments. After lp_view_parts. */
 void lp_view_bind(const struct lp_view *v, struct lp_match_plan *plan);
 
-/*
- * Whether each selected stream has rows in [from, to), as far as stream tables tell (smallest and largest time): for labels and
- * series. seen has lp_view_streams entries. Called after lp_view_parts.
- */
-void lp_view_seen(const struct lp_view *v, int64_t from_ns, int64_t to_ns, bool *seen);
+/* --- which streams have rows in [from, to), as far as stream tables tell (smallest and largest time of runs): for labels and series.
+ * In place of lp_view_parts. Damaged segments are left out and counted. --- */
+
+/* Calls fn for each selected stream that has, by rising index; false from fn ends it. */
+typedef bool (*lp_view_stream_fn)(void *arg, uint32_t stream);
+lp_rc lp_view_seen(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_stream_fn fn, void *arg, size_t *ret_damaged,
+                   struct lp_err *err) LP_MUST_USE;
+/* Calls fn for each label's name, or each value of the label `name`, that such a stream has, in any order; a value may come more than once. */
+typedef bool (*lp_view_text_fn)(void *arg, struct lp_str text);
+lp_rc lp_view_names(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_text_fn fn, void *arg, size_t *ret_damaged,
+                    struct lp_err *err) LP_MUST_USE;
+lp_rc lp_view_values(struct lp_view *v, struct lp_str name, int64_t from_ns, int64_t to_ns, lp_view_text_fn fn, void *arg,
+                     size_t *ret_damaged, struct lp_err *err) LP_MUST_USE;
 
 /* --- scanning one part --- */
 

@@ -1,15 +1,13 @@
 /*
- * view_int.h - inside views: shared by view.c and scan.c.
+ * view_int.h - inside views: shared by view*.c and scan.c.
  */
 #ifndef LP_STORE_VIEW_INT_H
 #define LP_STORE_VIEW_INT_H
 
-#include "store/view.h"
+#include <stdatomic.h>
 
-struct lp_view_id {
-    uint64_t group, id;
-    uint32_t stream;
-};
+#include "base/lock.h"
+#include "store/view.h"
 
 struct lp_view_run {
     uint32_t block;
@@ -21,25 +19,57 @@ struct lp_view_runs {
     size_t n, cap;
 };
 
+/* A group of which streams are selected. */
+struct lp_view_group {
+    uint64_t id;
+    bool most; /* many of its streams are, or all: its blocks are looked at whole */
+};
+
+struct lp_view_head {
+    struct lp_hash128 hash;
+    struct lp_str key; /* the generation's */
+};
+
 struct lp_view {
     struct lp_store *st;
     struct lp_str tenant;
-    struct lp_arena ar, scratch;
-    size_t budget;
+    struct lp_arena ar; /* runs of parts */
     struct lp_head_view head;
     size_t first_gen; /* generations before it are in segments */
     struct lp_cat_txn *txn;
-    struct lp_vstream *streams;
-    size_t nstreams, streams_cap;
-    uint32_t *buckets;
+    /* selected streams: index i is the i-th of ids, then those of the head */
+    struct lp_idset ids; /* numbered */
+    uint32_t nstored, nhead;
+    struct lp_view_head *heads;
+    size_t heads_cap;
+    uint32_t *buckets; /* over heads: index + 1 */
     size_t nbuckets;
-    uint32_t **gen_map; /* per generation: its stream -> selected stream, or UINT32_MAX */
-    struct lp_view_id *by_id;
-    size_t nby_id;
+    uint32_t **gen_map; /* per generation: its stream -> index of the selected stream, or LP_NO_STREAM */
+    /* streams that were asked for; written under mu, read without */
+    struct lp_mutex mu;
+    _Atomic(struct lp_vstream *) *streams; /* by index */
+    struct lp_arena names;
+    struct lp_cat_pack pack;
+    /* segments and parts */
+    struct lp_view_group *groups; /* by rising id */
+    size_t ngroups, groups_cap;
     struct lp_seg **segs;
     size_t nsegs;
     struct lp_part *parts;
     size_t nparts, parts_cap;
 };
+
+/* --- view_parts.c --- */
+
+/* Finds the groups of the selected streams, then the segments that have rows of them in the range, and pins those. */
+lp_rc lp_view_segments(struct lp_view *v, int64_t from_ns, int64_t to_ns, size_t *ret_damaged, struct lp_err *err) LP_MUST_USE;
+/* Calls fn for each group of the segment that streams are selected of. */
+typedef lp_rc (*lp_view_group_fn)(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const struct lp_seg_group *sg,
+                                  struct lp_err *err);
+lp_rc lp_view_each_group(const struct lp_view *v, struct lp_seg *seg, lp_view_group_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+/* The first of page->streams[from..) that is not below the id. */
+uint32_t lp_view_seek(const struct lp_seg_page *page, uint32_t from, uint64_t id);
+/* Is it damage, which costs only what it is of? */
+bool lp_view_is_damage(lp_rc rc);
 
 #endif

@@ -189,7 +189,7 @@ lp_world_same(const struct lp_world *w, const struct lp_found *f, const size_t *
         const struct lp_found_row *row = &f->rows[i];
         same = row->time_ns == r->time_ns && lp_str_eqc(row->line, r->line) && row->nmeta == r->seq % 2 &&
                (row->nmeta == 0 || lp_str_eqc(row->meta[0].value, r->line)) &&
-               lp_hash128_eq(f->streams[row->stream].hash, r->stream);
+               lp_hash128_eq(f->streams[row->stream]->hash, r->stream);
     }
     return same;
 }

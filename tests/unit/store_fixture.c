@@ -119,7 +119,7 @@ char *
 lp_read_all(struct lp_store *st, size_t *ret_rows, size_t *ret_damaged)
 {
     struct lp_view *v;
-    struct lp_selector sel = {.nhints = 0};
+    struct lp_selector sel = {.n = 0};
     const struct lp_part *parts;
     struct lines all = {NULL, 0, 0};
     size_t n = 0, damaged = 0, bytes = 1;
@@ -127,7 +127,7 @@ lp_read_all(struct lp_store *st, size_t *ret_rows, size_t *ret_damaged)
     bool ok = lp_view_open(st, LP_STR_NULL, &v, NULL) == LP_OK;
     LP_ASSERT(ok);
     ok = lp_view_select(v, &sel, 1 << 20, NULL) == LP_OK &&
-         lp_view_parts(v, LP_TIME_MIN, LP_TIME_MAX, &parts, &n, &damaged, NULL) == LP_OK;
+         lp_view_parts(v, LP_TIME_MIN, LP_TIME_MAX, false, &parts, &n, &damaged, NULL) == LP_OK;
     for (size_t i = 0; i < n && ok; i++) {
         damaged += !read_part(v, &parts[i], codec, &all);
     }

@@ -199,6 +199,7 @@ expect_sets(struct lp_world *w, const char *const *selectors, size_t n, int64_t 
     struct lp_test_query q[4];
     const struct lp_log_query *logs[4];
     struct lp_label_sets sets;
+    struct lp_names texts;
     struct lp_buf out;
     for (size_t i = 0; i < n; i++) {
         lp_test_query_parse(&q[i], lp_str_c(selectors[i]), true);
@@ -217,10 +218,14 @@ expect_sets(struct lp_world *w, const char *const *selectors, size_t n, int64_t 
     CU_ASSERT_EQUAL(lp_result_series(&sets, &out, NULL), LP_OK);
     lp_test_check(lp_str_eqc(lp_buf_view(&out), series), "other series came", lp_buf_view(&out));
     lp_buf_reset(&out);
-    CU_ASSERT_EQUAL(lp_result_labels(&sets, NULL, &out, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_streams_names(&sq, NULL, &texts, NULL), LP_OK);
+    CU_ASSERT_EQUAL(lp_result_names(&texts, &out, NULL), LP_OK);
+    lp_names_clear(&texts);
     lp_test_check(lp_str_eqc(lp_buf_view(&out), names), "other names came", lp_buf_view(&out));
     lp_buf_reset(&out);
-    CU_ASSERT_EQUAL(lp_result_labels(&sets, &app, &out, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_streams_names(&sq, &app, &texts, NULL), LP_OK);
+    CU_ASSERT_EQUAL(lp_result_names(&texts, &out, NULL), LP_OK);
+    lp_names_clear(&texts);
     lp_test_check(lp_str_eqc(lp_buf_view(&out), values), "other values came", lp_buf_view(&out));
     lp_buf_clear(&out);
     lp_label_sets_clear(&sets);

@@ -94,22 +94,5 @@ numbers_go_by_rising_id(void)
     }
 }
 
-static void
-bits_beyond_the_limit_are_refused(void)
-{
-    struct lp_idset s;
-    char bits[8192] = {0};
-    lp_idset_init(&s, 65536 + 100);
-    bits[12] = 8; /* id 99 of the chunk */
-    CU_ASSERT_TRUE(lp_idset_add_bits(&s, 1, lp_str_of(bits, sizeof(bits))));
-    CU_ASSERT_TRUE(lp_idset_has(&s, 65536 + 99));
-    bits[12] = 16;
-    CU_ASSERT_FALSE(lp_idset_add_bits(&s, 1, lp_str_of(bits, sizeof(bits))));
-    CU_ASSERT_FALSE(lp_idset_add_bits(&s, 0, lp_str_of(bits, 100)));
-    CU_ASSERT_EQUAL(lp_idset_count(&s), 1);
-    lp_idset_clear(&s);
-}
-
 LP_SUITE(idset, {"operations are those of sets", operations_are_those_of_sets},
-         {"numbers go by rising id", numbers_go_by_rising_id},
-         {"bits beyond the limit are refused", bits_beyond_the_limit_are_refused});
+         {"numbers go by rising id", numbers_go_by_rising_id});

@@ -213,7 +213,7 @@ struct reading {
 };
 
 static bool
-read_part(const struct lp_view *v, const struct lp_part *part, struct lp_codec *codec, struct reading *out)
+read_part(struct lp_view *v, const struct lp_part *part, struct lp_codec *codec, struct reading *out)
 {
     struct lp_scan *s;
     struct lp_scan_row r;
@@ -225,7 +225,7 @@ read_part(const struct lp_view *v, const struct lp_part *part, struct lp_codec *
         const struct lp_pair *meta;
         struct lp_str line;
         size_t nmeta;
-        const struct lp_vstream *streams;
+        const struct lp_vstream *stream;
         ok = lp_scan_line(s, &line, NULL) == LP_OK;
         struct lp_buf text;
         lp_buf_init(&text, 1 << 20);
@@ -235,14 +235,17 @@ read_part(const struct lp_view *v, const struct lp_part *part, struct lp_codec *
             lp_buf_printf(&text, "|" LP_STR_FMT "=" LP_STR_FMT, LP_STR_ARG(meta[i].name),
                           LP_STR_ARG(meta[i].value));
         }
-        (void)lp_view_streams(v, &streams);
+        ok = ok && lp_view_stream(v, r.stream, &stream, NULL) == LP_OK;
+        if (!ok) {
+            lp_buf_clear(&text);
+            break;
+        }
         if (out->n == out->cap) {
             out->cap = out->cap ? out->cap * 2 : 1024;
             out->v = lp_realloc(out->v, out->cap * sizeof(*out->v));
         }
         lp_buf_byte(&text, 0);
-        out->v[out->n++] =
-            (struct row){r.time_ns, streams[r.stream].hash, r.generation, r.arrival, lp_strdup(text.p)};
+        out->v[out->n++] = (struct row){r.time_ns, stream->hash, r.generation, r.arrival, lp_strdup(text.p)};
         lp_buf_clear(&text);
     }
     lp_scan_close(s);
@@ -253,7 +256,7 @@ read_part(const struct lp_view *v, const struct lp_part *part, struct lp_codec *
 static char *
 read_ordered(struct lp_store *st)
 {
-    struct lp_selector sel = {.nhints = 0};
+    struct lp_selector sel = {.n = 0};
     struct reading all = {NULL, 0, 0};
     struct lp_codec *codec = lp_codec_new();
     const struct lp_part *parts;
@@ -262,7 +265,8 @@ read_ordered(struct lp_store *st)
     size_t n, damaged;
     bool ok = lp_view_open(st, LP_STR_NULL, &v, NULL) == LP_OK;
     ok = ok && lp_view_select(v, &sel, 1 << 24, NULL) == LP_OK &&
-         lp_view_parts(v, LP_TIME_MIN, LP_TIME_MAX, &parts, &n, &damaged, NULL) == LP_OK && damaged == 0;
+         lp_view_parts(v, LP_TIME_MIN, LP_TIME_MAX, false, &parts, &n, &damaged, NULL) == LP_OK &&
+         damaged == 0;
     for (size_t i = 0; ok && i < n; i++) {
         ok = read_part(v, &parts[i], codec, &all);
     }
