@@ -34,10 +34,42 @@ lp_arena_init(struct lp_arena *ar, size_t budget, size_t first_chunk)
     *ar = (struct lp_arena){.first_chunk = first, .next_chunk = first, .budget = budget};
 }
 
+static void
+give_share(struct lp_arena_share *share, size_t bytes)
+{
+    if (share != NULL) {
+        __atomic_fetch_sub(&share->used, bytes, __ATOMIC_RELAXED);
+    }
+}
+
+static bool
+take_share(struct lp_arena_share *share, size_t bytes)
+{
+    if (share == NULL) {
+        return true;
+    }
+    size_t used = __atomic_fetch_add(&share->used, bytes, __ATOMIC_RELAXED);
+    size_t most = __atomic_load_n(&share->most, __ATOMIC_RELAXED);
+    if (used > most || bytes > most - used) {
+        give_share(share, bytes);
+        return false;
+    }
+    return true;
+}
+
+void
+lp_arena_join(struct lp_arena *ar, struct lp_arena_share *share)
+{
+    LP_ASSERT(ar->chunks == NULL);
+    ar->share = share;
+}
+
 void
 lp_arena_clear(struct lp_arena *ar)
 {
     struct lp_arena_chunk *c = ar->chunks;
+    struct lp_arena_share *share = ar->share;
+    give_share(share, ar->reserved);
     while (c != NULL) {
         struct lp_arena_chunk *next = c->next;
         OPEN(c + 1, c->bytes - sizeof(*c));
@@ -45,6 +77,7 @@ lp_arena_clear(struct lp_arena *ar)
         c = next;
     }
     lp_arena_init(ar, ar->budget, ar->first_chunk);
+    ar->share = share;
 }
 
 void
@@ -61,7 +94,7 @@ lp_arena_reset(struct lp_arena *ar)
 void
 lp_arena_move(struct lp_arena *to, struct lp_arena *from)
 {
-    LP_ASSERT(to->chunks == NULL);
+    LP_ASSERT(to->chunks == NULL && to->share == NULL && from->share == NULL);
     size_t budget = to->budget;
     *to = *from;
     to->budget = budget;
@@ -72,10 +105,15 @@ lp_arena_move(struct lp_arena *to, struct lp_arena *from)
 static struct lp_arena_chunk *
 chunk_new(struct lp_arena *ar, size_t bytes)
 {
+    if (!take_share(ar->share, bytes)) {
+        return NULL;
+    }
     struct lp_arena_chunk *c = lp_try_malloc(bytes);
     if (c != NULL) {
         c->bytes = bytes;
         ar->reserved += bytes;
+    } else {
+        give_share(ar->share, bytes);
     }
     return c;
 }

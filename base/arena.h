@@ -16,6 +16,11 @@ extern "C" {
 
 struct lp_arena_chunk;
 
+/* A budget over all arenas that have joined it: what they take from the system, together. Any thread; used and most are read and written atomically. */
+struct lp_arena_share {
+    size_t used, most;
+};
+
 struct lp_arena {
     struct lp_arena_chunk *chunks; /* newest first */
     char *at, *end;                /* free space of the newest chunk */
@@ -23,6 +28,7 @@ struct lp_arena {
     size_t next_chunk;             /* bytes of the next ordinary chunk; doubles up to LP_ARENA_CHUNK_MAX */
     size_t reserved;               /* bytes taken from the system so far */
     size_t budget;
+    struct lp_arena_share *share; /* NULL: none */
 };
 
 #define LP_ARENA_CHUNK_MIN 1024u
@@ -30,11 +36,13 @@ struct lp_arena {
 
 /* Takes no memory yet. first_chunk: a guess of the need, 0 = LP_ARENA_CHUNK_MIN. */
 void lp_arena_init(struct lp_arena *ar, size_t budget, size_t first_chunk);
-/* Frees everything; the arena is as after lp_arena_init. */
+/* From now on the arena counts against the share, too, which outlives it. It has allocated nothing yet. */
+void lp_arena_join(struct lp_arena *ar, struct lp_arena_share *share);
+/* Frees everything; the arena is as after lp_arena_init (and lp_arena_join). */
 void lp_arena_clear(struct lp_arena *ar);
 /* Frees what was allocated for use again; the first chunk is kept where it is the only one. */
 void lp_arena_reset(struct lp_arena *ar);
-/* Moves all memory of `from` to `to` (initialised and empty; it keeps its own budget); `from` becomes empty. */
+/* Moves all memory of `from` to `to` (initialised and empty; it keeps its own budget); `from` becomes empty. Neither has joined a share. */
 void lp_arena_move(struct lp_arena *to, struct lp_arena *from);
 
 /* 8-byte (or 16 for >= 16) aligned, not cleared; NULL when spent. bytes == 0 gives a valid pointer. */

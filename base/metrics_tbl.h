@@ -49,6 +49,8 @@ X(HTTP_REQUESTS, LP_COUNTER, "logpond_http_requests_total", "HTTP requests answe
 X(HTTP_ERRORS, LP_COUNTER, "logpond_http_errors_total", "HTTP requests answered with 4xx or 5xx.")
 X(HTTP_CONNECTIONS, LP_GAUGE, "logpond_http_connections", "Open HTTP connections.")
 X(HTTP_DURATION, LP_HISTOGRAM, "logpond_http_request_seconds", "Time from a request's last byte to its answer.")
+X(QUERIES_RUNNING, LP_GAUGE, "logpond_queries_running", "Queries under way, those that wait for their turn included.")
+X(QUERY_MEMORY, LP_GAUGE, "logpond_query_memory_bytes", "Memory of the answers of all queries under way.")
 X(QUERIES, LP_COUNTER, "logpond_queries_total", "Queries evaluated.")
 X(QUERY_DURATION, LP_HISTOGRAM, "logpond_query_seconds", "Duration of queries.")
 X(QUERY_BLOCKS, LP_COUNTER, "logpond_query_blocks_total", "Blocks read by queries.")

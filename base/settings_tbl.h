@@ -22,6 +22,8 @@ X(push_wait, "push-wait", DURATION, "5s", 0, 60000000000, true, "How long a push
 X(query_timeout, "query-timeout", DURATION, "1m", 1000000, 86400000000000, true, "Most time a query may take.")
 X(query_bytes, "query-bytes", BYTES, "256MiB", 1048576, 17179869184, true, "Most memory for one query's answer.")
 X(segment_cache, "segment-cache", BYTES, "128MiB", 65536, 1099511627776, true, "Memory for what is kept of open segments from search to search.")
+X(query_bytes_total, "query-bytes-total", BYTES, "1GiB", 1048576, 1099511627776, true, "Most memory for the answers of all queries together.")
+X(query_scan, "query-scan", BYTES, "0", 0, 0, true, "Most bytes of stored and new lines that one query may read; 0: no limit. Exports have none.")
 X(max_entries, "max-entries", NUMBER, "5000", 1, 1000000, true, "Highest limit= of a log query.")
 X(reserve_bytes, "reserve-bytes", BYTES, "64MiB", 0, 1073741824, false, "Size of the file given up first when the disk is full.")
 X(min_free, "min-free", BYTES, "2GiB", 0, 0, false, "Intake stops below this much free space, or below 5 % of the disk where that is less.")

@@ -89,6 +89,19 @@ lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *er
 }
 
 bool
+lp_exec_memory_taken(const struct lp_arena_share *share, struct lp_err *err)
+{
+    size_t most = share != NULL ? __atomic_load_n(&share->most, __ATOMIC_RELAXED) : SIZE_MAX;
+    if (share == NULL || __atomic_load_n(&share->used, __ATOMIC_RELAXED) < most - most / 8) {
+        return false;
+    }
+    (void)lp_err_set(err, LP_ERR_BUSY,
+                     "the %zu MiB of memory for all queries together are taken; try again, or ask for less",
+                     most >> 20);
+    return true;
+}
+
+bool
 lp_exec_is_damage(lp_rc rc)
 {
     return rc == LP_ERR_CORRUPT || rc == LP_ERR_UNSUPPORTED || rc == LP_ERR_IO;
@@ -349,6 +362,7 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
     }
     memset(ret, 0, sizeof(*ret));
     lp_arena_init(&ret->ar, q->budget_bytes, 1 << 16);
+    lp_arena_join(&ret->ar, q->share);
     rc = run(&x, ret, err);
     ret->view = x.view;
     ret->stats = x.stats;

@@ -54,7 +54,9 @@ struct lp_search {
     struct lp_pool *pool;         /* free workers help; may be NULL */
     int64_t deadline_ns;          /* lp_mono_ns clock */
     const _Atomic bool *cancel;   /* may be NULL */
+    struct lp_arena_share *share; /* memory of all queries together; NULL: no limit */
     size_t budget_bytes;          /* memory for streams, and for the rows found: over it LP_ERR_LIMIT */
+    uint64_t scan_bytes;          /* > 0: most bytes that the search may decode or read: over it LP_ERR_LIMIT */
     size_t page_bytes;            /* > 0: the result ends early once its lines hold so many bytes (but has a row) */
     bool want_last;               /* the place of the last row is wanted, to go on behind it */
 };
@@ -117,6 +119,7 @@ struct lp_streams_query {
     const struct lp_log_query *const *selectors; /* streams that any of them selects; none: all but the quarantine */
     size_t nselectors;
     int64_t from_ns, to_ns;
+    struct lp_arena_share *share; /* memory of all queries together; NULL: no limit */
     size_t budget_bytes;
     int64_t deadline_ns;
     const _Atomic bool *cancel; /* may be NULL */

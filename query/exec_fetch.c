@@ -41,6 +41,9 @@ by_part(const void *va, const void *vb)
 static lp_rc
 over_budget(const struct fetch *f, struct lp_err *err)
 {
+    if (lp_exec_memory_taken(f->x->q->share, err)) {
+        return LP_ERR_BUSY;
+    }
     return lp_err_set(err, LP_ERR_LIMIT,
                       "the answer needs more than the %zu MiB of memory that a query may have; ask for fewer "
                       "lines (limit), or a shorter range",

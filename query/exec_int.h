@@ -116,6 +116,8 @@ void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
 lp_rc lp_exec_unsupported(const char *what, struct lp_pos pos, struct lp_err *err);
 /* LP_ERR_CANCELED or LP_ERR_TIMEOUT when the search should end. May wait while other queries go first (turn.h): no lock is held here. */
 lp_rc lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *err) LP_MUST_USE;
+/* Is it the memory of all queries together that is spent? Then err says so (LP_ERR_BUSY). */
+bool lp_exec_memory_taken(const struct lp_arena_share *share, struct lp_err *err);
 /* True for errors that mean that a piece of the store cannot be read; it is left out then. */
 bool lp_exec_is_damage(lp_rc rc);
 /* Counts it and keeps the first text. Not thread-safe. */

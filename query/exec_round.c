@@ -24,6 +24,7 @@ struct lp_round {
     struct lp_round_task task;
     const struct lp_turn *turn; /* the caller's */
     size_t next;                /* index into the order of parts */
+    uint64_t bytes;             /* read so far */
     lp_rc rc;
     struct lp_err err;
 };
@@ -64,6 +65,27 @@ take_part(struct lp_round *r, uint32_t *ret)
     return taken;
 }
 
+static uint64_t
+bytes_of(const struct lp_worker *w)
+{
+    return w->stats.head_bytes + w->stats.stored_bytes;
+}
+
+static lp_rc
+count_bytes(struct lp_round *r, uint64_t bytes, uint64_t most, struct lp_err *err)
+{
+    lp_lock(&r->mu);
+    r->bytes += bytes;
+    bool over = r->bytes > most;
+    lp_unlock(&r->mu);
+    return over ? lp_err_set(
+                      err, LP_ERR_LIMIT,
+                      "the query reads more than the %llu MiB that a query may; ask for a shorter range, or "
+                      "add label matchers",
+                      (unsigned long long)(most >> 20))
+                : LP_OK;
+}
+
 static lp_rc
 scan_part(struct lp_worker *w, struct lp_err *err)
 {
@@ -72,7 +94,11 @@ scan_part(struct lp_worker *w, struct lp_err *err)
     if (rc != LP_OK) {
         return rc;
     }
+    uint64_t before = bytes_of(w);
     rc = w->round->task.scan(w->round->task.arg, w, err);
+    if (rc == LP_OK && x->q->scan_bytes > 0) {
+        rc = count_bytes(w->round, bytes_of(w) - before, x->q->scan_bytes, err);
+    }
     if (lp_exec_is_damage(rc)) {
         lp_lock(&w->round->mu);
         lp_exec_note_damage(x, err);

@@ -112,6 +112,7 @@ gather_init(struct gather *g, const struct lp_streams_query *q, struct lp_view *
 {
     *g = (struct gather){.q = q, .view = v, .err = err};
     lp_arena_init(&g->texts, q->budget_bytes, 1 << 16);
+    lp_arena_join(&g->texts, q->share);
     lp_buf_init(&g->text, TEXT_BYTES);
 }
 
@@ -158,6 +159,7 @@ lp_streams_find(const struct lp_streams_query *q, struct lp_label_sets *ret, str
     size_t damaged = 0;
     memset(ret, 0, sizeof(*ret));
     lp_arena_init(&ret->ar, q->budget_bytes, 1 << 16);
+    lp_arena_join(&ret->ar, q->share);
     lp_rc rc = open_view(q, &v, err);
     if (rc != LP_OK) {
         return rc;
@@ -248,6 +250,7 @@ lp_streams_names(const struct lp_streams_query *q, const struct lp_str *name, st
     size_t damaged = 0;
     memset(ret, 0, sizeof(*ret));
     lp_arena_init(&ret->ar, q->budget_bytes, 1 << 14);
+    lp_arena_join(&ret->ar, q->share);
     lp_rc rc = open_view(q, &v, err);
     if (rc != LP_OK) {
         return rc;

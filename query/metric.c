@@ -63,6 +63,7 @@ lp_matrix_init(struct lp_matrix *m, const struct lp_metric_query *q)
 {
     *m = (struct lp_matrix){.start_ns = q->start_ns, .step_ns = q->step_ns, .steps = q->steps};
     lp_arena_init(&m->ar, q->budget_bytes / 2, 1 << 14);
+    lp_arena_join(&m->ar, q->share);
 }
 
 void
@@ -94,6 +95,9 @@ lp_matrix_series(struct lp_matrix *m, const struct lp_label_index *sets)
 lp_rc
 lp_metric_over_budget(const struct lp_metric_query *q, struct lp_err *err)
 {
+    if (lp_exec_memory_taken(q->share, err)) {
+        return LP_ERR_BUSY;
+    }
     return lp_err_set(err, LP_ERR_LIMIT,
                       "the series of this query need more than the %zu MiB of memory that a query may have; "
                       "ask for fewer series (sum by), a larger step, or a shorter range",

@@ -24,6 +24,8 @@ struct lp_metric_query {
     struct lp_pool *pool;       /* free workers help; may be NULL */
     int64_t deadline_ns;        /* lp_mono_ns clock */
     const _Atomic bool *cancel; /* may be NULL */
+    uint64_t scan_bytes;        /* > 0: most bytes that it may decode or read: over it LP_ERR_LIMIT */
+    struct lp_arena_share *share; /* memory of all queries together; NULL: no limit */
     size_t budget_bytes;        /* memory for streams, and for series: over it LP_ERR_LIMIT */
 };
 #define LP_METRIC_STEPS_MAX 16384 /* 11,000 points, and what alignment adds */

@@ -110,6 +110,7 @@ lp_metric_group(const struct lp_metric_query *q, const struct lp_vector_agg *agg
     uint32_t *group_of = lp_malloc(in->n * sizeof(*group_of)), *counts = NULL;
     lp_matrix_init(ret, q);
     lp_arena_init(&scratch, ret->ar.budget, 1 << 12);
+    lp_arena_join(&scratch, q->share);
     lp_label_index_init(&sets, &ret->ar);
     bool ok = find_groups(&agg->by, in, &sets, &scratch, group_of) && lp_matrix_series(ret, &sets);
     if (ok) {

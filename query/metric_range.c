@@ -514,12 +514,16 @@ lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg,
                                      .pool = q->pool,
                                      .deadline_ns = q->deadline_ns,
                                      .cancel = q->cancel,
+                                     .share = q->share,
+                                     .scan_bytes = q->scan_bytes,
                                      .budget_bytes = q->budget_bytes};
     struct leaf l = {.q = q, .agg = agg, .by = by, .max_series = max_series, .x = {.q = &search}};
     lp_rc rc = LP_OK;
     lp_matrix_init(ret, q);
     lp_arena_init(&l.ar, ret->ar.budget, 1 << 14);
+    lp_arena_join(&l.ar, q->share);
     lp_arena_init(&l.scratch, ret->ar.budget, 1 << 12);
+    lp_arena_join(&l.scratch, q->share);
     lp_label_index_init(&l.sets, &ret->ar);
     if (lp_windows_make(&l.windows, q, &agg->range, &l.first_step)) {
         lp_windows_range(&l.windows, &l.want.from_ns, &l.want.to_ns);

@@ -211,6 +211,7 @@ build(struct lp_server *s, struct lp_err *err)
     s->intake.log = s->log;
     s->ingest = lp_pool_new("ingest", (unsigned)s->set.ingest_workers, INGEST_QUEUE);
     s->queries = lp_pool_new("query", QUERY_THREADS, QUERY_QUEUE);
+    s->query_memory.most = (size_t)s->set.query_bytes_total;
     s->turns = lp_turns_new((unsigned)s->set.query_workers);
     s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);
     return LP_OK;
@@ -249,9 +250,11 @@ run_query(void *arg)
         lp_thread_nice(QUERY_NICE);
         lowered = true;
     }
+    lp_metric_add(LP_M_QUERIES_RUNNING, 1);
     lp_turn_begin(&turn, w.s->turns);
     w.fn(w.req, w.s);
     lp_turn_end(&turn);
+    lp_metric_add(LP_M_QUERIES_RUNNING, -1);
 }
 
 static void
@@ -357,6 +360,7 @@ reload(struct lp_server *s)
         lp_settings_reload(&s->set, &fresh, &restart);
         set_level(s);
         lp_store_set_seal_after(s->store, s->set.seal_after);
+        __atomic_store_n(&s->query_memory.most, (size_t)s->set.query_bytes_total, __ATOMIC_RELAXED);
         lp_retainer_reload(s->retainer);
         lp_store_set_segment_cache(s->store, (size_t)s->set.segment_cache);
         lp_info("server", "settings reloaded%s" LP_STR_FMT, restart.n > 0 ? "; these need a restart: " : "",

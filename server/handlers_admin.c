@@ -32,6 +32,7 @@ handle_metrics(struct lp_http_req *req, void *ctx)
     struct lp_buf b;
     lp_buf_init(&b, 16 << 20);
     lp_metric_set(LP_M_HTTP_CONNECTIONS, (int64_t)lp_http_connections(s->http));
+    lp_metric_set(LP_M_QUERY_MEMORY, (int64_t)__atomic_load_n(&s->query_memory.used, __ATOMIC_RELAXED));
     lp_metrics_text(&b);
     s->log->ops->metrics(s->log, &b);
     lp_http_reply_buf(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
@@ -77,11 +78,11 @@ put_compaction(struct lp_server *s, struct lp_buf *b)
     lp_maintain_stats(lp_store_maintain(s->store), &m);
     lp_buf_printf(
         b,
-        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"sealed_bytes\":%llu,"
+        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"copied_blocks\":%llu,\"sealed_bytes\":%llu,"
         "\"written_bytes\":%llu,\"debt_bytes\":%llu,\"running\":%s,\"inputs\":%llu,\"running_ms\":%lld,"
         "\"asked\":%llu,\"answered\":%llu,\"files_waiting\":%llu,\"problem\":",
         s->set.compact ? "true" : "false", (unsigned long long)m.merges,
-        (unsigned long long)m.merged_segments, (unsigned long long)m.sealed_bytes,
+        (unsigned long long)m.merged_segments, (unsigned long long)m.copied_blocks, (unsigned long long)m.sealed_bytes,
         (unsigned long long)m.written_bytes, (unsigned long long)m.debt_bytes, m.running ? "true" : "false",
         (unsigned long long)m.inputs,
         (long long)(m.running ? (lp_mono_ns() - m.running_since_ns) / LP_NS_PER_MS : 0),

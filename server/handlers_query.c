@@ -37,6 +37,8 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
         .pool = s->queries,
         .deadline_ns = c->deadline_ns,
         .cancel = lp_http_gone_flag(c->req),
+        .share = &s->query_memory,
+        .scan_bytes = (uint64_t)LP_SETTING(&s->set, query_scan),
         .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
     };
     struct lp_found found;
@@ -77,6 +79,8 @@ series(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64
         .pool = s->queries,
         .deadline_ns = c->deadline_ns,
         .cancel = lp_http_gone_flag(c->req),
+        .share = &s->query_memory,
+        .scan_bytes = (uint64_t)LP_SETTING(&s->set, query_scan),
         .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
     };
     return lp_metric_eval(&q, ret, &c->err);

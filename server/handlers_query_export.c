@@ -136,8 +136,8 @@ find_page(struct export *e, bool *ret_more)
     return rc;
 }
 
-/* Finds the next page and writes it into e->text. *ret_more: there may be another. A place among queries is taken
- * for that alone, not while the client reads. */
+/* Finds the next page and writes it into e->text. *ret_more: there may be another. A place among queries is
+ * taken for that alone, not while the client reads. */
 static lp_rc
 next_page(struct export *e, bool *ret_more)
 {
@@ -227,6 +227,7 @@ export_main(void *arg)
     e->q.tenant = e->c.tenant;
     e->q.pool = s->queries;
     e->q.cancel = lp_http_gone_flag(e->c.req);
+    e->q.share = &s->query_memory;
     e->q.budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes);
     e->q.page_bytes = PAGE_BYTES;
     e->q.want_last = true;

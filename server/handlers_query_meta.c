@@ -15,6 +15,7 @@ streams_query(const struct lp_query_call *c)
     return (struct lp_streams_query){
         .store = c->s->store,
         .tenant = c->tenant,
+        .share = &c->s->query_memory,
         .budget_bytes = (size_t)LP_SETTING(&c->s->set, query_bytes),
         .deadline_ns = c->deadline_ns,
         .cancel = lp_http_gone_flag(c->req),

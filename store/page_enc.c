@@ -13,7 +13,7 @@
 #include "store/column.h"
 #include "store/page.h"
 
-#define PAGE_STREAMS 1024u
+#define PAGE_STREAMS 512u
 #define PAGE_RUNS 4096u
 #define PAGE_KEY_BYTES (1u << 20)
 #define TIME_UNITS 1023u /* of a page's span */

@@ -1,8 +1,8 @@
 /*
  * seg_pages.c - the stream table of a segment that is open: its pages and keys, read when somebody asks.
  *
- * Versions 1 and 2 have one table of all streams by rising id (STRM, RUNS): it is read at opening and cut
- * into one page for each group.
+ * Versions 1 and 2 have one table of all streams by rising id (STRM, RUNS): it is read at opening and made
+ * into pages as version 3 has them, which stay in memory, compressed.
  *
  * Invariants: groups rise by id; a group's blocks follow each other, as do its pages; the pages of a group
  * rise by id and do not overlap; every run lies inside a block of its page's group. Pages are published by
@@ -18,14 +18,15 @@
 
 /* Of versions 1 and 2. */
 struct lp_seg_strm {
-    uint64_t *ids;   /* of each stream of STRM: blocks name their streams by their place there */
-    uint32_t *place; /* of each: its number in the order of the pages */
+    uint64_t *ids;       /* of each stream of STRM: blocks name their streams by their place there */
+    uint32_t *place;     /* of each: its number in the order of the pages */
+    struct lp_buf pages; /* the table as version 3 stores it */
 };
 
-/* --- groups --- */
+/* --- versions 1 and 2 --- */
 
 static lp_rc
-read_groups(struct lp_seg *s, struct lp_err *err)
+read_groups(const struct lp_seg *s, struct lp_footer *f, struct lp_err *err)
 {
     char *raw;
     size_t n;
@@ -36,38 +37,24 @@ read_groups(struct lp_seg *s, struct lp_err *err)
     struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
     uint64_t count = lp_rd_varint(&rd);
     bool bad = rd.bad || count > lp_rd_left(&rd) / 9;
-    s->ngroups = bad ? 0 : (uint32_t)count;
-    s->groups = lp_calloc(s->ngroups, sizeof(*s->groups));
-    for (uint32_t i = 0; i < s->ngroups; i++) {
-        s->groups[i].id = lp_rd_u64(&rd);
+    f->ngroups = bad ? 0 : (size_t)count;
+    f->groups = lp_calloc(f->ngroups, sizeof(*f->groups));
+    for (size_t i = 0; i < f->ngroups; i++) {
+        f->groups[i].id = lp_rd_u64(&rd);
         (void)lp_rd_lpstr(&rd);
-        bad = bad || (i > 0 && s->groups[i - 1].id >= s->groups[i].id);
+        bad = bad || (i > 0 && f->groups[i - 1].id >= f->groups[i].id);
     }
     bad = bad || rd.bad || lp_rd_left(&rd) != 0;
-    lp_free(raw);
-    return bad ? lp_seg_corrupt(s, "group list is malformed", err) : LP_OK;
-}
-
-/* Which blocks are each group's. */
-static bool
-place_blocks(struct lp_seg *s)
-{
-    for (uint32_t i = 0; i < s->nblocks; i++) {
-        uint32_t g = s->blocks[i].group;
-        if (g >= s->ngroups || (i > 0 && g < s->blocks[i - 1].group)) {
-            return false;
-        }
-        if (s->groups[g].nblocks++ == 0) {
-            s->groups[g].first_block = i;
-        }
+    for (size_t i = 0; i < s->nblocks; i++) {
+        bad =
+            bad || s->blocks[i].group >= f->ngroups || (i > 0 && s->blocks[i].group < s->blocks[i - 1].group);
     }
-    return true;
+    lp_free(raw);
+    return bad ? lp_seg_corrupt(s, "groups are malformed, or blocks not in their order", err) : LP_OK;
 }
-
-/* --- versions 1 and 2 --- */
 
 static lp_rc
-read_runs(struct lp_seg *s, struct lp_foot_run **ret, struct lp_err *err)
+read_runs(const struct lp_seg *s, struct lp_footer *f, struct lp_err *err)
 {
     char *raw;
     size_t n;
@@ -76,25 +63,26 @@ read_runs(struct lp_seg *s, struct lp_foot_run **ret, struct lp_err *err)
         return rc;
     }
     struct lp_rd rd = lp_rd_of(lp_str_of(raw, n));
-    s->nruns = n / LP_RUNS_ROW_BYTES;
-    struct lp_foot_run *runs = *ret = lp_calloc(s->nruns, sizeof(*runs));
+    f->nruns = n / LP_RUNS_ROW_BYTES;
+    f->runs = lp_calloc(f->nruns, sizeof(*f->runs));
     bool bad = n % LP_RUNS_ROW_BYTES != 0;
-    for (size_t i = 0; i < s->nruns; i++) {
-        struct lp_foot_run *r = &runs[i];
+    for (size_t i = 0; i < f->nruns; i++) {
+        struct lp_foot_run *r = &f->runs[i];
         r->block = lp_rd_u32(&rd);
         r->first = lp_rd_u32(&rd);
         r->rows = lp_rd_u32(&rd);
         r->min_ns = (int64_t)lp_rd_u64(&rd);
         r->max_ns = (int64_t)lp_rd_u64(&rd);
-        bad = bad || r->block >= s->nblocks || r->rows < 1 || r->first >= s->blocks[r->block].rows ||
-              r->rows > s->blocks[r->block].rows - r->first;
+        const struct lp_foot_block *b = r->block < s->nblocks ? &s->blocks[r->block] : NULL;
+        bad = bad || b == NULL || r->rows < 1 || r->first >= b->rows || r->rows > b->rows - r->first ||
+              LP_MAX(r->min_ns, b->min_ns) > LP_MIN(r->max_ns, b->max_ns);
     }
     lp_free(raw);
     return bad ? lp_seg_corrupt(s, "run list out of range", err) : LP_OK;
 }
 
 static lp_rc
-read_streams(struct lp_seg *s, struct lp_foot_stream **ret, struct lp_err *err)
+read_streams(const struct lp_seg *s, struct lp_footer *f, struct lp_err *err)
 {
     char *raw;
     size_t n;
@@ -106,10 +94,10 @@ read_streams(struct lp_seg *s, struct lp_foot_stream **ret, struct lp_err *err)
     uint64_t count = lp_rd_varint(&rd), run = 0;
     bool bad =
         rd.bad || count > lp_rd_left(&rd) / LP_STRM_ROW_BYTES || lp_rd_left(&rd) != count * LP_STRM_ROW_BYTES;
-    s->nstreams = bad ? 0 : (size_t)count;
-    struct lp_foot_stream *streams = *ret = lp_calloc(s->nstreams, sizeof(*streams));
-    for (size_t i = 0; i < s->nstreams; i++) {
-        struct lp_foot_stream *st = &streams[i];
+    f->nstreams = bad ? 0 : (size_t)count;
+    f->streams = lp_calloc(f->nstreams, sizeof(*f->streams));
+    for (size_t i = 0; i < f->nstreams; i++) {
+        struct lp_foot_stream *st = &f->streams[i];
         st->id = lp_rd_u64(&rd);
         st->min_ns = (int64_t)lp_rd_u64(&rd);
         st->max_ns = (int64_t)lp_rd_u64(&rd);
@@ -118,107 +106,109 @@ read_streams(struct lp_seg *s, struct lp_foot_stream **ret, struct lp_err *err)
         st->runs = lp_rd_u32(&rd);
         st->group = lp_rd_u32(&rd);
         bad = bad || (i > 0 && st[-1].id >= st->id) || st->first_run != run || st->runs < 1 ||
-              st->runs > s->nruns - run || st->group >= s->ngroups;
+              st->runs > f->nruns - run || st->group >= f->ngroups;
         run += bad ? 0 : st->runs;
     }
     lp_free(raw);
-    return bad || run != s->nruns ? lp_seg_corrupt(s, "stream table out of range", err) : LP_OK;
+    return bad || run != f->nruns ? lp_seg_corrupt(s, "stream table out of range", err) : LP_OK;
 }
 
-/* A page of each group that has streams, as large as it is going to be, but empty. */
-static void
-make_pages(struct lp_seg *s, const struct lp_foot_stream *streams)
+/* Whether the runs are such as pages can hold: each stream's in blocks of its group and rising; each block's
+ * one behind the other. */
+static bool
+runs_fit(const struct lp_seg *s, const struct lp_footer *f)
 {
-    uint32_t *nstreams = lp_calloc(s->ngroups, sizeof(*nstreams)),
-             *nruns = lp_calloc(s->ngroups, sizeof(*nruns));
-    for (size_t i = 0; i < s->nstreams; i++) {
-        nstreams[streams[i].group]++;
-        nruns[streams[i].group] += streams[i].runs;
-    }
-    for (uint32_t g = 0; g < s->ngroups; g++) {
-        s->npages += nstreams[g] > 0;
-    }
-    s->pages = lp_calloc(s->npages, sizeof(*s->pages));
-    s->page_slots = lp_calloc(s->npages, sizeof(*s->page_slots));
-    for (uint32_t g = 0, at = 0; g < s->ngroups; g++) {
-        s->groups[g].first_page = at;
-        s->groups[g].npages = nstreams[g] > 0;
-        if (nstreams[g] > 0) {
-            struct lp_seg_page *p = lp_page_new(g, nstreams[g], nruns[g]);
-            p->nstreams = p->nruns = 0;
-            atomic_init(&s->page_slots[at++], p);
+    uint32_t *ends = lp_calloc(s->nblocks, sizeof(*ends)); /* of the last run in each block */
+    bool ok = true;
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct lp_foot_stream *st = &f->streams[i];
+        for (uint32_t k = st->first_run; k < st->first_run + st->runs; k++) {
+            const struct lp_foot_run *r = &f->runs[k];
+            ok = ok && s->blocks[r->block].group == st->group && r->first >= ends[r->block] &&
+                 (k == st->first_run || r[-1].block <= r->block);
+            ends[r->block] = r->first + r->rows;
         }
     }
-    lp_free(nstreams);
-    lp_free(nruns);
-}
-
-/* Puts a stream and its runs at the end of its group's page. */
-static bool
-add_stream(const struct lp_seg *s, const struct lp_foot_stream *st, const struct lp_foot_run *runs)
-{
-    uint32_t number = s->groups[st->group].first_page;
-    struct lp_seg_page *p = atomic_load(&s->page_slots[number]);
-    struct lp_seg_page_head *h = &s->pages[number];
-    struct lp_foot_stream *to = &p->streams[p->nstreams++];
-    bool ok = true;
-    *to = *st;
-    to->first_run = p->nruns;
-    for (uint32_t k = 0; k < st->runs; k++) {
-        const struct lp_foot_run *r = &runs[st->first_run + k];
-        ok = ok && s->blocks[r->block].group == st->group &&
-             (k == 0 || r[-1].block < r->block || (r[-1].block == r->block && r[-1].first < r->first));
-        p->runs[p->nruns++] = *r;
-    }
-    if (p->nstreams == 1) {
-        *h = (struct lp_seg_page_head){
-            .group = st->group, .first_id = st->id, .min_ns = st->min_ns, .max_ns = st->max_ns};
-    }
-    h->nstreams = p->nstreams;
-    h->nruns = p->nruns;
-    h->last_id = st->id;
-    h->min_ns = LP_MIN(h->min_ns, st->min_ns);
-    h->max_ns = LP_MAX(h->max_ns, st->max_ns);
+    lp_free(ends);
     return ok;
 }
 
 /* What indexes into STRM mean. */
 static void
-note_places(struct lp_seg *s, const struct lp_foot_stream *streams)
+note_places(struct lp_seg_strm *strm, const struct lp_footer *f)
 {
-    uint32_t *next = lp_calloc(s->ngroups, sizeof(*next));
-    for (uint32_t g = 0, at = 0; g < s->ngroups; g++) {
-        next[g] = at;
-        at += s->groups[g].npages > 0 ? s->pages[s->groups[g].first_page].nstreams : 0;
+    uint32_t *next = lp_calloc(f->ngroups + 1, sizeof(*next));
+    strm->ids = lp_malloc(f->nstreams * sizeof(*strm->ids));
+    strm->place = lp_malloc(f->nstreams * sizeof(*strm->place));
+    for (size_t i = 0; i < f->nstreams; i++) {
+        next[f->streams[i].group + 1]++;
     }
-    s->strm = lp_malloc(sizeof(*s->strm));
-    s->strm->ids = lp_malloc(s->nstreams * sizeof(*s->strm->ids));
-    s->strm->place = lp_malloc(s->nstreams * sizeof(*s->strm->place));
-    for (size_t i = 0; i < s->nstreams; i++) {
-        s->strm->ids[i] = streams[i].id;
-        s->strm->place[i] = next[streams[i].group]++;
+    for (size_t g = 0; g < f->ngroups; g++) {
+        next[g + 1] += next[g];
+    }
+    for (size_t i = 0; i < f->nstreams; i++) {
+        strm->ids[i] = f->streams[i].id;
+        strm->place[i] = next[f->streams[i].group]++;
     }
     lp_free(next);
+}
+
+static void
+take_index(struct lp_seg *s, const struct lp_seg_index *x)
+{
+    s->groups = x->groups;
+    s->ngroups = x->ngroups;
+    s->pages = x->pages;
+    s->npages = x->npages;
+    s->keys = x->keys;
+    s->nkeys = x->nkeys;
+    s->nstreams = x->nstreams;
+    s->nruns = x->nruns;
+    s->page_slots = lp_calloc(s->npages, sizeof(*s->page_slots));
+}
+
+/* Pages as version 3 has them, of a table that was checked. */
+static lp_rc
+make_pages(struct lp_seg *s, const struct lp_footer *f, struct lp_err *err)
+{
+    struct lp_table_bytes bytes;
+    struct lp_seg_index x;
+    struct lp_codec *c = lp_codec_new();
+    lp_buf_init(&bytes.index, LP_SECTION_BYTES_MAX);
+    lp_buf_init(&bytes.pages, LP_SECTION_BYTES_MAX);
+    lp_buf_init(&bytes.keys, LP_SECTION_BYTES_MAX); /* of empty keys */
+    lp_rc rc = lp_table_encode(f, c, &bytes, err);
+    rc = rc == LP_OK ? lp_index_parse(lp_buf_view(&bytes.index), s->blocks, s->nblocks, bytes.pages.n,
+                                      bytes.keys.n, &x, err)
+                     : rc;
+    lp_buf_clear(&bytes.index);
+    lp_buf_clear(&bytes.keys);
+    lp_codec_free(c);
+    if (rc != LP_OK) {
+        lp_buf_clear(&bytes.pages);
+        return lp_err_prefix(err, rc, "segment %s", s->path);
+    }
+    take_index(s, &x);
+    s->strm = lp_malloc(sizeof(*s->strm));
+    s->strm->pages = bytes.pages;
+    note_places(s->strm, f);
+    return LP_OK;
 }
 
 static lp_rc
 read_tables(struct lp_seg *s, struct lp_err *err)
 {
-    struct lp_foot_run *runs = NULL;
-    struct lp_foot_stream *streams = NULL;
-    lp_rc rc = read_runs(s, &runs, err);
-    rc = rc == LP_OK ? read_streams(s, &streams, err) : rc;
-    if (rc == LP_OK) {
-        bool ok = true;
-        make_pages(s, streams);
-        for (size_t i = 0; i < s->nstreams; i++) {
-            ok = add_stream(s, &streams[i], runs) && ok;
-        }
-        note_places(s, streams);
-        rc = ok ? LP_OK : lp_seg_corrupt(s, "runs do not fit the blocks", err);
+    struct lp_footer f = {.blocks = s->blocks, .nblocks = s->nblocks};
+    lp_rc rc = read_groups(s, &f, err);
+    rc = rc == LP_OK ? read_runs(s, &f, err) : rc;
+    rc = rc == LP_OK ? read_streams(s, &f, err) : rc;
+    if (rc == LP_OK && !runs_fit(s, &f)) {
+        rc = lp_seg_corrupt(s, "runs do not fit the blocks", err);
     }
-    lp_free(runs);
-    lp_free(streams);
+    rc = rc == LP_OK ? make_pages(s, &f, err) : rc;
+    lp_free(f.groups);
+    lp_free(f.runs);
+    lp_free(f.streams);
     return rc;
 }
 
@@ -251,15 +241,7 @@ read_index(struct lp_seg *s, struct lp_err *err)
     if (rc != LP_OK) {
         return lp_err_prefix(err, rc, "segment %s", s->path);
     }
-    s->groups = x.groups;
-    s->ngroups = x.ngroups;
-    s->pages = x.pages;
-    s->npages = x.npages;
-    s->keys = x.keys;
-    s->nkeys = x.nkeys;
-    s->nstreams = x.nstreams;
-    s->nruns = x.nruns;
-    s->page_slots = lp_calloc(s->npages, sizeof(*s->page_slots));
+    take_index(s, &x);
     return LP_OK;
 }
 
@@ -268,10 +250,14 @@ static lp_rc
 load_piece(const struct lp_seg *s, const char id[4], const struct lp_seg_piece *p, char **ret,
            struct lp_err *err)
 {
-    const struct lp_seg_section *sec = lp_seg_section(s, id);
     struct lp_codec *c = lp_codec_new();
     char *stored = lp_codec_scratch(c, p->bytes), *raw = NULL;
-    lp_rc rc = lp_io_pread(s->io, s->fd, stored, p->bytes, sec->off + p->off, err);
+    lp_rc rc = LP_OK;
+    if (s->strm != NULL) { /* pages only: keys are not in pieces */
+        memcpy(stored, s->strm->pages.p + p->off, p->bytes);
+    } else {
+        rc = lp_io_pread(s->io, s->fd, stored, p->bytes, lp_seg_section(s, id)->off + p->off, err);
+    }
     if (rc == LP_OK && lp_crc32c(0, stored, p->bytes) != p->crc) {
         rc = lp_corrupt(err, "checksum of a piece of section %.4s differs", id);
     }
@@ -320,14 +306,7 @@ publish(struct lp_seg *s, uint32_t page, struct lp_seg_page *mine)
 lp_rc
 lp_seg_open_pages(struct lp_seg *s, struct lp_err *err)
 {
-    if (s->version >= 3) {
-        return read_index(s, err);
-    }
-    lp_rc rc = read_groups(s, err);
-    if (rc == LP_OK && !place_blocks(s)) {
-        rc = lp_seg_corrupt(s, "blocks are not in the order of their groups", err);
-    }
-    return rc == LP_OK ? read_tables(s, err) : rc;
+    return s->version >= 3 ? read_index(s, err) : read_tables(s, err);
 }
 
 void
@@ -335,12 +314,13 @@ lp_seg_free_pages(struct lp_seg *s)
 {
     for (uint32_t i = 0; s->page_slots != NULL && i < s->npages; i++) {
         struct lp_seg_page *p = atomic_load(&s->page_slots[i]);
-        lp_unkeep(p != NULL && s->strm == NULL ? lp_page_memory(p) : 0);
+        lp_unkeep(p != NULL ? lp_page_memory(p) : 0);
         lp_free(p);
     }
     if (s->strm != NULL) {
         lp_free(s->strm->ids);
         lp_free(s->strm->place);
+        lp_buf_clear(&s->strm->pages);
         lp_free(s->strm);
     }
     lp_free(s->page_slots);
@@ -354,10 +334,10 @@ lp_seg_pages_memory(const struct lp_seg *s)
 {
     size_t n = s->ngroups * sizeof(*s->groups) + s->npages * (sizeof(*s->pages) + sizeof(*s->page_slots)) +
                s->nkeys * sizeof(*s->keys);
-    for (uint32_t i = 0; i < s->npages && s->strm != NULL; i++) {
-        n += lp_page_memory(atomic_load(&s->page_slots[i]));
+    if (s->strm != NULL) {
+        n += s->strm->pages.cap + s->nstreams * (sizeof(*s->strm->ids) + sizeof(*s->strm->place));
     }
-    return n + (s->strm != NULL ? s->nstreams * (sizeof(*s->strm->ids) + sizeof(*s->strm->place)) : 0);
+    return n;
 }
 
 uint32_t

@@ -137,7 +137,31 @@ what_is_not_used_goes_back(void)
     lp_arena_clear(&ar);
 }
 
+static void
+arenas_share_a_budget(void)
+{
+    struct lp_arena_share share = {0, 100000};
+    struct lp_arena a, b;
+    lp_arena_init(&a, SIZE_MAX, 0);
+    lp_arena_init(&b, SIZE_MAX, 0);
+    lp_arena_join(&a, &share);
+    lp_arena_join(&b, &share);
+    CU_ASSERT_PTR_NOT_NULL(lp_arena_alloc(&a, 60000));
+    CU_ASSERT_PTR_NULL(lp_arena_alloc(&b, 60000));
+    CU_ASSERT_PTR_NOT_NULL(lp_arena_alloc(&b, 30000)); /* what still fits does */
+    CU_ASSERT_EQUAL(share.used, a.reserved + b.reserved);
+    lp_arena_clear(&a);
+    CU_ASSERT_EQUAL(share.used, b.reserved);
+    CU_ASSERT_PTR_NOT_NULL(lp_arena_alloc(&a, 60000)); /* it still belongs to the share */
+    CU_ASSERT_EQUAL(share.used, a.reserved + b.reserved);
+    lp_arena_reset(&b);
+    lp_arena_clear(&a);
+    lp_arena_clear(&b);
+    CU_ASSERT_EQUAL(share.used, 0);
+}
+
 LP_SUITE(arena, {"pieces are aligned and apart", pieces_are_aligned_and_apart},
          {"the budget holds", the_budget_holds}, {"a refusal leaves it usable", a_refusal_leaves_it_usable},
          {"arrays grow", arrays_grow}, {"memory can move", memory_can_move},
-         {"what is not used goes back", what_is_not_used_goes_back});
+         {"what is not used goes back", what_is_not_used_goes_back},
+         {"arenas share a budget", arenas_share_a_budget});

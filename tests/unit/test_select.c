@@ -370,7 +370,7 @@ check_sets(const struct town *t, const struct wanted *q)
     struct lp_streams_query sq = {t->w.st,    q->second ? LP_STR("two") : LP_STR_NULL,
                                   q->any,     q->n,
                                   q->from_ns, q->to_ns,
-                                  8u << 20,   INT64_MAX,
+                                  NULL, 8u << 20,   INT64_MAX,
                                   NULL};
     CU_ASSERT_EQUAL_FATAL(lp_streams_find(&sq, &sets, NULL), LP_OK);
     bool same = sets.n == n;
