@@ -298,8 +298,8 @@ struct count {
 static bool
 is_whole(const struct count *c, const struct lp_part *p)
 {
-    return p->seg != NULL && p->rows == p->seg->blocks[p->block].rows && p->min_ns >= c->q->from_ns &&
-           p->max_ns < c->q->to_ns;
+    return p->seg != NULL && !p->cut && p->rows == p->seg->blocks[p->block].rows &&
+           p->min_ns >= c->q->from_ns && p->max_ns < c->q->to_ns;
 }
 
 static lp_rc

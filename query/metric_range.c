@@ -364,7 +364,7 @@ static lp_rc
 is_told(struct leaf *l, struct tally *t, const struct lp_part *p, bool *ret, struct lp_err *err)
 {
     lp_rc rc = LP_OK;
-    *ret = p->seg != NULL && !p->own && l->x.unfiltered && !l->want.line_bytes;
+    *ret = p->seg != NULL && !p->own && !p->cut && l->x.unfiltered && !l->want.line_bytes;
     for (uint32_t i = 0; i < p->nruns && *ret && rc == LP_OK; i++) {
         const struct lp_part_run *r = &p->runs[i];
         bool meta = false;

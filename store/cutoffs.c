@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 
 #define VERSION 1u
+#define GROUPS_MAX (UINT64_C(1) << 24) /* ids are given one after the other: a larger one is damage */
 
 struct lp_cutoffs *
 lp_cutoffs_new(struct lp_rules *rules)
@@ -46,6 +47,7 @@ lp_cutoffs_unref(struct lp_cutoffs *c)
     lp_rules_unref(c->rules);
     lp_free(c->rule_ns);
     lp_free(c->bytes);
+    lp_free(c->ranges);
     lp_arena_clear(&c->ar);
     lp_free(c);
 }
@@ -212,32 +214,99 @@ known_labels(const struct group *g, struct lp_pair out[LP_ARRAY_LEN(ranks) + 1])
     return n;
 }
 
+/* Calls fn for each rule that streams of the group can go by; false from fn ends it. */
+typedef bool (*rule_fn)(void *arg, const struct group *g, uint32_t rule);
+
+static void
+each_rule(const struct lp_cutoffs *c, const struct group *g, rule_fn fn, void *arg)
+{
+    struct lp_pair known[LP_ARRAY_LEN(ranks) + 1];
+    size_t n = known_labels(g, known);
+    if (in_quarantine(c, g->ns, g->kind)) {
+        (void)fn(arg, g, LP_RULE_QUARANTINE);
+        return;
+    }
+    /* the quarantine shared the group without a name with others in earlier versions */
+    if (c->quarantine_age_ns > 0 && g->ns.n == 0 && g->kind.n == 0 && !fn(arg, g, LP_RULE_QUARANTINE)) {
+        return;
+    }
+    for (uint32_t i = 0; i < c->rules->n; i++) {
+        const struct lp_rule *r = &c->rules->v[i];
+        enum lp_decided d = LP_DECIDED_NO;
+        if (place_fits(r, g->tenant, g->ns)) {
+            d = r->select != NULL ? c->rules->ops->decide(r->select, known, n) : LP_DECIDED_YES;
+        }
+        if (d != LP_DECIDED_NO && (!fn(arg, g, i) || d == LP_DECIDED_YES)) {
+            return;
+        }
+    }
+    (void)fn(arg, g, LP_RULE_NONE);
+}
+
+struct only {
+    uint32_t rule;
+    bool any;
+};
+
+static bool
+note_rule(void *arg, const struct group *g, uint32_t rule)
+{
+    struct only *o = arg;
+    (void)g;
+    o->rule = o->any ? LP_RULE_UNDECIDED : rule;
+    o->any = true;
+    return o->rule != LP_RULE_UNDECIDED;
+}
+
 uint32_t
 lp_cutoffs_group_rule(const struct lp_cutoffs *c, struct lp_str group_key)
 {
     struct group g;
-    struct lp_pair known[LP_ARRAY_LEN(ranks) + 1];
-    if (!read_group(group_key, &g)) {
-        return LP_RULE_UNDECIDED;
+    struct only o = {LP_RULE_UNDECIDED, false};
+    if (read_group(group_key, &g)) {
+        each_rule(c, &g, note_rule, &o);
     }
-    if (in_quarantine(c, g.ns, g.kind)) {
-        return LP_RULE_QUARANTINE;
+    return o.rule;
+}
+
+struct widen {
+    const struct lp_cutoffs *c;
+    struct lp_cutoff_range range;
+};
+
+static bool
+widen(void *arg, const struct group *g, uint32_t rule)
+{
+    struct widen *w = arg;
+    int64_t ns = lp_cutoffs_rule_ns(w->c, rule, g->tenant, g->ns);
+    w->range.lo_ns = LP_MIN(w->range.lo_ns, ns);
+    w->range.hi_ns = LP_MAX(w->range.hi_ns, ns);
+    return true;
+}
+
+void
+lp_cutoffs_note_group(struct lp_cutoffs *c, uint64_t id, struct lp_str group_key)
+{
+    struct group g;
+    struct widen w = {c, {LP_TIME_MAX, LP_TIME_MIN}};
+    if (!read_group(group_key, &g) || id > GROUPS_MAX) {
+        return; /* nothing of it is hidden */
     }
-    if (c->quarantine_age_ns > 0 && g.ns.n == 0 && g.kind.n == 0) {
-        return LP_RULE_UNDECIDED; /* the quarantine shared it with others in earlier versions */
-    }
-    size_t n = known_labels(&g, known);
-    for (uint32_t i = 0; i < c->rules->n; i++) {
-        const struct lp_rule *r = &c->rules->v[i];
-        if (!place_fits(r, g.tenant, g.ns)) {
-            continue;
+    each_rule(c, &g, widen, &w);
+    if (id >= c->nranges) {
+        size_t n = LP_MAX((size_t)id + 1, c->nranges * 2);
+        c->ranges = lp_realloc(c->ranges, n * sizeof(*c->ranges));
+        for (; c->nranges < n; c->nranges++) {
+            c->ranges[c->nranges] = (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
         }
-        enum lp_decided d = r->select != NULL ? c->rules->ops->decide(r->select, known, n) : LP_DECIDED_YES;
-        if (d != LP_DECIDED_NO) {
-            return d == LP_DECIDED_YES ? i : LP_RULE_UNDECIDED;
-        }
     }
-    return LP_RULE_NONE;
+    c->ranges[id] = w.range;
+}
+
+struct lp_cutoff_range
+lp_cutoffs_range(const struct lp_cutoffs *c, uint64_t group)
+{
+    return group < c->nranges ? c->ranges[group] : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
 }
 
 bool

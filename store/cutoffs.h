@@ -23,6 +23,11 @@ struct lp_cutoff_bytes {
     int64_t before_ns;
 };
 
+/* What the streams of a group can have: the smallest and the largest cutoff; the same where all have one. */
+struct lp_cutoff_range {
+    int64_t lo_ns, hi_ns;
+};
+
 struct lp_cutoffs {
     struct lp_rules *rules;
     int64_t *rule_ns;               /* of each rule: by its age; LP_TIME_MIN: none */
@@ -34,6 +39,8 @@ struct lp_cutoffs {
     struct lp_str disk;             /* the settings that all_ns comes of, as text: what it is known by */
     int64_t received_before_ns;
     int64_t made_ns;
+    struct lp_cutoff_range *ranges; /* by group id: of the groups that there were when it was made */
+    size_t nranges;
     struct lp_arena ar; /* holds bytes' names and disk */
     _Atomic unsigned refs;
 };
@@ -53,7 +60,15 @@ void lp_cutoffs_set_disk(struct lp_cutoffs *c, struct lp_str disk);
  */
 void lp_cutoffs_keep(struct lp_cutoffs *c, const struct lp_cutoffs *before, int64_t now_ns);
 
+/* The group is one that there is; its key tells what its streams can have. */
+void lp_cutoffs_note_group(struct lp_cutoffs *c, uint64_t id, struct lp_str group_key);
+
 /* --- asking --- */
+
+/*
+ * By the group's id. LP_TIME_MIN for a group that came later: what there is of it is too young to have expired.
+ */
+struct lp_cutoff_range lp_cutoffs_range(const struct lp_cutoffs *c, uint64_t group);
 
 /* In place of a rule's number. */
 #define LP_RULE_NONE UINT32_MAX

@@ -323,11 +323,15 @@ lp_rc
 lp_maintain_merge(struct lp_maintain *m, const struct lp_compact_pass *pass, struct lp_err *err)
 {
     struct totals change;
+    struct lp_cutoffs *cutoffs = lp_store_cutoffs(m->st);
     struct job j = {.spec = {.one_file = pass->level == LP_LEVEL_STRAY,
                              .every_day = pass->every_day,
                              .level = pass->level,
-                             .day = pass->level == LP_LEVEL_FINAL ? pass->day : INT64_MIN}};
-    return merge_ids(m, pass->inputs.v, pass->inputs.n, &j, &change, err);
+                             .day = pass->level == LP_LEVEL_FINAL ? pass->day : INT64_MIN,
+                             .cutoffs = cutoffs}};
+    lp_rc rc = merge_ids(m, pass->inputs.v, pass->inputs.n, &j, &change, err);
+    lp_cutoffs_unref(cutoffs);
+    return rc;
 }
 
 /* ------------------------------------------------------------------ what has expired */

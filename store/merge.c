@@ -29,6 +29,15 @@ struct pass {
     bool strays; /* there are further days */
 };
 
+/* What has expired of a group in this input. */
+static struct lp_cutoff_range
+cut_of(const struct pass *p, const struct lp_seg *seg, uint64_t group)
+{
+    const struct lp_cutoffs *c = p->spec->cutoffs;
+    bool old = c != NULL && seg->created_ns <= c->received_before_ns;
+    return old ? lp_cutoffs_range(c, group) : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
+}
+
 /* ------------------------------------------------------------------ days */
 
 struct day_rows {
@@ -116,6 +125,9 @@ count_days(struct pass *p, struct day_list *l, struct lp_err *err)
         for (uint32_t b = 0; b < seg->nblocks && rc == LP_OK; b++) {
             const struct lp_foot_block *fb = &seg->blocks[b];
             int64_t day = lp_day_of(fb->min_ns);
+            if (fb->max_ns < cut_of(p, seg, seg->groups[fb->group].id).lo_ns) {
+                continue;
+            }
             if (day == lp_day_of(fb->max_ns)) {
                 note_day(l, day, fb->rows);
             } else {
@@ -165,12 +177,12 @@ merge_waiting(struct pass *p, struct waiting *w, const struct lp_merge_span *spa
 }
 
 static void
-wait_for_merge(struct waiting *w, struct lp_seg *seg, uint32_t block)
+wait_for_merge(struct waiting *w, struct lp_seg *seg, uint32_t block, struct lp_cutoff_range cut)
 {
     const struct lp_foot_block *fb = &seg->blocks[block];
     w->min_ns = w->n > 0 ? LP_MIN(w->min_ns, fb->min_ns) : fb->min_ns;
     w->max_ns = w->n > 0 ? LP_MAX(w->max_ns, fb->max_ns) : fb->max_ns;
-    w->v[w->n++] = (struct lp_merge_block){seg, block};
+    w->v[w->n++] = (struct lp_merge_block){seg, block, cut};
 }
 
 static bool
@@ -206,12 +218,13 @@ take_block(struct pass *p, struct waiting *w, struct lp_seg *seg, uint32_t block
            const struct lp_merge_span *span, struct lp_err *err)
 {
     const struct lp_foot_block *fb = &seg->blocks[block];
+    struct lp_cutoff_range cut = cut_of(p, seg, seg->groups[fb->group].id);
     enum lp_span_part part = lp_merge_span_of(span, fb->min_ns, fb->max_ns);
     lp_rc rc = LP_OK;
-    if (part == LP_SPAN_NONE) {
+    if (part == LP_SPAN_NONE || fb->max_ns < cut.lo_ns) {
         return LP_OK;
     }
-    if (part == LP_SPAN_ALL && is_full(seg, fb)) {
+    if (part == LP_SPAN_ALL && fb->min_ns >= cut.hi_ns && is_full(seg, fb)) {
         if (w->n > 0 && fb->min_ns <= w->max_ns && fb->max_ns >= w->min_ns) {
             rc = merge_waiting(p, w, span, err);
         }
@@ -220,7 +233,7 @@ take_block(struct pass *p, struct waiting *w, struct lp_seg *seg, uint32_t block
     if (w->n == BLOCKS_MAX) {
         rc = merge_waiting(p, w, span, err);
     }
-    wait_for_merge(w, seg, block);
+    wait_for_merge(w, seg, block, cut);
     return rc;
 }
 
@@ -430,6 +443,7 @@ lp_merge(struct lp_store *st, const struct lp_merge_spec *spec, struct lp_merged
     lp_merge_out_init(&p.out, st);
     p.out.names = &p.names;
     p.out.go_on = spec->go_on;
+    p.out.cutoffs = spec->cutoffs;
     p.out.arg = spec->arg;
     p.out.ret = ret;
     lp_rc rc = lp_merge_names_load(&p.names, spec->inputs, spec->ninputs, err);

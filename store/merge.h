@@ -24,6 +24,11 @@ struct lp_merge_spec {
     int64_t day;
     /* Rows of this group in this input are left out. NULL: all stay. */
     bool (*leave_out)(void *arg, uint64_t segment, uint64_t group);
+    /*
+     * Rows that have expired by it are left out: else those that nobody sees any more would be seen again in a file that is younger than
+     * their own. NULL: all stay.
+     */
+    const struct lp_cutoffs *cutoffs;
     /* Asked between blocks, may wait. False: give up (LP_ERR_CANCELED). NULL: never. */
     bool (*go_on)(void *arg);
     void *arg;

@@ -39,6 +39,7 @@ struct lp_merge_out {
     int64_t created_ns;
     bool (*go_on)(void *arg);
     void *arg;
+    const struct lp_cutoffs *cutoffs; /* NULL: none */
     struct lp_merged *ret;
     uint64_t *ids; /* of the files of the pass */
     size_t nids;
@@ -100,8 +101,9 @@ enum lp_span_part lp_merge_span_of(const struct lp_merge_span *s, int64_t min_ns
 struct lp_merge_block {
     struct lp_seg *seg;
     uint32_t block;
+    struct lp_cutoff_range cut; /* what has expired of its group in its segment */
 };
-/* The blocks' rows that are the span's, by (stream, time, order of the blocks), as rows of o's open group; ends with a flush. */
+/* The blocks' rows that are the span's and have not expired, by (stream, time, order of the blocks), as rows of o's open group; ends with a flush. */
 lp_rc lp_merge_rows(struct lp_merge_out *o, const struct lp_merge_block *blocks, size_t n, const struct lp_merge_span *span,
                     struct lp_err *err) LP_MUST_USE;
 

@@ -1,5 +1,6 @@
 /*
- * merge_rows.c - rows of several blocks of one group, in the order of (stream, time, block).
+ * merge_rows.c - rows of several blocks of one group, in the order of (stream, time, block), without those
+ * that have expired.
  *
  * A block is a row of runs by rising stream, the rows of a run by rising time; so the blocks are merged as
  * lists are. While the rows of one block come before the next of all others, nothing is compared. Columns
@@ -62,6 +63,8 @@ struct cursor {
     uint64_t stream;
     uint32_t since_trim;
     bool meta; /* the block has metadata */
+    struct lp_cutoff_range cut;
+    int64_t cut_ns; /* of the open run's stream: rows before it have expired */
 };
 
 static uint32_t
@@ -70,12 +73,31 @@ run_end(const struct cursor *c)
     return c->runs[c->run].first + c->runs[c->run].rows;
 }
 
+/* Opens the next run: its stream, and what has expired of it. A stream that nobody names keeps all. */
+static void
+begin_run(const struct lp_merge_out *o, struct cursor *c)
+{
+    struct lp_str key;
+    struct lp_arena ar;
+    struct lp_stream_key k;
+    c->stream = c->runs[c->run].stream;
+    c->cut_ns = c->cut.lo_ns;
+    if (c->cut.lo_ns < c->cut.hi_ns && c->times[c->runs[c->run].first] < c->cut.hi_ns) {
+        lp_arena_init(&ar, 1 << 20, 4096);
+        if (lp_merge_stream_key(o->names, c->stream, &key, NULL) == LP_OK &&
+            lp_stream_key_parse(key, &ar, &k, NULL) == LP_OK) {
+            c->cut_ns = lp_cutoffs_stream(o->cutoffs, &k);
+        }
+        lp_arena_clear(&ar);
+    }
+}
+
 /* From row `from` on, the next rows of the open run that the span holds. False: there are none. */
 static bool
 next_rows(struct cursor *c, const struct lp_merge_span *span, uint32_t from)
 {
     uint32_t end = run_end(c);
-    while (from < end && !holds(span, c->times[from])) {
+    while (from < end && (c->times[from] < c->cut_ns || !holds(span, c->times[from]))) {
         from++;
     }
     c->at = c->end = from;
@@ -87,14 +109,14 @@ next_rows(struct cursor *c, const struct lp_merge_span *span, uint32_t from)
 
 /* Goes on to the next wanted rows of the block. False at its end. */
 static bool
-advance(struct cursor *c, const struct lp_merge_span *span)
+advance(const struct lp_merge_out *o, struct cursor *c, const struct lp_merge_span *span)
 {
     if (c->run < c->nruns && next_rows(c, span, c->end)) {
         return true;
     }
     while (++c->run < c->nruns) {
+        begin_run(o, c);
         if (next_rows(c, span, c->runs[c->run].first)) {
-            c->stream = c->runs[c->run].stream;
             return true;
         }
     }
@@ -104,7 +126,7 @@ advance(struct cursor *c, const struct lp_merge_span *span)
 static lp_rc
 open_cursor(struct lp_merge_out *o, const struct lp_merge_block *mb, struct cursor *c, struct lp_err *err)
 {
-    *c = (struct cursor){.seg = mb->seg, .block = mb->block};
+    *c = (struct cursor){.seg = mb->seg, .block = mb->block, .cut = mb->cut};
     lp_rc rc = lp_seg_block(mb->seg, mb->block, &c->b, err);
     if (rc == LP_OK) {
         rc = lp_seg_block_runs(mb->seg, mb->block, c->b, o->codec, &c->runs, &c->nruns, err);
@@ -216,7 +238,7 @@ merge_stream(struct merge *m, struct lp_err *err)
                 return rc;
             }
         } while (c->at < c->end && c->times[c->at] <= last_ns);
-        if (c->at == c->end && !advance(c, m->span)) {
+        if (c->at == c->end && !advance(m->o, c, m->span)) {
             drop_ended(m, c);
             lp_block_free(c->b);
             c->b = NULL;
@@ -239,8 +261,8 @@ lp_merge_rows(struct lp_merge_out *o, const struct lp_merge_block *blocks, size_
         if (rc != LP_OK) {
             break;
         }
-        c->stream = c->runs[0].stream;
-        if (next_rows(c, span, 0) || advance(c, span)) {
+        begin_run(o, c);
+        if (next_rows(c, span, 0) || advance(o, c, span)) {
             m.live[m.nlive++] = c;
         }
     }

@@ -24,6 +24,29 @@ lp_store_cutoffs(struct lp_store *st)
     return c;
 }
 
+static bool
+note_group(void *arg, uint64_t id, struct lp_str key)
+{
+    lp_cutoffs_note_group(arg, id, key);
+    return true;
+}
+
+/*
+ * Readers ask by group id. A group that comes after this has nothing that could have expired: its segments
+ * are younger than the snapshot's received_before_ns.
+ */
+static lp_rc
+note_groups(struct lp_store *st, struct lp_cutoffs *c, struct lp_err *err)
+{
+    struct lp_cat_txn *t;
+    lp_rc rc = lp_cat_begin(st->cat, &t, err);
+    if (rc == LP_OK) {
+        rc = lp_cat_group_keys(t, note_group, c, err);
+        lp_cat_end(t);
+    }
+    return rc;
+}
+
 void
 lp_retain_load(struct lp_store *st)
 {
@@ -37,6 +60,7 @@ lp_retain_load(struct lp_store *st)
         rc = rc == LP_OK ? lp_cutoffs_decode(bytes, st->cfg.select, &st->cutoffs, &err) : rc;
         lp_cat_end(t);
     }
+    rc = rc == LP_OK ? note_groups(st, st->cutoffs, &err) : rc;
     if (rc != LP_OK && rc != LP_ERR_NOT_FOUND) {
         lp_store_say(st, LP_EVENT_ERROR,
                      "what has expired is not known, so lines that had gone and are not yet removed can be "
@@ -157,6 +181,7 @@ next_cutoffs(struct run *r, struct lp_err *err)
     lp_rc rc = lp_cutoffs_decode(lp_buf_view(&b), r->rep->plan->cutoffs->rules->ops, &r->rep->cutoffs, err);
     if (rc == LP_OK) {
         lp_cutoffs_keep(r->rep->cutoffs, before, r->rep->plan->at.now_ns);
+        rc = note_groups(r->st, r->rep->cutoffs, err);
     }
     lp_cutoffs_unref(before);
     lp_buf_clear(&b);

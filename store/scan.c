@@ -64,7 +64,7 @@ open_scan(const struct lp_view *v, const struct lp_part *part, struct lp_block *
     *s = (struct lp_scan){.view = v,
                           .part = part,
                           .codec = codec,
-                          .from_ns = from_ns,
+                          .from_ns = part->own ? LP_MAX(from_ns, part->from_ns) : from_ns,
                           .to_ns = to_ns,
                           .backward = backward,
                           .block = block,
@@ -174,10 +174,11 @@ next_run(struct lp_scan *s)
 {
     while (s->backward ? s->run > 0 : s->run < s->nruns) {
         const struct lp_part_run *r = &s->runs[s->backward ? --s->run : s->run++];
-        if (r->max_ns < s->from_ns || r->min_ns >= s->to_ns) {
+        int64_t from_ns = LP_MAX(s->from_ns, r->from_ns);
+        if (r->max_ns < from_ns || r->min_ns >= s->to_ns) {
             continue;
         }
-        s->at = lower_bound(s->times, r->first, r->first + r->rows, s->from_ns);
+        s->at = lower_bound(s->times, r->first, r->first + r->rows, from_ns);
         s->end = lower_bound(s->times, s->at, r->first + r->rows, s->to_ns);
         s->stream = r->stream;
         if (s->at < s->end) {
@@ -207,9 +208,9 @@ read_runs(struct lp_scan *s, struct lp_err *err)
     for (uint32_t i = 0; i < n; i++) {
         const struct lp_block_run *r = &runs[i];
         if (lp_idset_has(ids, r->stream)) {
-            s->own_runs[s->nruns++] =
-                (struct lp_part_run){(uint32_t)lp_idset_rank(ids, r->stream), r->first, r->rows,
-                                     s->times[r->first], s->times[r->first + r->rows - 1]};
+            s->own_runs[s->nruns++] = (struct lp_part_run){
+                (uint32_t)lp_idset_rank(ids, r->stream), r->first,        r->rows, s->times[r->first],
+                s->times[r->first + r->rows - 1],        s->part->from_ns};
         }
     }
     s->runs = s->own_runs;
@@ -226,16 +227,17 @@ wanted_ranges(struct lp_scan *s, struct lp_row_range *ret, size_t *ret_n, uint64
     *ret_rows = 0;
     for (uint32_t i = 0; i < s->nruns; i++) {
         const struct lp_part_run *r = &s->runs[i];
-        if (r->max_ns < s->from_ns || r->min_ns >= s->to_ns) {
+        int64_t from_ns = LP_MAX(s->from_ns, r->from_ns);
+        if (r->max_ns < from_ns || r->min_ns >= s->to_ns) {
             continue;
         }
         uint32_t at = r->first, end = r->first + r->rows;
-        if (r->min_ns < s->from_ns || r->max_ns >= s->to_ns) {
+        if (r->min_ns < from_ns || r->max_ns >= s->to_ns) {
             lp_rc rc = read_times(s, err);
             if (rc != LP_OK) {
                 return rc;
             }
-            at = lower_bound(s->times, at, end, s->from_ns);
+            at = lower_bound(s->times, at, end, from_ns);
             end = lower_bound(s->times, at, end, s->to_ns);
         }
         if (at < end) {

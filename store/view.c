@@ -25,6 +25,7 @@ lp_view_open(struct lp_store *st, struct lp_str tenant, struct lp_view **ret, st
     lp_mutex_init(&v->mu, LP_LOCK_VIEW);
     lp_arena_init(&v->ar, SIZE_MAX, 4096);
     lp_cat_pack_init(&v->pack);
+    v->cutoffs = lp_store_cutoffs(st);
     lp_head_view(lp_store_head(st), &v->head);
     lp_rc rc = lp_cat_begin(lp_store_catalog(st), &v->txn, err);
     if (rc == LP_OK) {
@@ -68,6 +69,8 @@ lp_view_free(struct lp_view *v)
         lp_free((void *)(uintptr_t)atomic_load(&v->shelves[i]));
     }
     lp_free((void *)(uintptr_t)v->shelves);
+    lp_free(v->stream_cuts);
+    lp_cutoffs_unref(v->cutoffs);
     lp_idset_clear(&v->ids);
     lp_cat_pack_clear(&v->pack);
     lp_head_view_clear(&v->head);

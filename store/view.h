@@ -9,6 +9,8 @@
  * What it costs goes by what is touched: streams are selected as sets of ids (select.h), a group that is selected wholly, or for a good part,
  * is its blocks, and a stream's labels are read when somebody asks for them.
  *
+ * What has expired by retention (cutoffs.h) is not there for a view: not for scans, counts, labels, or series.
+ *
  * Rows of one stream have a total order that never changes: (time, generation, arrival). Streams are identified by the
  * 128-bit hash of their key, which is the same in head and segment.
  */
@@ -50,6 +52,7 @@ struct lp_part_run {
     uint32_t stream; /* index into the view's streams */
     uint32_t first, rows;
     int64_t min_ns, max_ns;
+    int64_t from_ns; /* rows before it have expired; LP_TIME_MIN: none */
 };
 
 /* A piece of work: the wanted rows of one block, or of some batches of a head generation. */
@@ -63,7 +66,9 @@ struct lp_part {
     struct lp_seg *seg; /* NULL: head */
     uint32_t seg_number; /* among the view's segments */
     uint32_t block;
+    bool cut; /* some of its rows have expired (retention): which, only scanning tells. Its times and rows are those of all */
     bool own; /* the block says itself which rows are whose: all of it is looked at, and rows of other streams are left out */
+    int64_t from_ns; /* own: rows before it have expired */
     const struct lp_part_run *runs; /* unless it does */
     uint32_t nruns;
     /* head */

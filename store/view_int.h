@@ -23,6 +23,7 @@ struct lp_view_runs {
 struct lp_view_group {
     uint64_t id;
     bool most; /* many of its streams are, or all: its blocks are looked at whole */
+    struct lp_cutoff_range cut; /* what has expired of it, in segments that are old enough */
 };
 
 struct lp_view_head {
@@ -40,6 +41,8 @@ struct lp_view {
     struct lp_head_view head;
     size_t first_gen; /* generations before it are in segments */
     struct lp_cat_txn *txn;
+    struct lp_cutoffs *cutoffs; /* what has expired; NULL: nothing */
+    int64_t *stream_cuts;       /* by index of stored streams, once one had to be asked for; LP_TIME_NONE: not known */
     /* selected streams: index i is the i-th of ids, then those of the head */
     struct lp_idset ids; /* numbered */
     uint32_t nstored, nhead;
@@ -72,6 +75,10 @@ typedef lp_rc (*lp_view_group_fn)(void *arg, struct lp_seg *seg, const struct lp
 lp_rc lp_view_each_group(const struct lp_view *v, struct lp_seg *seg, lp_view_group_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
 /* The first of page->streams[from..) that is not below the id. */
 uint32_t lp_view_seek(const struct lp_seg_page *page, uint32_t from, uint64_t id);
+/* What has expired of the group in this segment. */
+struct lp_cutoff_range lp_view_cut(const struct lp_view *v, const struct lp_seg *seg, const struct lp_view_group *g);
+/* The cutoff of one selected stream. While the transaction lives. */
+lp_rc lp_view_stream_cut(struct lp_view *v, uint64_t id, int64_t *ret_ns, struct lp_err *err) LP_MUST_USE;
 /* Is it damage, which costs only what it is of? */
 bool lp_view_is_damage(lp_rc rc);
 

@@ -40,7 +40,11 @@ add_group(struct lp_view *v, uint64_t id, bool most)
         v->groups_cap = v->groups_cap ? v->groups_cap * 2 : 64;
         v->groups = lp_realloc(v->groups, v->groups_cap * sizeof(*v->groups));
     }
-    v->groups[v->ngroups++] = (struct lp_view_group){id, most};
+    struct lp_cutoff_range cut = {LP_TIME_MIN, LP_TIME_MIN};
+    if (v->cutoffs != NULL) {
+        cut = lp_cutoffs_range(v->cutoffs, id);
+    }
+    v->groups[v->ngroups++] = (struct lp_view_group){id, most, cut};
 }
 
 /* Of few streams each is asked for its group. */
@@ -102,6 +106,50 @@ find_groups(struct lp_view *v, struct lp_err *err)
     lp_rc rc = lp_cat_tenant(v->txn, v->tenant, &tenant, err);
     rc = rc == LP_OK ? lp_cat_groups(v->txn, tenant, consider_group, &m, err) : rc;
     return m.rc != LP_OK ? m.rc : rc;
+}
+
+/* --- what has expired --- */
+
+struct lp_cutoff_range
+lp_view_cut(const struct lp_view *v, const struct lp_seg *seg, const struct lp_view_group *g)
+{
+    bool old = v->cutoffs != NULL && seg->created_ns <= v->cutoffs->received_before_ns;
+    return old ? g->cut : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
+}
+
+static lp_rc
+read_cut(struct lp_view *v, uint64_t id, int64_t *ret_ns, struct lp_err *err)
+{
+    struct lp_arena ar;
+    struct lp_stream_key k;
+    struct lp_str key;
+    uint64_t group;
+    lp_arena_init(&ar, 1 << 20, 4096);
+    lp_rc rc = lp_cat_stream(v->txn, id, &v->pack, &group, &key, err);
+    rc = rc == LP_OK ? lp_stream_key_parse(key, &ar, &k, err) : rc;
+    if (rc == LP_OK) {
+        *ret_ns = lp_cutoffs_stream(v->cutoffs, &k);
+    }
+    lp_arena_clear(&ar);
+    return rc;
+}
+
+lp_rc
+lp_view_stream_cut(struct lp_view *v, uint64_t id, int64_t *ret_ns, struct lp_err *err)
+{
+    uint32_t index = (uint32_t)lp_idset_rank(&v->ids, id);
+    if (v->stream_cuts == NULL) {
+        v->stream_cuts = lp_malloc(v->nstored * sizeof(*v->stream_cuts));
+        for (uint32_t i = 0; i < v->nstored; i++) {
+            v->stream_cuts[i] = LP_TIME_NONE;
+        }
+    }
+    lp_rc rc = LP_OK;
+    if (v->stream_cuts[index] == LP_TIME_NONE) {
+        rc = read_cut(v, id, &v->stream_cuts[index], err);
+    }
+    *ret_ns = v->stream_cuts[index];
+    return rc;
 }
 
 /* --- segments --- */
@@ -195,11 +243,19 @@ lp_view_each_group(const struct lp_view *v, struct lp_seg *seg, lp_view_group_fn
 
 /* --- parts of segments --- */
 
+/* Can rows of [min, max] that have not expired be in the range? */
+static bool
+in_range(int64_t from_ns, int64_t to_ns, int64_t cut_ns, int64_t min_ns, int64_t max_ns)
+{
+    return max_ns >= LP_MAX(from_ns, cut_ns) && LP_MAX(min_ns, cut_ns) < to_ns;
+}
+
 struct planner {
     struct lp_view *v;
     uint32_t seg_number;
     int64_t from_ns, to_ns;
     bool runs;
+    struct lp_cutoff_range cut; /* of the group in hand */
     struct lp_view_runs found;
     lp_rc damage; /* of pages that could not be read; its text is in the caller's err */
 };
@@ -212,7 +268,7 @@ add_part(struct lp_view *v)
         v->parts = lp_realloc(v->parts, v->parts_cap * sizeof(*v->parts));
     }
     struct lp_part *p = &v->parts[v->nparts++];
-    *p = (struct lp_part){.min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN};
+    *p = (struct lp_part){.min_ns = LP_TIME_MAX, .max_ns = LP_TIME_MIN, .from_ns = LP_TIME_MIN};
     return p;
 }
 
@@ -234,9 +290,11 @@ own_blocks(const struct planner *p, struct lp_seg *seg, const struct lp_seg_grou
 {
     for (uint32_t i = sg->first_block; i < sg->first_block + sg->nblocks; i++) {
         const struct lp_foot_block *b = &seg->blocks[i];
-        if (b->max_ns >= p->from_ns && b->min_ns < p->to_ns) {
+        if (in_range(p->from_ns, p->to_ns, p->cut.lo_ns, b->min_ns, b->max_ns)) {
             struct lp_part *part = add_block(p->v, p->seg_number, i);
             part->own = true;
+            part->from_ns = p->cut.lo_ns;
+            part->cut = b->min_ns < p->cut.lo_ns;
             part->rows = b->rows;
             part->min_ns = b->min_ns;
             part->max_ns = b->max_ns;
@@ -244,22 +302,32 @@ own_blocks(const struct planner *p, struct lp_seg *seg, const struct lp_seg_grou
     }
 }
 
-static void
-add_runs(struct planner *p, const struct lp_seg_page *page, const struct lp_foot_stream *fs)
+static lp_rc
+add_runs(struct planner *p, const struct lp_seg_page *page, const struct lp_foot_stream *fs,
+         struct lp_err *err)
 {
     struct lp_view_runs *out = &p->found;
     uint32_t stream = (uint32_t)lp_idset_rank(&p->v->ids, fs->id);
+    int64_t cut_ns = p->cut.lo_ns;
+    if (fs->min_ns < p->cut.hi_ns && p->cut.lo_ns < p->cut.hi_ns) {
+        lp_rc rc = lp_view_stream_cut(p->v, fs->id, &cut_ns, err);
+        if (rc != LP_OK) {
+            return rc;
+        }
+    }
     for (uint32_t k = 0; k < fs->runs; k++) {
         const struct lp_foot_run *r = &page->runs[fs->first_run + k];
-        if (r->max_ns < p->from_ns || r->min_ns >= p->to_ns) {
+        if (!in_range(p->from_ns, p->to_ns, cut_ns, r->min_ns, r->max_ns)) {
             continue;
         }
         if (out->n == out->cap) {
             out->cap = out->cap ? out->cap * 2 : 64;
             out->v = lp_realloc(out->v, out->cap * sizeof(*out->v));
         }
-        out->v[out->n++] = (struct lp_view_run){r->block, {stream, r->first, r->rows, r->min_ns, r->max_ns}};
+        out->v[out->n++] =
+            (struct lp_view_run){r->block, {stream, r->first, r->rows, r->min_ns, r->max_ns, cut_ns}};
     }
+    return LP_OK;
 }
 
 /* In steps that double, then by halving. */
@@ -283,23 +351,39 @@ lp_view_seek(const struct lp_seg_page *page, uint32_t from, uint64_t id)
     return lo;
 }
 
-static void
-page_runs(struct planner *p, const struct lp_seg_page *page)
+static lp_rc
+page_runs(struct planner *p, const struct lp_seg_page *page, struct lp_err *err)
 {
+    lp_rc rc = LP_OK;
     uint32_t at = 0;
     uint64_t id = page->nstreams > 0 ? page->streams[0].id : 0;
-    while (at < page->nstreams && (id = lp_idset_next(&p->v->ids, id)) != UINT64_MAX) {
+    while (rc == LP_OK && at < page->nstreams && (id = lp_idset_next(&p->v->ids, id)) != UINT64_MAX) {
         at = lp_view_seek(page, at, id);
         if (at == page->nstreams) {
-            return;
+            return LP_OK;
         }
         if (page->streams[at].id == id) {
-            add_runs(p, page, &page->streams[at++]);
+            rc = add_runs(p, page, &page->streams[at++], err);
             id++;
         } else {
             id = page->streams[at].id;
         }
     }
+    return rc;
+}
+
+/* Whether streams of the group have to be asked one by one what has expired of them in these blocks. */
+static bool
+cut_by_stream(const struct planner *p, const struct lp_seg *seg, const struct lp_seg_group *sg)
+{
+    bool any = false;
+    if (p->cut.lo_ns == p->cut.hi_ns) {
+        return false;
+    }
+    for (uint32_t i = sg->first_block; i < sg->first_block + sg->nblocks && !any; i++) {
+        any = seg->blocks[i].min_ns < p->cut.hi_ns && seg->blocks[i].max_ns >= p->cut.lo_ns;
+    }
+    return any;
 }
 
 /* A damaged page costs its own streams. */
@@ -308,7 +392,8 @@ plan_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const s
            struct lp_err *err)
 {
     struct planner *p = arg;
-    if (g->most && !p->runs) {
+    p->cut = lp_view_cut(p->v, seg, g);
+    if (g->most && !p->runs && !cut_by_stream(p, seg, sg)) {
         own_blocks(p, seg, sg);
         return LP_OK;
     }
@@ -316,17 +401,18 @@ plan_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const s
         const struct lp_seg_page_head *h = &seg->pages[i];
         const struct lp_seg_page *page;
         struct lp_seg_page *own = NULL;
-        if (h->max_ns < p->from_ns || h->min_ns >= p->to_ns ||
+        if (!in_range(p->from_ns, p->to_ns, p->cut.lo_ns, h->min_ns, h->max_ns) ||
             lp_idset_next(&p->v->ids, h->first_id) > h->last_id) {
             continue;
         }
         lp_rc rc = lp_seg_page_once(seg, i, &page, &own, err);
-        if (rc == LP_OK) {
-            page_runs(p, page);
-            lp_free(own);
-        } else if (lp_view_is_damage(rc)) {
+        if (lp_view_is_damage(rc)) {
             p->damage = rc;
-        } else {
+            continue;
+        }
+        rc = rc == LP_OK ? page_runs(p, page, err) : rc;
+        lp_free(own);
+        if (rc != LP_OK) {
             return rc;
         }
     }
@@ -362,6 +448,7 @@ parts_of_runs(const struct planner *plan, struct lp_err *err)
             p->runs = &kept[i];
         }
         p->nruns++;
+        p->cut = p->cut || r->run.min_ns < r->run.from_ns;
         p->rows += r->run.rows;
         p->min_ns = LP_MIN(p->min_ns, r->run.min_ns);
         p->max_ns = LP_MAX(p->max_ns, r->run.max_ns);
@@ -479,8 +566,8 @@ table_runs(struct lp_view *v, const struct lp_part *part, uint32_t stream, struc
     ret->nruns = 0;
     for (uint32_t i = 0; i < fs->runs; i++) {
         if (runs[i].block == part->block) {
-            kept[ret->nruns++] =
-                (struct lp_part_run){stream, runs[i].first, runs[i].rows, runs[i].min_ns, runs[i].max_ns};
+            kept[ret->nruns++] = (struct lp_part_run){stream,         runs[i].first,  runs[i].rows,
+                                                      runs[i].min_ns, runs[i].max_ns, part->from_ns};
         }
     }
     ret->own = false;

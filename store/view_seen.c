@@ -37,6 +37,7 @@ struct seen {
     /* every stream with rows, once so much was asked */
     struct lp_idset *all;
     size_t asked;
+    struct lp_cutoff_range cut; /* what has expired of the group in hand */
     /* who wants the answer */
     lp_view_text_fn fn;
     void *arg;
@@ -65,21 +66,25 @@ next_id(const struct seen *s, uint64_t from)
 }
 
 static bool
-overlaps(const struct seen *s, int64_t min_ns, int64_t max_ns)
+overlaps(const struct seen *s, int64_t cut_ns, int64_t min_ns, int64_t max_ns)
 {
-    return max_ns >= s->from_ns && min_ns < s->to_ns;
+    return max_ns >= LP_MAX(s->from_ns, cut_ns) && LP_MAX(min_ns, cut_ns) < s->to_ns;
 }
 
 static bool
-has_rows(const struct seen *s, const struct lp_seg_page *page, const struct lp_foot_stream *fs)
+has_rows(struct seen *s, const struct lp_seg_page *page, const struct lp_foot_stream *fs)
 {
     bool any = false;
-    if (!overlaps(s, fs->min_ns, fs->max_ns)) {
+    int64_t cut_ns = s->cut.lo_ns;
+    if (!overlaps(s, cut_ns, fs->min_ns, fs->max_ns)) {
         return false;
     }
-    for (uint32_t k = 0; k < fs->runs && !any; k++) {
+    if (s->cut.lo_ns < s->cut.hi_ns && fs->min_ns < s->cut.hi_ns && s->rc == LP_OK) {
+        s->rc = lp_view_stream_cut(s->v, fs->id, &cut_ns, s->err);
+    }
+    for (uint32_t k = 0; k < fs->runs && !any && s->rc == LP_OK; k++) {
         const struct lp_foot_run *r = &page->runs[fs->first_run + k];
-        any = overlaps(s, r->min_ns, r->max_ns);
+        any = overlaps(s, cut_ns, r->min_ns, r->max_ns);
     }
     return any;
 }
@@ -114,7 +119,8 @@ ask_page(struct seen *s, const struct lp_seg_page *page)
 static bool
 is_told(const struct seen *s, const struct lp_seg_page_head *h)
 {
-    return h->min_ns >= s->from_ns && h->max_ns < s->to_ns && h->last_id - h->first_id + 1 == h->nstreams;
+    return h->min_ns >= LP_MAX(s->from_ns, s->cut.hi_ns) && h->max_ns < s->to_ns &&
+           h->last_id - h->first_id + 1 == h->nstreams;
 }
 
 static void
@@ -131,12 +137,12 @@ ask_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const st
           struct lp_err *err)
 {
     struct seen *s = arg;
-    (void)g;
+    s->cut = lp_view_cut(s->v, seg, g);
     for (uint32_t i = sg->first_page; i < sg->first_page + sg->npages && !(s->all == NULL && s->any); i++) {
         const struct lp_seg_page_head *h = &seg->pages[i];
         const struct lp_seg_page *page;
         struct lp_seg_page *own = NULL;
-        if (!overlaps(s, h->min_ns, h->max_ns) || next_id(s, h->first_id) > h->last_id) {
+        if (!overlaps(s, s->cut.lo_ns, h->min_ns, h->max_ns) || next_id(s, h->first_id) > h->last_id) {
             continue;
         }
         if (is_told(s, h)) {
@@ -147,8 +153,13 @@ ask_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const st
             s->all != NULL ? lp_seg_page_once(seg, i, &page, &own, err) : lp_seg_page(seg, i, &page, err);
         if (rc == LP_OK) {
             ask_page(s, page);
+            rc = s->rc;
             lp_free(own);
-        } else if (lp_view_is_damage(rc)) {
+        }
+        if (rc == LP_OK) {
+            continue;
+        }
+        if (lp_view_is_damage(rc)) {
             s->damaged = true;
         } else {
             return rc;

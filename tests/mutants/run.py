@@ -22,6 +22,20 @@ def system(node):
 
 
 MUTANTS = [
+    Mutant('retention one nanosecond early', 'store/retain_plan.c', 'e->row->max_ns < p->groups[e->group].before_ns', 'e->row->max_ns <= p->groups[e->group].before_ns',
+           unit('store', 'retain')),
+    Mutant('retention within a day of the receipt', 'store/retain_plan.c', 'minus(now_ns, LP_RETAIN_RECEIVED_NS)', 'now_ns', unit('store', 'retain')),
+    Mutant('the second rule that fits counts', 'store/cutoffs.c', '        const struct lp_rule *r = &c->rules->v[i];\n        if (place_fits(r, k->tenant, ns)', '        const struct lp_rule *r = &c->rules->v[i];\n        if (i > 0 && place_fits(r, k->tenant, ns)',
+           unit('store', 'retain_plan')),
+    Mutant('a stream of a group decides for all', 'store/retain_plan.c', 'g->before_ns = LP_MIN(g->before_ns, ns);', 'g->before_ns = ns;', unit('store', 'retain_plan')),
+    Mutant('what has expired in a part is counted', 'query/exec_streams.c', '!p->cut && p->rows', 'p->rows',
+           system('test_retain.py::test_what_has_expired_is_invisible_at_once')),
+    Mutant('what has expired comes back when merged', 'store/maintain_merge.c', '.cutoffs = cutoffs}};', '.cutoffs = NULL}};', unit('store', 'retain_view')),
+    Mutant('a read that fails cuts the ledger', 'store/ledger.c', 'return rc == LP_OK && size > l->end ?', 'return size > l->end ?', unit('store', 'ledger')),
+    Mutant('CRC of the ledger ignored', 'store/ledger.c', 'lp_crc32c(0, payload->p, ret->bytes) == ret->crc', 'ret->crc != 1', unit('store', 'ledger')),
+    Mutant('cutoffs follow the clock back', 'store/cutoffs.c', 'c->rule_ns[k] = LP_MAX(c->rule_ns[k], before->rule_ns[i]);', '(void)k;', unit('store', 'retain')),
+    Mutant('expired before it is hidden', 'store/retain.c', 'rc = rc == LP_OK ? store_cutoffs(r, err) : rc;\n    if (rc != LP_OK) {\n        return rc;\n    }\n    rc = expire(r, conf, err);',
+           'rc = expire(r, conf, err);\n    rc = rc == LP_OK ? store_cutoffs(r, err) : rc;', unit('store', 'retain')),
     Mutant('journal fsync skipped', 'ingest/journal.c', 'rc = lp_io_sync(j->io, j->fd, err);\n        lp_metric_observe',
            'rc = LP_OK;\n        lp_metric_observe', IMAGES),
     Mutant('segment fsync skipped', 'store/seg_writer.c', 'lp_rc rc = lp_io_sync(w->io, w->fd, err);', 'lp_rc rc = LP_OK;', IMAGES),
