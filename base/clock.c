@@ -4,6 +4,8 @@
  */
 #include "base/clock.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/str_int.h"
@@ -23,10 +25,30 @@ read_clock(clockid_t id)
     return (int64_t)ts.tv_sec * LP_NS_PER_S + ts.tv_nsec;
 }
 
+#ifdef LP_TEST_HOOKS
+/* The simulated clock of tests: seconds that LP_CLOCK_OFFSET adds to the wall clock. Read once. */
+static int64_t
+offset_ns(void)
+{
+    static _Atomic int64_t known = LP_TIME_NONE;
+    int64_t ns = atomic_load_explicit(&known, memory_order_relaxed);
+    if (ns == LP_TIME_NONE) {
+        const char *text = getenv("LP_CLOCK_OFFSET");
+        if (text == NULL || !lp_time_decimal(lp_str_c(text), LP_NS_PER_S, &ns)) {
+            ns = 0;
+        }
+        atomic_store_explicit(&known, ns, memory_order_relaxed); /* every thread reads the same */
+    }
+    return ns;
+}
+#else
+#define offset_ns() 0
+#endif
+
 int64_t
 lp_now_ns(void)
 {
-    return read_clock(CLOCK_REALTIME);
+    return read_clock(CLOCK_REALTIME) + offset_ns();
 }
 
 int64_t

@@ -16,7 +16,7 @@ extern "C" {
 #define LP_TIME_MIN (INT64_MIN + 1)
 #define LP_TIME_MAX INT64_MAX
 
-int64_t lp_now_ns(void);  /* wall clock */
+int64_t lp_now_ns(void);  /* wall clock; with --enable-test-hooks LP_CLOCK_OFFSET=SECONDS in the environment shifts it */
 int64_t lp_mono_ns(void); /* monotonic, for deadlines and durations */
 
 /* RFC 3339 with any fraction, 'T' or blank, 'Z' or an offset (a missing zone is UTC). False on anything else or out of range. */

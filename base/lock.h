@@ -31,6 +31,7 @@ extern "C" {
     X(LP_LOCK_VIEW, "one view: streams read from the catalog")                  \
     X(LP_LOCK_READERS, "living read transactions of the catalog")               \
     X(LP_LOCK_SEGMENTS, "handles of segments")                                  \
+    X(LP_LOCK_LEDGER, "the ledger, over its I/O")                               \
     X(LP_LOCK_CACHE, "decoded block cache")                                     \
     X(LP_LOCK_POOL, "work pools")                                               \
     X(LP_LOCK_TURNS, "places that queries run in")                              \

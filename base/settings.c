@@ -146,6 +146,15 @@ check_property(struct lp_str v, struct lp_err *err)
     return equals != SIZE_MAX && equals > 0 ? LP_OK : lp_err_set(err, LP_ERR_PARSE, "not NAME=VALUE");
 }
 
+static lp_rc
+check_share(struct lp_str v, struct lp_err *err)
+{
+    uint64_t bytes;
+    return lp_str_share(v, 0, &bytes)
+               ? LP_OK
+               : lp_err_set(err, LP_ERR_PARSE, "not a size such as 20GiB, or a share such as 10%%");
+}
+
 /* Texts that must have a form. */
 static const struct {
     const char *name;
@@ -154,6 +163,7 @@ static const struct {
     {"listen", check_address},
     {"kafka-set", check_property},
     {"log-level", check_level},
+    {"retention-free", check_share},
 };
 
 static lp_rc

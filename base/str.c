@@ -236,6 +236,44 @@ lp_str_bytes(struct lp_str s, uint64_t *ret)
     return true;
 }
 
+bool
+lp_str_share(struct lp_str s, uint64_t total, uint64_t *ret)
+{
+    double percent;
+    if (s.n == 0 || s.p[s.n - 1] != '%') {
+        return lp_str_bytes(s, ret);
+    }
+    if (!lp_str_f64(lp_str_trim(lp_str_sub(s, 0, s.n - 1)), &percent) || percent < 0 || percent > 100) {
+        return false;
+    }
+    *ret = LP_MIN((uint64_t)((double)total / 100 * percent), total);
+    return true;
+}
+
+bool
+lp_str_glob(struct lp_str pattern, struct lp_str text)
+{
+    size_t p = 0, t = 0, star = SIZE_MAX, from = 0; /* the last star, and where the text that it takes ends */
+    while (t < text.n) {
+        if (p < pattern.n && pattern.p[p] == '*') {
+            star = p++;
+            from = t;
+        } else if (p < pattern.n && pattern.p[p] == text.p[t]) {
+            p++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            t = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.n && pattern.p[p] == '*') {
+        p++;
+    }
+    return p == pattern.n;
+}
+
 /* A continuation byte, [lo, 0xbf]. */
 static bool
 utf8_tail(char c, unsigned lo, unsigned hi)

@@ -78,6 +78,10 @@ bool lp_str_u64(struct lp_str s, uint64_t *ret);
 bool lp_str_f64(struct lp_str s, double *ret);
 /* "64MiB", "2 MB", "1024": bytes. KB/MB/GB are powers of 1000, KiB/MiB/GiB (and K, M, G) of 1024. */
 bool lp_str_bytes(struct lp_str s, uint64_t *ret);
+/* Bytes as above, or a share of `total`: "10%", "2.5%" (0 to 100). */
+bool lp_str_share(struct lp_str s, uint64_t total, uint64_t *ret);
+/* Whether the whole text is what the pattern says, in which each '*' stands for any bytes, also none. */
+bool lp_str_glob(struct lp_str pattern, struct lp_str text);
 
 bool lp_utf8_valid(struct lp_str s);
 /* Bytes of the valid UTF-8 sequence that begins at p, 1..4; 0 when the first of the n bytes begins none (n == 0 included). */

@@ -15,6 +15,8 @@
 #include "base/metrics.h"
 #include "query/turn.h"
 #include "server/logger.h"
+#include "server/retainer.h"
+#include "server/selectors.h"
 #include "server/server.h"
 #include "store/maintain.h"
 
@@ -136,6 +138,7 @@ open_store(struct lp_server *s, struct lp_err *err)
         .seal_workers = (unsigned)s->set.seal_workers,
         .reserve_bytes = (uint64_t)s->set.reserve_bytes,
         .min_free_bytes = (uint64_t)s->set.min_free,
+        .select = &lp_selectors,
         .compact = s->set.compact,
         .compact_age_ns = s->set.kafka_brokers[0] != 0 ? s->set.compact_after : 0,
         .compact_settle_ns = s->set.compact_settle,
@@ -199,6 +202,7 @@ build(struct lp_server *s, struct lp_err *err)
                                                  lp_intake_largest((size_t)s->set.decoded_bytes)};
     lp_store_set_callbacks(s->store, on_stored, s);
     rc = load_ids(s, err);
+    rc = rc == LP_OK ? lp_retainer_new(&s->set, s->store, &s->retainer, err) : rc;
     rc = rc == LP_OK ? make_log(s, err) : rc;
     if (rc != LP_OK) {
         return rc;
@@ -302,12 +306,14 @@ struct routes {
 static void
 make_routes(struct lp_server *s, struct routes *r)
 {
-    size_t nwork = lp_push_nroutes + lp_query_nroutes;
+    size_t nwork = lp_push_nroutes + lp_query_nroutes + lp_admin_nwork_routes, at = lp_push_nroutes;
     r->n = nwork + lp_admin_nroutes;
     r->all = lp_calloc(r->n, sizeof(*r->all));
     r->bound = lp_calloc(nwork, sizeof(*r->bound));
     bind_routes(s, lp_push_routes, lp_push_nroutes, r->bound, r->all);
-    bind_routes(s, lp_query_routes, lp_query_nroutes, r->bound + lp_push_nroutes, r->all + lp_push_nroutes);
+    bind_routes(s, lp_query_routes, lp_query_nroutes, r->bound + at, r->all + at);
+    at += lp_query_nroutes;
+    bind_routes(s, lp_admin_work_routes, lp_admin_nwork_routes, r->bound + at, r->all + at);
     for (size_t i = 0; i < lp_admin_nroutes; i++) {
         r->all[nwork + i] = lp_admin_routes[i];
         r->all[nwork + i].ctx = s;
@@ -355,6 +361,7 @@ reload(struct lp_server *s)
         set_level(s);
         lp_store_set_seal_after(s->store, s->set.seal_after);
         __atomic_store_n(&s->query_memory.most, (size_t)s->set.query_bytes_total, __ATOMIC_RELAXED);
+        lp_retainer_reload(s->retainer);
         lp_store_set_segment_cache(s->store, (size_t)s->set.segment_cache);
         lp_info("server", "settings reloaded%s" LP_STR_FMT, restart.n > 0 ? "; these need a restart: " : "",
                 LP_STR_ARG(lp_buf_view(&restart)));
@@ -370,6 +377,9 @@ wait_for_end(struct lp_server *s, const sigset_t *signals)
     for (;;) {
         int sig = sigtimedwait(signals, NULL, &tick);
         lp_log_tick(false);
+        if (lp_server_ready(s)) {
+            lp_retainer_tick(s->retainer);
+        }
         if (sig == SIGHUP) {
             reload(s);
         } else if (sig > 0) {
@@ -394,6 +404,7 @@ take_down(struct lp_server *s, struct routes *r)
     lp_pool_stop(s->ingest);
     lp_pool_stop(s->queries);
     lp_pool_stop(s->exports);
+    lp_retainer_stop(s->retainer);
     if (s->log != NULL) {
         s->log->ops->stop(s->log);
     }
@@ -405,6 +416,7 @@ take_down(struct lp_server *s, struct routes *r)
     lp_pool_free(s->ingest);
     lp_pool_free(s->queries);
     lp_pool_free(s->exports);
+    lp_retainer_free(s->retainer);
     if (s->log != NULL) {
         s->log->ops->free(s->log);
     }

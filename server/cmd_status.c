@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "server/cli.h"
 #include "server/client.h"
+#include "server/cmd_status_int.h"
 #include "server/server.h"
 #include "server/text_ui.h"
 
@@ -39,6 +40,10 @@ struct status {
     struct lp_client_answer answer;
     struct lp_json_parser *parser;
     struct lp_json_doc doc;
+    struct lp_client_answer usage; /* of /admin/namespaces */
+    struct lp_json_parser *usage_parser;
+    struct lp_json_doc usage_doc;
+    bool has_usage;
     struct lp_err err;
 };
 
@@ -65,6 +70,19 @@ read_status(struct status *s)
                           lp_client_url(s->client));
     }
     return LP_OK;
+}
+
+/* A server that starts has no answer yet; an earlier version never has. */
+static void
+read_usage(struct status *s)
+{
+    struct lp_client_request req = {
+        .method = "GET", .target = LP_STR("/admin/namespaces"), .idle_ns = ASK_NS};
+    struct lp_err err;
+    s->has_usage = lp_client_call(s->client, &req, &s->usage, &err) == LP_OK && s->usage.status == 200 &&
+                   lp_buf_byte(&s->usage.body, '\n') &&
+                   lp_json_parse(s->usage_parser, lp_str_trim(lp_buf_view(&s->usage.body)), &s->usage_doc,
+                                 &err) == LP_OK;
 }
 
 static int
@@ -241,6 +259,9 @@ show_store(const struct status *s)
            lp_ui_bytes(number(s, "store", "file_bytes"), c));
     printf("disk       %s of %s free\n", lp_ui_bytes(number(s, "store", "disk_free"), a),
            lp_ui_bytes(number(s, "store", "disk_total"), b));
+    if (s->has_usage) {
+        lp_status_show_forecast(&s->usage_doc);
+    }
     if (truth(s, "store", "disk_full")) {
         printf("WARNING    the disk is full: nothing is taken in until there is space\n");
     }
@@ -293,6 +314,26 @@ show(const struct status *s, const struct moment *before)
     show_log(s);
     show_store(s);
     show_compaction(s);
+    if (s->has_usage) {
+        lp_status_show_namespaces(&s->usage_doc);
+    }
+}
+
+/* What the server answers, as it is, with the namespaces as one more member. */
+static void
+show_json(const struct status *s)
+{
+    struct lp_str all = lp_str_trim(lp_buf_view(&s->answer.body));
+    if (s->has_usage && all.n > 0) {
+        struct lp_str usage = lp_str_trim(lp_buf_view(&s->usage.body));
+        fwrite(all.p, 1, all.n - 1, stdout);
+        fputs(",\"usage\":", stdout);
+        fwrite(usage.p, 1, usage.n, stdout);
+        putchar('}');
+    } else {
+        fwrite(all.p, 1, all.n, stdout);
+    }
+    putchar('\n');
 }
 
 static int
@@ -315,10 +356,9 @@ run(struct status *s)
         lp_cli_complain("status", &s->err);
         return 2;
     }
+    read_usage(s);
     if (s->json) {
-        struct lp_str all = lp_str_trim(lp_buf_view(&s->answer.body));
-        fwrite(all.p, 1, all.n, stdout);
-        putchar('\n');
+        show_json(s);
     } else {
         show(s, &before);
     }
@@ -368,9 +408,13 @@ lp_cmd_status(int argc, char **argv)
         return 2;
     }
     lp_client_answer_init(&s.answer);
+    lp_client_answer_init(&s.usage);
     s.parser = lp_json_parser_new();
+    s.usage_parser = lp_json_parser_new();
     status = run(&s);
     lp_json_parser_free(s.parser);
+    lp_json_parser_free(s.usage_parser);
+    lp_client_answer_clear(&s.usage);
     lp_client_answer_clear(&s.answer);
     lp_client_free(s.client);
     return status;

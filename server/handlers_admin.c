@@ -3,6 +3,7 @@
  * HTTP thread, nothing blocks.
  */
 #include "base/metrics.h"
+#include "server/retainer.h"
 #include "server/server.h"
 #include "store/maintain.h"
 
@@ -77,11 +78,11 @@ put_compaction(struct lp_server *s, struct lp_buf *b)
     lp_maintain_stats(lp_store_maintain(s->store), &m);
     lp_buf_printf(
         b,
-        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"sealed_bytes\":%llu,"
+        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"copied_blocks\":%llu,\"sealed_bytes\":%llu,"
         "\"written_bytes\":%llu,\"debt_bytes\":%llu,\"running\":%s,\"inputs\":%llu,\"running_ms\":%lld,"
         "\"asked\":%llu,\"answered\":%llu,\"files_waiting\":%llu,\"problem\":",
         s->set.compact ? "true" : "false", (unsigned long long)m.merges,
-        (unsigned long long)m.merged_segments, (unsigned long long)m.sealed_bytes,
+        (unsigned long long)m.merged_segments, (unsigned long long)m.copied_blocks, (unsigned long long)m.sealed_bytes,
         (unsigned long long)m.written_bytes, (unsigned long long)m.debt_bytes, m.running ? "true" : "false",
         (unsigned long long)m.inputs,
         (long long)(m.running ? (lp_mono_ns() - m.running_since_ns) / LP_NS_PER_MS : 0),
@@ -130,6 +131,18 @@ handle_status(struct lp_http_req *req, void *ctx)
 }
 
 static void
+handle_retain(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    if (lp_server_ready(s)) {
+        lp_retainer_handle(s->retainer, req);
+    } else {
+        lp_http_error(req, 503,
+                      atomic_load(&s->stopping) ? "the server is stopping" : "the server is starting");
+    }
+}
+
+static void
 handle_buildinfo(struct lp_http_req *req, void *ctx)
 {
     (void)ctx;
@@ -146,6 +159,7 @@ const struct lp_http_route lp_admin_routes[] = {
     {LP_GET, "/metrics", handle_metrics, NULL, 0},
     {LP_GET, "/config", handle_config, NULL, 0},
     {LP_GET, "/admin/status", handle_status, NULL, 0},
+    {LP_POST, "/admin/retain", handle_retain, NULL, 0},
     {LP_POST, "/admin/compact", handle_compact, NULL, 0},
     {LP_GET, "/loki/api/v1/status/buildinfo", handle_buildinfo, NULL, 0},
 };

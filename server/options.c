@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "server/retainer.h"
 #include "server/server.h"
 
 #define CONFIG_BYTES_MAX (1u << 20)
@@ -67,6 +68,18 @@ find_config(int argc, char **argv, struct lp_cmdline *cl, struct lp_err *err)
     return LP_OK;
 }
 
+/* Rules are read here once, so that a mistake is told at the start, and at a reload before it counts. */
+static lp_rc
+check_rules(const struct lp_settings *set, struct lp_err *err)
+{
+    struct lp_retain_conf conf;
+    lp_rc rc = lp_retain_conf_of(set, &conf, err);
+    if (rc == LP_OK) {
+        lp_rules_unref(conf.rules);
+    }
+    return rc;
+}
+
 lp_rc
 lp_server_settings(int argc, char **argv, struct lp_settings *set, struct lp_cmdline *ret, struct lp_err *err)
 {
@@ -90,5 +103,5 @@ lp_server_settings(int argc, char **argv, struct lp_settings *set, struct lp_cmd
             rc = lp_err_set(err, LP_ERR_PARSE, "unexpected argument %s (see --help)", argv[i]);
         }
     }
-    return rc;
+    return rc == LP_OK ? check_rules(set, err) : rc;
 }

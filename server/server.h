@@ -29,6 +29,7 @@ struct lp_server {
     struct lp_arena_share query_memory; /* of all queries together */
     struct lp_turns *turns; /* the places that queries run in: fewer than the pool has threads, so that short ones can go before long ones */
     struct lp_pool *exports; /* exports go at the client's pace, which must not hold up queries */
+    struct lp_retainer *retainer;
     struct lp_http *http;
     int64_t started_ns; /* wall clock */
     atomic_bool stopping;
@@ -55,6 +56,8 @@ extern const struct lp_work_route lp_push_routes[];
 extern const size_t lp_push_nroutes;
 extern const struct lp_work_route lp_query_routes[];
 extern const size_t lp_query_nroutes;
+extern const struct lp_work_route lp_admin_work_routes[];
+extern const size_t lp_admin_nwork_routes;
 extern const struct lp_http_route lp_admin_routes[]; /* ctx is filled with the server */
 extern const size_t lp_admin_nroutes;
 
@@ -81,6 +84,7 @@ lp_rc lp_server_settings(int argc, char **argv, struct lp_settings *set, struct 
 int lp_cmd_serve(int argc, char **argv);
 int lp_cmd_push(int argc, char **argv);
 int lp_cmd_query(int argc, char **argv);
+int lp_cmd_retain(int argc, char **argv);
 int lp_cmd_status(int argc, char **argv);
 int lp_cmd_compact(int argc, char **argv);
 int lp_cmd_version(int argc, char **argv);

@@ -117,6 +117,14 @@ typedef bool (*lp_cat_entry_fn)(void *arg, const struct lp_cat_entry *e);
 /* The group's parts of segments that overlap [from, to), by rising largest time. */
 lp_rc lp_cat_entries(struct lp_cat_txn *t, uint64_t group, int64_t from_ns, int64_t to_ns, lp_cat_entry_fn fn,
                      void *arg, struct lp_err *err) LP_MUST_USE;
+typedef bool (*lp_cat_group_key_fn)(void *arg, uint64_t id, struct lp_str key);
+/* The groups of all tenants, in no order. Keys live as long as the transaction. */
+lp_rc lp_cat_group_keys(struct lp_cat_txn *t, lp_cat_group_key_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+typedef bool (*lp_cat_stream_fn)(void *arg, uint64_t id, uint64_t group, struct lp_str key);
+/* The streams of all tenants, by rising id. A key is the visitor's only while it looks at it. */
+lp_rc lp_cat_streams(struct lp_cat_txn *t, lp_cat_stream_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+/* The bytes of the current cutoffs (cutoffs.h); LP_ERR_NOT_FOUND when there never were any. */
+lp_rc lp_cat_cutoffs(struct lp_cat_txn *t, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
 
 /* Those of all groups, whatever their times. */
 lp_rc lp_cat_entries_all(struct lp_cat_txn *t, lp_cat_entry_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
@@ -156,6 +164,9 @@ lp_rc lp_catalog_reserve(struct lp_catalog *cat, unsigned n, uint64_t *ret_first
 /* Forgets reserved ids whose files start-up dealt with, and removed ids whose files are gone. */
 lp_rc lp_catalog_forget(struct lp_catalog *cat, const struct lp_ids *reserved, const struct lp_ids *removed,
                         struct lp_err *err) LP_MUST_USE;
+
+/* Errors as of lp_catalog_commit. */
+lp_rc lp_catalog_put_cutoffs(struct lp_catalog *cat, struct lp_str cutoffs, struct lp_err *err) LP_MUST_USE;
 
 struct lp_cat_new_stream {
     uint64_t id, group;

@@ -38,7 +38,8 @@ struct lp_expire {
 };
 struct lp_expired {
     uint64_t dropped, rewritten; /* segments */
-    uint64_t rows, freed_bytes;
+    uint64_t rows;
+    int64_t freed_bytes; /* less what files became larger by when they were written again */
     uint64_t stale; /* segments that a merge had replaced meanwhile: plan again */
 };
 /* Does that, and waits. What was committed before an error stays done and is counted. */

@@ -336,7 +336,7 @@ static void
 note_expired(struct lp_expired *ret, const struct totals *change)
 {
     ret->rows += (uint64_t)-change->rows;
-    ret->freed_bytes += change->file_bytes < 0 ? (uint64_t)-change->file_bytes : 0;
+    ret->freed_bytes -= change->file_bytes;
 }
 
 static lp_rc

@@ -647,7 +647,8 @@ void
 lp_group_key(const struct lp_stream_key *k, struct lp_buf *out)
 {
     static const struct lp_str kinds[] = {
-        {"container", 9}, {"app", 3}, {"service_name", 12}, {"job", 3}, {"filename", 8}};
+        {"container", 9}, {"app", 3},      {"service_name", 12},
+        {"job", 3},       {"filename", 8}, {LP_QUARANTINE_LABEL, sizeof(LP_QUARANTINE_LABEL) - 1}};
     struct lp_str kind = LP_STR_NULL, value = LP_STR_NULL;
     for (size_t i = 0; i < LP_ARRAY_LEN(kinds) && value.n == 0; i++) {
         kind = kinds[i];

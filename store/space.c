@@ -3,7 +3,8 @@
  * memory can be sealed.
  *
  * The reserve is a preallocated file, DATA/reserve. It goes when a seal finds no space, and comes back once
- * there is room for it and the free space that intake needs. Runs on the seal thread only.
+ * there is room for it and the free space that intake needs. Runs on the seal thread; only giving up the
+ * reserve may come from others.
  */
 #include <stdio.h>
 
@@ -27,12 +28,11 @@ bool
 lp_store_give_reserve(struct lp_store *st)
 {
     char path[4200];
-    if (!st->reserve_there) {
+    if (!atomic_exchange(&st->reserve_there, false)) {
         return false;
     }
     reserve_path(st, path, sizeof(path));
-    st->reserve_there = false;
-    lp_store_say(st, LP_EVENT_WARN, "the disk is full: the reserve is given up to store what is in memory");
+    lp_store_say(st, LP_EVENT_WARN, "the disk is full: the reserve is given up to store what is in memory, or to delete");
     return lp_io_unlink(st->cfg.io, path, NULL) == LP_OK;
 }
 
@@ -50,7 +50,7 @@ take_reserve(struct lp_store *st, uint64_t bytes)
         rc = lp_io_allocate(st->cfg.io, fd, bytes, NULL);
         lp_io_close(st->cfg.io, fd);
     }
-    st->reserve_there = rc == LP_OK;
+    atomic_store(&st->reserve_there, rc == LP_OK);
     if (rc != LP_OK) {
         (void)!lp_io_unlink(st->cfg.io, path, NULL); /* half a reserve is none; the next tick tries again */
     }
@@ -64,11 +64,11 @@ lp_store_check_space(struct lp_store *st)
         return; /* keeps what it knew; the calls that write will tell */
     }
     uint64_t need = LP_MIN(total / 20, st->cfg.min_free_bytes), reserve = reserve_bytes(st, total);
-    if (!st->reserve_there && reserve > 0 && free_bytes > need + reserve) {
+    if (!atomic_load(&st->reserve_there) && reserve > 0 && free_bytes > need + reserve) {
         take_reserve(st, reserve);
-        free_bytes -= st->reserve_there ? reserve : 0;
+        free_bytes -= atomic_load(&st->reserve_there) ? reserve : 0;
     }
-    bool full = free_bytes < need || (reserve > 0 && !st->reserve_there);
+    bool full = free_bytes < need || (reserve > 0 && !atomic_load(&st->reserve_there));
     if (full != atomic_exchange(&st->disk_full, full)) {
         lp_store_say(st, full ? LP_EVENT_ERROR : LP_EVENT_INFO,
                      full ? "disk full: intake stops until %llu MiB are free (now %llu)"

@@ -11,7 +11,9 @@
 
 #include "base/metrics.h"
 #include "store/keep.h"
+#include "store/ledger.h"
 #include "store/maintain.h"
+#include "store/retain.h"
 #include "store/store_int.h"
 
 #define SEGMENTS_OPEN_LEAST ((size_t)64)
@@ -100,6 +102,24 @@ settle(struct lp_store *st, struct lp_err *err)
     return rc;
 }
 
+static void
+ledger_says(void *ctx, const char *text)
+{
+    lp_store_say(ctx, LP_EVENT_ERROR, "%s", text);
+}
+
+static lp_rc
+open_ledger(struct lp_store *st, struct lp_err *err)
+{
+    struct lp_ledger_config cfg = {.io = st->cfg.io, .dir = st->dir, .say = ledger_says, .ctx = st};
+    cfg.uuids = lp_catalog_uuids(st->cat, &cfg.nuuids);
+    lp_rc rc = lp_ledger_open(&cfg, &st->ledger, err);
+    if (rc == LP_OK) {
+        lp_retain_load(st);
+    }
+    return rc;
+}
+
 static lp_rc
 open_all(struct lp_store *st, struct lp_err *err)
 {
@@ -116,6 +136,7 @@ open_all(struct lp_store *st, struct lp_err *err)
     rc = rc == LP_OK ? open_catalog(st, err) : rc;
     rc = rc == LP_OK ? settle(st, err) : rc;
     rc = rc == LP_OK ? open_folders(st, err) : rc;
+    rc = rc == LP_OK ? open_ledger(st, err) : rc;
     return rc == LP_OK ? lp_store_recover(st, err) : rc;
 }
 
@@ -225,6 +246,8 @@ lp_store_free(struct lp_store *st)
     lp_head_free(st->head);
     lp_seg_cache_free(st->segments);
     lp_seal_memo_free(st->memo);
+    lp_cutoffs_unref(st->cutoffs);
+    lp_ledger_free(st->ledger);
     lp_catalog_close(st->cat);
     lp_io_close(st->cfg.io, st->lock_fd);
     lp_cond_destroy(&st->changed);
@@ -245,6 +268,12 @@ struct lp_catalog *
 lp_store_catalog(struct lp_store *st)
 {
     return st->cat;
+}
+
+struct lp_ledger *
+lp_store_ledger(struct lp_store *st)
+{
+    return st->ledger;
 }
 
 const struct lp_io *

@@ -8,6 +8,7 @@
 #define LP_STORE_STORE_H
 
 #include "store/catalog.h"
+#include "store/cutoffs.h"
 #include "store/head.h"
 #include "store/segment.h"
 
@@ -23,6 +24,7 @@ struct lp_store_config {
     int64_t seal_after_ns;
     unsigned seal_workers;
     uint64_t reserve_bytes, min_free_bytes;
+    const struct lp_select_ops *select; /* for rules of retention with selectors; NULL: there are none */
     bool compact;              /* merge segments in the background */
     int64_t compact_age_ns;    /* only those that were sealed so long ago */
     int64_t compact_settle_ns; /* a day is closed so long after its end, and after the last rows of it were sealed */
@@ -51,6 +53,9 @@ void lp_store_free(struct lp_store *st);
 
 struct lp_head *lp_store_head(struct lp_store *st);
 struct lp_catalog *lp_store_catalog(struct lp_store *st);
+struct lp_ledger *lp_store_ledger(struct lp_store *st);
+/* What has expired: a reference (lp_cutoffs_unref), or NULL where nothing ever has. */
+struct lp_cutoffs *lp_store_cutoffs(struct lp_store *st);
 const struct lp_io *lp_store_io(const struct lp_store *st);
 const char *lp_store_dir(const struct lp_store *st);
 

@@ -24,6 +24,7 @@ struct lp_store {
     struct lp_head *head;
     struct lp_seg_cache *segments; /* open ones */
     struct lp_pool *pool; /* seal workers */
+    struct lp_ledger *ledger;
     pthread_t seal_thread;
     bool seal_running;
     struct lp_maintain *maintain;
@@ -33,11 +34,13 @@ struct lp_store {
     bool stopping, abandon; /* abandon: stop even though something is unsealed */
     uint64_t sealed;
     struct lp_store_stats stats;
+    struct lp_cutoffs *cutoffs; /* what has expired; NULL: nothing */
 
     _Atomic int64_t seal_after_ns;
     atomic_bool disk_full, seal_failing;
     atomic_bool streams_went; /* from the catalog, since the last seal began */
-    bool reserve_there; /* seal thread only */
+    atomic_bool reserve_there;
+    atomic_bool retaining; /* a run of retention is under way */
     struct lp_seal_memo *memo; /* seal thread only */
     struct lp_mutex ids_mu; /* LP_LOCK_SEGMENT_IDS: what follows */
     uint64_t next_id, ids_left; /* reserved segment ids in hand */
@@ -58,7 +61,7 @@ lp_rc lp_store_has_segments(struct lp_store *st, bool *ret, struct lp_err *err);
 
 /* space.c: reads the free space, sets disk_full, keeps the reserve file. */
 void lp_store_check_space(struct lp_store *st);
-/* Gives up the reserve file; false when it was gone already. */
+/* Gives up the reserve file; false when it was gone already. Any thread. */
 bool lp_store_give_reserve(struct lp_store *st);
 
 /* seal_mark.c: around the encoding of a generation. _begin returns how many processes crashed in it before. */

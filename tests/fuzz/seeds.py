@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, otlp, segment) and the golden store tests/data/format.
+"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, otlp, segment, table) and the golden store tests/data/format.
 
 Bodies are those that real agents sent (../shared/fixtures) and a few made by hand; blocks and journal entries are cut from what a server wrote.
 """
@@ -117,7 +117,7 @@ def block_seeds(data):
 
 
 def columns_seeds():
-    """Blocks and id indexes of version 2, small; blocks as they are and with their frames stored."""
+    """Blocks and id indexes, small (those named columns are of version 2); blocks as they are and with their frames stored."""
     rng, folder = random.Random(5), tempfile.mkdtemp()
     s = Server(folder, '--reserve-bytes', '0').start()
     for part, rows in enumerate((list(typed_records(rng, 40)), list(shaped_records(3, 9)) + [{'_msg': 'u%d x%d' % (i % 300, i % 7), 'app': 'dict', '_time': str(T0)} for i in range(1300)])):
@@ -131,12 +131,72 @@ def columns_seeds():
             s.start()
     for n, block in enumerate(blocks_of(s.data)):
         assert len(stored(block)) < 40000, len(stored(block))
-        seed('segment', 'columns-%d-1' % n, b'\1' + block)
-        seed('segment', 'columns-%d-stored' % n, bytes([1 | n % 2 * 4]) + stored(block))
+        seed('segment', 'named-%d-1' % n, b'\1' + block)
+        seed('segment', 'named-%d-stored' % n, bytes([1 | n % 2 * 4]) + stored(block))
     indexes = [x.section('IDIX').data for x in segment.segments(s.data) + segment.segments(os.path.join(DATA, 'format', 'v2', 'data')) if x.index]
     for n, index in enumerate(indexes):
         seed('segment', 'index-%d' % n, b'\3' + index)
     shutil.rmtree(folder)
+
+
+def varint(n):
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    return bytes(out + bytes([n]))
+
+
+def stored_pieces(index, section):
+    """The place that stands next in the index and its bytes, as they are when the bytes are not compressed."""
+    size, codec = (index.varint(), index.varint()), index.fixed('BI')[0]
+    content = segment.decode_frame(codec, section.take(size[0]), size[1], 'a piece')
+    return varint(len(content)) * 2 + struct.pack('<BI', 0, segment.crc32c(content)), content
+
+
+def stored_table(s):
+    """STIX, STPG and SKEY of a segment with nothing compressed, so that changed bytes are changed content."""
+    index, pages, keys = s.section('STIX'), s.section('STPG'), s.section('SKEY')
+    n = index.varint()
+    stix, stpg, skey, npages = varint(n), b'', b'', 0
+    for _ in range(n):
+        group = [index.varint() for _ in range(3)]
+        npages += group[2]
+        stix += b''.join(map(varint, group))
+    for _ in range(npages):
+        stix += b''.join(varint(index.varint()) for _ in range(6))
+        place, content = stored_pieces(index, pages)
+        stix, stpg = stix + place, stpg + content
+    n = index.varint()
+    stix += varint(n)
+    for _ in range(n):
+        stix += varint(index.varint())
+        place, content = stored_pieces(index, keys)
+        stix, skey = stix + place, skey + content
+    return {'STIX': stix, 'STPG': stpg, 'SKEY': skey}
+
+
+def stored_segment(path):
+    """The file without blocks, with its sections as they are. Its checksums are the target's to mend."""
+    s = segment.Segment(path)
+    whole = dict({name: s.section(name).data for name in s.sections}, **(stored_table(s) if s.version > 2 else {}))
+    whole['BLKS'] = b''.join(struct.pack('<QQ', 64, 0) + whole['BLKS'][i + 16:i + 56] for i in range(0, len(whole['BLKS']), 56))
+    out, rows = s.data[:64], b''
+    for name, content in whole.items():
+        rows += struct.pack('<4sIQQII', name.encode(), 0, len(out), len(content), len(content), 0)
+        out += content
+    trailer = struct.pack('<8sHHIQQIIQQQ', b'LPSEGEND', s.version, 0, 0, s.id, len(out), 4 + len(rows), 0, s.rows_total, 0, s.generation)
+    return out + struct.pack('<I', len(whole)) + rows + trailer
+
+
+def table_seeds():
+    """Whole segments of all versions, and the smaller of each without blocks and compression; one with more than a page."""
+    for version in ('v1', 'v2', 'v3'):
+        paths = sorted(glob.glob(os.path.join(DATA, 'format', version, 'data', 'segments', '*.seg')), key=os.path.getsize)
+        with open(paths[0], 'rb') as f:
+            seed('table', version, b'\1' + f.read())
+        for n, path in enumerate(paths):
+            seed('table', '%s-stored-%d' % (version, n), b'\1' + stored_segment(path))
 
 
 def journal_seeds(data):
@@ -179,4 +239,5 @@ if __name__ == '__main__':
     folder = golden()
     block_seeds(os.path.join(DATA, 'format', 'v1', 'data'))
     columns_seeds()
+    table_seeds()
     journal_seeds(folder)

@@ -3,6 +3,7 @@ import json, os, subprocess
 
 import pytest
 
+import segment
 from server import BINARY, wait_for
 
 T0 = 1795132800 * 10**9
@@ -93,6 +94,27 @@ def test_killed_in_a_merge_nothing_is_lost_or_twice(new_server, stage):
     wait_for(lambda: server.status()['compaction']['answered'] == 1, what='the merge')
     assert server.status()['store']['segments'] == 2
     assert server.export() == before
+
+
+def test_the_format_says_enough_to_read_merged_files(new_server):
+    """A reader made from store/FORMAT.md alone: every row, every id in the index, every bound; of blocks that were copied, too."""
+    server = new_server('--seal-bytes', '16MiB', '--compact=off').start()
+    push(server, [0, 1], lines=200)
+    push(server, [2], lines=100000)
+    assert server.jsonline(b'{"_msg":"not json"\n{"_msg":"ok","app":"a0"}')[0] == 204
+    assert server.stop() == 0
+    server.start()
+    push(server, [3, 4], lines=200)
+    assert server.stop() == 0
+    server.start()
+    ask_merge(server)
+    wait_for(lambda: server.status()['compaction']['answered'] == 1, what='the merge')
+    assert server.status()['compaction']['copied_blocks'] >= 2
+    exported = sorted(server.export().split(b'\n')[:-1])
+    assert server.stop() == 0
+    rows = [r for s in segment.segments(server.data) for r in s.rows()]
+    assert all(s.merged is not None for s in segment.segments(server.data))
+    assert sorted(r.line for r in rows if '__quarantine__' not in r.labels) == exported and len(exported) == 100801
 
 
 def test_it_merges_by_itself(new_server):

@@ -267,7 +267,7 @@ class Segment:
             r = self.section('MERG')
             self.merged = (r.varint(), r.take(1)[0], [r.fixed('Q')[0] for _ in range(r.varint())])
             r.done()
-            need(self.merged[0] <= self.generation and self.merged[1] >= 1 and self.id in self.merged[2], 'MERG')
+            need(self.merged[0] <= self.generation and self.merged[1] >= 1 and (not self.merged[2] or self.id in self.merged[2]), 'MERG')  # only the last file names all
         self.read_groups()
         if self.version < 3:
             self.read_streams()
@@ -359,7 +359,7 @@ class Segment:
             need((min(r[3] for r in mine), max(r[4] for r in mine)) == (s.low, s.high), 'times of a stream')
             need([r[:2] for r in mine] == sorted(r[:2] for r in mine), 'runs of a stream do not rise')
             need(all(r[0] < len(self.blocks) and self.blocks[r[0]].group == s.group for r in mine), 'a run in a block of another group')
-            need(self.groups[s.group][1] == group_key(s.tenant, s.labels), 'group key of %r', s.labels)
+            need(self.groups[s.group][1] in (group_key(s.tenant, s.labels), group_key(s.tenant, s.labels, KINDS[:-1])), 'group key of %r', s.labels)
         need(at == len(self.runs), 'runs without a stream')
         places = [(i.log, i.partition) for i in self.intervals]
         need(len(places) == len(set(places)), 'an interval twice')
@@ -454,10 +454,13 @@ class Segment:
             at += n
 
 
-def group_key(tenant, labels):
+KINDS = ('container', 'app', 'service_name', 'job', 'filename', '__quarantine__')  # the last was none at first
+
+
+def group_key(tenant, labels, kinds=KINDS):
     def enc(text):
         return lpstr(text.encode(errors='surrogateescape'))
-    kind = next((k for k in ('container', 'app', 'service_name', 'job', 'filename') if k in labels), '')
+    kind = next((k for k in kinds if k in labels), '')
     value = labels.get(kind, '') if kind else ''
     if kind == 'filename':
         value = value.rpartition('/')[0]

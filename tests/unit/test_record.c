@@ -152,6 +152,14 @@ group_keys(void)
         CU_ASSERT_EQUAL(lp_stream_key_parse(lp_str_sub(b->streams[s].key, 0, n), &ar, &k, NULL),
                         LP_ERR_CORRUPT);
     }
+    /* what could not be decoded has a group of its own */
+    struct lp_pair q = {LP_STR("__quarantine__"), LP_STR("journal")};
+    CU_ASSERT_EQUAL_FATAL(lp_batch_stream(b, &q, 1, NULL, &s, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_stream_key_parse(b->streams[s].key, &ar, &k, NULL), LP_OK);
+    lp_buf_reset(&out);
+    lp_group_key(&k, &out);
+    static const char quarantine[] = "\0\0\16__quarantine__\7journal";
+    CU_ASSERT(lp_str_eq(lp_buf_view(&out), lp_str_of(quarantine, sizeof(quarantine) - 1)));
     lp_buf_clear(&out);
     lp_arena_clear(&ar);
     lp_batch_free(b);

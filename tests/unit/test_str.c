@@ -229,7 +229,51 @@ url_parts(void)
     lp_arena_clear(&ar);
 }
 
+static void
+shares_of_a_whole(void)
+{
+    static const struct {
+        const char *text;
+        bool ok;
+        uint64_t want;
+    } cases[] = {{"10%", true, 100},   {"2.5 %", true, 25}, {"0%", true, 0},   {"100%", true, 1000},
+                 {"101%", false, 0},   {"-1%", false, 0},   {"%", false, 0},   {"", false, 0},
+                 {"2KiB", true, 2048}, {"0", true, 0},      {"ten", false, 0}, {"10%%", false, 0}};
+    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
+        uint64_t have = 0;
+        CU_ASSERT_EQUAL(lp_str_share(lp_str_c(cases[i].text), 1000, &have), cases[i].ok);
+        CU_ASSERT_EQUAL(have, cases[i].want);
+    }
+}
+
+static void
+patterns_with_stars(void)
+{
+    static const struct {
+        const char *pattern, *text;
+        bool fits;
+    } cases[] = {{"", "", true},
+                 {"", "a", false},
+                 {"*", "", true},
+                 {"*", "any thing", true},
+                 {"dev-*", "dev-", true},
+                 {"dev-*", "dev", false},
+                 {"*-dev", "a-dev", true},
+                 {"*-dev", "a-dev-", false},
+                 {"a*b*c", "aXbYbZc", true},
+                 {"a*b*c", "aXcYb", false},
+                 {"**a", "ba", true},
+                 {"a", "ab", false},
+                 {"ab", "a", false},
+                 {"*aab", "aaaaab", true},
+                 {"a*a", "a", false}};
+    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
+        CU_ASSERT_EQUAL(lp_str_glob(lp_str_c(cases[i].pattern), lp_str_c(cases[i].text)), cases[i].fits);
+    }
+}
+
 LP_SUITE(str, {"comparing", comparing}, {"searching and cutting", searching_and_cutting},
          {"whole numbers", whole_numbers}, {"decimals and sizes", decimals_and_sizes},
          {"every code point is valid", every_code_point_is_valid},
-         {"bad UTF-8 is replaced byte by byte", bad_utf8_is_replaced_byte_by_byte}, {"URL parts", url_parts});
+         {"bad UTF-8 is replaced byte by byte", bad_utf8_is_replaced_byte_by_byte}, {"URL parts", url_parts},
+         {"shares of a whole", shares_of_a_whole}, {"patterns with stars", patterns_with_stars});
