@@ -367,7 +367,16 @@ a_long_posting_is_read_as_it_was_written(void)
             CU_FAIL_FATAL("an id");
         }
     }
+    CU_ASSERT_EQUAL(lp_cat_value_ids(t, 0, label, LP_STR("no"), &set, NULL), LP_OK);
+    CU_ASSERT_EQUAL(lp_idset_count(&set), N); /* with the last id of each chunk */
     lp_idset_clear(&set);
+    for (int all = 0; all < 2; all++) { /* one run, over the ends of chunks */
+        lp_idset_init(&set, N + 1);
+        CU_ASSERT_EQUAL(all ? lp_cat_tenant_ids(t, 0, &set, NULL) : lp_cat_label_ids(t, 0, label, &set, NULL),
+                        LP_OK);
+        CU_ASSERT_EQUAL(lp_idset_count(&set), N);
+        lp_idset_clear(&set);
+    }
     lp_cat_end(t);
     lp_catalog_close(cat);
     lp_free(s);
