@@ -75,6 +75,9 @@ lp_block_name_runs(struct lp_block *b, struct lp_codec *c, const uint64_t *ids, 
         }
         b->named[i] = runs[i];
         b->named[i].stream = ids[runs[i].stream];
+        if (i > 0 && b->named[i - 1].stream >= b->named[i].stream) { /* merging relies on their order */
+            return lp_block_column_bad(b, "runs", err);
+        }
     }
     *ret = b->named;
     return LP_OK;
