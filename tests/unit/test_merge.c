@@ -14,6 +14,7 @@
 #include "store/block_int.h"
 #include "store/compact_pick.h"
 #include "store/merge.h"
+#include "store/store_int.h"
 #include "tests/unit/store_fixture.h"
 
 #define SOON (lp_mono_ns() + 120 * LP_NS_PER_S)
@@ -601,6 +602,37 @@ files_that_contradict_themselves_are_refused(void)
     lp_codec_free(codec);
 }
 
+/* A block over midnight that claims to end before it: no file may be made of less than what is there. */
+static void
+rows_outside_of_what_their_block_says_are_not_lost(void)
+{
+    char path[LP_SEG_PATH_BYTES];
+    struct lp_store *st = must_open(lp_test_dir());
+    struct lp_seg *seg;
+    struct lp_block *b;
+    struct lp_merged merged;
+    struct lp_codec *codec = lp_codec_new();
+    uint64_t seed = 8;
+    put_and_seal(st, make_rows(300, 2, &seed), 1);
+    lp_seg_path(st->seg_dir, 1, false, path);
+    CU_ASSERT_EQUAL_FATAL(lp_seg_open(lp_io_posix(), path, &seg, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_seg_block(seg, 0, &b, NULL), LP_OK);
+    int64_t was_ns = seg->blocks[0].max_ns, day_ns = seg->blocks[0].min_ns / LP_DAY_NS * LP_DAY_NS;
+    CU_ASSERT_FATAL(was_ns >= day_ns + LP_DAY_NS);
+    struct lp_merge_spec spec = {.inputs = &seg, .ninputs = 1, .every_day = true, .level = LP_LEVEL_FINAL};
+    CU_ASSERT_EQUAL(lp_block_prove(b, codec, NULL), LP_OK);
+    seg->blocks[0].max_ns = b->info->head.max_ns = day_ns + LP_DAY_NS - 1;
+    CU_ASSERT_EQUAL(lp_block_prove(b, codec, NULL), LP_ERR_CORRUPT);
+    CU_ASSERT_EQUAL(lp_merge(st, &spec, &merged, NULL), LP_ERR_CORRUPT);
+    seg->blocks[0].max_ns = b->info->head.max_ns = was_ns;
+    CU_ASSERT_EQUAL_FATAL(lp_merge(st, &spec, &merged, NULL), LP_OK);
+    lp_merged_clear(&merged);
+    lp_block_free(b);
+    lp_seg_unref(seg);
+    lp_codec_free(codec);
+    lp_store_free(st);
+}
+
 LP_SUITE(merge,
          {"sealed segments are merged sixteen at a time", sealed_segments_are_merged_sixteen_at_a_time},
          {"a merge never reaches over a gap", a_merge_never_reaches_over_a_gap},
@@ -615,4 +647,6 @@ LP_SUITE(merge,
          {"an id is forgotten when its file cannot come back",
           an_id_is_forgotten_when_its_file_cannot_come_back},
          {"files that contradict themselves are refused", files_that_contradict_themselves_are_refused},
+         {"rows outside of what their block says are not lost",
+          rows_outside_of_what_their_block_says_are_not_lost},
          {"a failed merge changes nothing", a_failed_merge_changes_nothing});
