@@ -28,9 +28,9 @@ extern "C" {
     X(LP_LOCK_STORE, "store state: seal")                                       \
     X(LP_LOCK_SEGMENT_IDS, "reserved segment ids in hand")                      \
     X(LP_LOCK_CATALOG, "catalog write side")                                    \
+    X(LP_LOCK_VIEW, "one view: streams read from the catalog")                  \
     X(LP_LOCK_READERS, "living read transactions of the catalog")               \
     X(LP_LOCK_SEGMENTS, "handles of segments")                                  \
-    X(LP_LOCK_VIEW, "one view: streams read from the catalog")                  \
     X(LP_LOCK_LEDGER, "the ledger, over its I/O")                               \
     X(LP_LOCK_CACHE, "decoded block cache")                                     \
     X(LP_LOCK_POOL, "work pools")                                               \

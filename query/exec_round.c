@@ -59,7 +59,13 @@ take_part(struct lp_round *r, uint32_t *ret)
     lp_lock(&r->mu);
     while (!taken && r->rc == LP_OK && r->next < x->nparts) {
         *ret = x->order[r->next++];
-        taken = r->task.wants(r->task.arg, &x->parts[*ret]);
+        const struct lp_part *p = &x->parts[*ret];
+        taken = r->task.wants(r->task.arg, p);
+        if (taken && x->plan != NULL && p->seg != NULL &&
+            lp_match_plan_excludes(x->plan, p->seg_number, p->seg, p->block)) {
+            r->task.x->stats.stored_lines += p->rows;
+            taken = false;
+        }
     }
     lp_unlock(&r->mu);
     return taken;

@@ -198,6 +198,14 @@ struct texts {
     struct lp_err *err;
 };
 
+/* As lp_exec_check, which may wait for its turn: not while the view holds a transaction. */
+static bool
+has_ended(const struct lp_streams_query *q)
+{
+    return lp_mono_ns() >= q->deadline_ns ||
+           (q->cancel != NULL && atomic_load_explicit(q->cancel, memory_order_relaxed));
+}
+
 static int
 by_bytes(const void *a, const void *b)
 {
@@ -212,7 +220,7 @@ keep_text(void *arg, struct lp_str text)
     if (out->n > 0 && lp_str_eq(out->v[out->n - 1], text)) {
         return true; /* the head's streams are many and alike */
     }
-    if (++t->asked % CHECK_ROWS == 0) {
+    if (++t->asked % CHECK_ROWS == 0 && has_ended(t->q)) {
         t->rc = lp_exec_check(t->q->deadline_ns, t->q->cancel, t->err);
     }
     struct lp_str *grown = lp_arena_grow(&out->ar, out->v, &t->cap, out->n + 1, sizeof(*out->v));

@@ -33,6 +33,14 @@ struct lp_block_src {
     bool no_source; /* rows tell no ticket any more */
 };
 
+/* How long the tokens of a block's lines are: a search for a longer one need not open it. */
+struct lp_block_tokens {
+    uint16_t longest; /* bytes of the longest outside of HEX columns; LP_TOKEN_LONGEST: so many or more */
+    uint8_t hex;      /* digits of the widest HEX column; 0: there is none */
+    bool known;
+};
+#define LP_TOKEN_LONGEST UINT16_MAX
+
 struct lp_block_encoder;
 
 struct lp_block_encoder *lp_block_encoder_new(void);
@@ -47,6 +55,7 @@ void lp_block_encoder_plain(struct lp_block_encoder *e);
 lp_rc lp_block_encode(struct lp_block_encoder *e, const struct lp_block_src *src, struct lp_buf *out,
                       struct lp_err *err) LP_MUST_USE;
 /* Hashes of the ids in the block encoded last (lp_id_hash), in any order, repeats included; until the next block. */
+struct lp_block_tokens lp_block_encoder_tokens(const struct lp_block_encoder *e);
 const uint64_t *lp_block_encoder_ids(const struct lp_block_encoder *e, size_t *ret_n);
 
 /*
@@ -102,6 +111,8 @@ lp_rc lp_block_meta(struct lp_block *b, struct lp_codec *c, uint32_t row, const 
 lp_rc lp_block_has_meta(struct lp_block *b, struct lp_codec *c, bool *ret, struct lp_err *err) LP_MUST_USE;
 /* Hashes of the block's ids (lp_id_hash), as its encoder found them; the caller frees *ret. */
 lp_rc lp_block_ids(struct lp_block *b, struct lp_codec *c, uint64_t **ret, size_t *ret_n, struct lp_err *err) LP_MUST_USE;
+/* Not known of blocks that hold plain text only. */
+lp_rc lp_block_tokens_of(struct lp_block *b, struct lp_codec *c, struct lp_block_tokens *ret, struct lp_err *err) LP_MUST_USE;
 /* Frees decoded lines and columns. */
 void lp_block_trim(struct lp_block *b);
 /* Frees those that nobody asked for since the call before: for blocks kept from use to use. */

@@ -41,6 +41,7 @@ struct lp_block_encoder {
     struct lp_hasher *hasher;
     struct lp_tables *tables;
     struct lp_column_encoder *columns;
+    struct lp_block_tokens tokens; /* of the block encoded last */
     struct lp_cells values; /* of one metadata key */
     uint64_t *diffs;        /* eight bytes a row, for one thing at a time */
     size_t diffs_cap;
@@ -100,6 +101,12 @@ lp_block_encoder_ids(const struct lp_block_encoder *e, size_t *ret_n)
 {
     *ret_n = e->columns->nids;
     return e->columns->ids;
+}
+
+struct lp_block_tokens
+lp_block_encoder_tokens(const struct lp_block_encoder *e)
+{
+    return e->tokens;
 }
 
 /* --- frames --- */
@@ -717,6 +724,9 @@ prove(struct lp_block_encoder *e, struct lp_str encoded, struct lp_err *err)
     lp_rc rc = lp_block_open(&io, NULL, &b, err);
     if (rc == LP_OK) {
         rc = lp_block_prove(b, e->codec, err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_block_tokens_of(b, e->codec, &e->tokens, err);
     }
     lp_block_free(b);
     return rc;

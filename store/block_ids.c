@@ -1,6 +1,7 @@
 /*
- * block_ids.c - the ids of a stored block, for the id index of a file that it is copied into. The same cells
- * as the encoder noted when it wrote the block (FORMAT.md section 2.6).
+ * block_ids.c - what a stored block's columns tell of the whole block: its ids, for the id index of a file
+ * that it is copied into (the same cells as the encoder noted when it wrote the block: FORMAT.md
+ * section 2.6), and how long its tokens are.
  */
 #include "store/block_int.h"
 
@@ -89,4 +90,32 @@ lp_block_has_meta(struct lp_block *b, struct lp_codec *c, bool *ret, struct lp_e
     lp_rc rc = lp_block_read_meta(b, c, err);
     *ret = rc == LP_OK && b->ncolumns > 0;
     return rc;
+}
+
+lp_rc
+lp_block_tokens_of(struct lp_block *b, struct lp_codec *c, struct lp_block_tokens *ret, struct lp_err *err)
+{
+    const struct lp_schema *s;
+    *ret = (struct lp_block_tokens){.known = false};
+    if (b->info->head.layout != LP_BLOCK_LAYOUT_COLUMNS) {
+        return LP_OK;
+    }
+    lp_rc rc = lp_block_schema(b, c, &s, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    size_t longest = s->plain_rows > 0 ? s->token_max : 0;
+    for (uint32_t t = 0; t < s->ntables; t++) {
+        for (uint32_t i = 0; i < s->tables[t].ncols; i++) {
+            const struct lp_column *col = &s->tables[t].cols[i];
+            if (col->type == LP_COL_HEX) {
+                ret->hex = LP_MAX(ret->hex, col->digits);
+            } else {
+                longest = LP_MAX(longest, (size_t)col->cell_max);
+            }
+        }
+    }
+    ret->longest = (uint16_t)LP_MIN(longest, (size_t)LP_TOKEN_LONGEST);
+    ret->known = true;
+    return LP_OK;
 }

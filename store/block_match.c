@@ -125,7 +125,8 @@ find_wanted(struct lp_matcher *m, const struct lp_row_range *ranges, size_t nran
     }
     lp_rc rc = lp_block_places(m->b, m->c, err);
     for (uint32_t t = 0; rc == LP_OK && t <= m->s->ntables; t++) {
-        wanted[t] = lp_calloc(lp_bits_words(t == 0 ? m->b->nplain : m->s->tables[t - 1].rows), sizeof(uint64_t));
+        wanted[t] =
+            lp_calloc(lp_bits_words(t == 0 ? m->b->nplain : m->s->tables[t - 1].rows), sizeof(uint64_t));
     }
     for (size_t i = 0; rc == LP_OK && i < nranges; i++) {
         for (uint32_t row = ranges[i].first; row < ranges[i].end; row++) {

@@ -2,9 +2,9 @@
  * catalog_pack.c - sorted maps of many small entries, packed into rows of a database (FORMAT.md section 4.1).
  *
  * A row of LMDB costs some 20 bytes beside its content, and a page is hardly ever full: an entry of ten bytes
- * would take fifty. So entries share rows of up to 4 KiB, each key without what it has in common with the one
- * before. A map is named by the prefix of its rows' keys. A row's key is the prefix and a lower bound of the
- * keys inside; that of a map's first row is the bare prefix.
+ * would take fifty. So entries share rows of up to 1,000 bytes, each key without what it has in common with
+ * the one before. A map is named by the prefix of its rows' keys. A row's key is the prefix and a lower bound
+ * of the keys inside; that of a map's first row is the bare prefix.
  *
  * Keys rise strictly in a row and from row to row. Pure functions over a transaction.
  */
@@ -13,9 +13,12 @@
 #include "base/bytes.h"
 #include "store/catalog_int.h"
 
-/* What fits one overflow page of LMDB, with the CRC; rows that are cut get about ROW_TARGET. */
-#define ROW_MAX 4076u
-#define ROW_TARGET 3200u
+/*
+ * So that several fit a page of LMDB, which then is as full as pages of small rows are: with rows of up to a
+ * page it was half full. Rows that are cut get about ROW_TARGET.
+ */
+#define ROW_MAX 1000u
+#define ROW_TARGET 760u
 
 lp_rc
 lp_pack_bad(enum lp_cat_db db, struct lp_err *err)
@@ -281,7 +284,7 @@ put_rows(struct merge *m, const struct lp_cat_key *first)
     int rc = 0;
     while (from < m->n && rc == 0) {
         size_t to = from, bytes = 0;
-        while (to < m->n && (to == from || bytes < total / rows + 128)) {
+        while (to < m->n && (to == from || bytes < total / rows + 32)) {
             size_t more = entry_bytes(&m->v[to], to > from ? &m->v[to - 1] : NULL);
             if (to > from && bytes + more > ROW_MAX) {
                 break;

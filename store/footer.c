@@ -117,7 +117,9 @@ put_blocks(struct enc *e)
         lp_buf_u64(&e->raw, (uint64_t)b->min_ns);
         lp_buf_u64(&e->raw, (uint64_t)b->max_ns);
         lp_buf_u32(&e->raw, b->runs);
-        lp_buf_u32(&e->raw, 0);
+        lp_buf_u16(&e->raw, b->tokens.longest);
+        lp_buf_u8(&e->raw, b->tokens.hex);
+        lp_buf_u8(&e->raw, b->tokens.known);
     }
 }
 

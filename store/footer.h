@@ -4,6 +4,7 @@
 #ifndef LP_STORE_FOOTER_H
 #define LP_STORE_FOOTER_H
 
+#include "store/block.h"
 #include "store/codec.h"
 #include "store/head.h"
 #include "store/idindex.h"
@@ -38,6 +39,7 @@ struct lp_foot_block {
     uint64_t off, bytes, line_bytes;
     uint32_t group, rows, runs;
     int64_t min_ns, max_ns;
+    struct lp_block_tokens tokens;
 };
 
 /* Borrowed arrays; the owner is whoever filled it. */

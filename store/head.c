@@ -36,7 +36,7 @@ struct lp_head {
     struct lp_cond gen_changed; /* a generation closed, or its last ticket ended */
     struct lp_head_config cfg;
     size_t budget, usual, reserved; /* usual: what batches of ordinary size fill */
-    uint64_t turn_next, turn_now; /* the queue for room: first come, first served */
+    uint64_t turn_next, turn_now;   /* the queue for room: first come, first served */
     struct lp_gen *oldest, *newest;
     size_t ngens;
     uint64_t next_gen;
@@ -152,9 +152,10 @@ give_back(struct lp_head *h, size_t bytes)
 }
 
 /*
- * A generation that is sealed and half of the next are enough to keep both ends at work: more would only be memory when records come
- * faster than they are sealed. Large batches may take the rest, or they would find no room.
- * What is reserved and not in a closed generation fits one more than the open one, so waiting for less ends with a seal.
+ * A generation that is sealed and half of the next are enough to keep both ends at work: more would only be
+ * memory when records come faster than they are sealed. Large batches may take the rest, or they would find
+ * no room. What is reserved and not in a closed generation fits one more than the open one, so waiting for
+ * less ends with a seal.
  */
 static bool
 has_room(const struct lp_head *h, size_t bytes)
@@ -556,7 +557,8 @@ void
 lp_head_stats(struct lp_head *h, struct lp_head_stats *ret)
 {
     lp_lock(&h->mu);
-    *ret = (struct lp_head_stats){h->reserved, h->budget, h->usual, h->ngens, h->rows,
-                                  h->newest != NULL && !h->newest->closed ? h->newest->id : 0};
+    *ret = (struct lp_head_stats){h->reserved, h->budget,
+                                  h->usual,    h->ngens,
+                                  h->rows,     h->newest != NULL && !h->newest->closed ? h->newest->id : 0};
     lp_unlock(&h->mu);
 }

@@ -214,6 +214,13 @@ lp_idset_number(struct lp_idset *s)
     s->before[s->nchunks] = sum;
 }
 
+void
+lp_idset_unnumber(struct lp_idset *s)
+{
+    lp_free(s->before);
+    s->before = NULL;
+}
+
 uint64_t
 lp_idset_rank(const struct lp_idset *s, uint64_t id)
 {

@@ -45,6 +45,8 @@ uint64_t lp_idset_count(const struct lp_idset *s);
 
 /* Numbers the ids by rising id, from 0; before the functions below. */
 void lp_idset_number(struct lp_idset *s);
+/* Forgets the numbers: the set may change again. */
+void lp_idset_unnumber(struct lp_idset *s);
 /* How many ids of the set are smaller than this one, which is at most the limit: its number, if it is in the set. */
 uint64_t lp_idset_rank(const struct lp_idset *s, uint64_t id);
 /* The id with this number, which is smaller than the count. */

@@ -22,6 +22,9 @@ void lp_match_plan_free(struct lp_match_plan *p);
 /* Asks the segments' id indexes, once, before the first match: segs[i] is then known by its number i. A damaged index is as none. */
 void lp_match_plan_bind(struct lp_match_plan *p, struct lp_seg *const *segs, size_t n);
 
+/* Whether the footer alone says that no line of a block passes: the block need not be opened. Bound plans only. */
+bool lp_match_plan_excludes(const struct lp_match_plan *p, size_t seg, const struct lp_seg *s, uint32_t block);
+
 /* A needle that every passing line holds byte for byte, the longest; NULL: none is known. */
 const struct lp_needle *lp_match_plan_needle(const struct lp_match_plan *p);
 

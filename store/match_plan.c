@@ -93,6 +93,50 @@ lp_match_plan_bind(struct lp_match_plan *p, struct lp_seg *const *segs, size_t n
     }
 }
 
+/* Longer than all tokens of the block but those of its widest HEX columns, a fragment can only be a whole
+ * cell of these; such cells are in the id index. */
+static bool
+fragment_excluded(const struct lp_match_plan *p, size_t seg, uint32_t block, const struct lp_block_tokens *t,
+                  const struct lp_fragment *f)
+{
+    const uint64_t *ids = p->ids[seg * p->nids + f->id];
+    if (f->text.n <= t->longest || f->text.n < t->hex) {
+        return false;
+    }
+    return f->text.n > t->hex || (f->text.n >= LP_ID_HEX_MIN && ids != NULL && !lp_bit_has(ids, block));
+}
+
+static bool
+needle_excluded(const struct lp_match_plan *p, size_t seg, uint32_t block, const struct lp_block_tokens *t,
+                const struct lp_cut_needle *n)
+{
+    bool excluded = false;
+    for (uint32_t i = 0; i < n->nfrags && !excluded && !n->whole; i++) {
+        excluded = fragment_excluded(p, seg, block, t, &n->frags[i]);
+    }
+    return excluded;
+}
+
+bool
+lp_match_plan_excludes(const struct lp_match_plan *p, size_t seg, const struct lp_seg *s, uint32_t block)
+{
+    const struct lp_block_tokens *t = &s->blocks[block].tokens;
+    if (p->spent || !t->known || t->longest == LP_TOKEN_LONGEST) {
+        return false;
+    }
+    for (size_t i = 0; i < p->nclauses; i++) {
+        const struct lp_match_clause *c = &p->clauses[i];
+        bool excluded = !c->negative;
+        for (size_t k = 0; k < c->n && excluded; k++) {
+            excluded = needle_excluded(p, seg, block, t, &c->needles[k]);
+        }
+        if (excluded) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const struct lp_needle *
 lp_match_plan_needle(const struct lp_match_plan *p)
 {

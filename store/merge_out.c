@@ -299,6 +299,7 @@ lp_merge_out_flush(struct lp_merge_out *o, struct lp_err *err)
         rc = encode(o, &src, err);
     }
     fb.group = src.group;
+    fb.tokens = lp_block_encoder_tokens(o->enc);
     for (uint32_t i = 0; i < o->nruns; i++) {
         fb.min_ns = LP_MIN(fb.min_ns, o->runs[i].min_ns);
         fb.max_ns = LP_MAX(fb.max_ns, o->runs[i].max_ns);
@@ -388,6 +389,9 @@ lp_merge_out_copy(struct lp_merge_out *o, struct lp_seg *seg, uint32_t block, st
     uint32_t number;
     LP_ASSERT(o->nrows == 0 && fb.runs == nruns);
     lp_rc rc = lp_block_ids(b, o->codec, &ids, &nids, err);
+    if (rc == LP_OK) {
+        rc = lp_block_tokens_of(b, o->codec, &fb.tokens, err);
+    }
     if (rc == LP_OK) {
         rc = begin_block(o, &number, &fb.group, err);
     }

@@ -64,6 +64,7 @@ write_in_turn(struct encode *e, const struct lp_block_encoder *enc, size_t block
     if (e->rc == LP_OK && rc == LP_OK) {
         struct lp_foot_block *fb = &e->plan->foot.blocks[block];
         fb->bytes = encoded.n;
+        fb->tokens = lp_block_encoder_tokens(enc);
         rc = lp_seg_writer_block(e->writer, encoded, &fb->off, err);
         size_t n;
         const uint64_t *ids = lp_block_encoder_ids(enc, &n);

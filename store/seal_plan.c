@@ -156,8 +156,8 @@ by_group_and_key(const void *va, const void *vb)
     return lp_str_cmp(a->key, b->key);
 }
 
-/* New streams, among these n, are numbered by group and key: what they have in common makes runs of ids in the
- * catalog's postings. */
+/* New streams, among these n, are numbered by group and key: what they have in common makes runs of ids in
+ * the catalog's postings. */
 static void
 number_new(struct planner *p, struct stream **v, size_t n)
 {

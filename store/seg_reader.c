@@ -209,7 +209,9 @@ read_blocks(struct lp_seg *s, struct lp_err *err)
         b->min_ns = (int64_t)lp_rd_u64(&rd);
         b->max_ns = (int64_t)lp_rd_u64(&rd);
         b->runs = lp_rd_u32(&rd);
-        (void)lp_rd_u32(&rd);
+        b->tokens.longest = lp_rd_u16(&rd);
+        b->tokens.hex = lp_rd_u8(&rd);
+        b->tokens.known = (lp_rd_u8(&rd) & 1) != 0;
         bad = bad || b->off < LP_SEG_HEADER_BYTES || b->off > s->file_bytes ||
               b->bytes > s->file_bytes - b->off || b->rows < 1 || b->rows > LP_BLOCK_ROWS_MAX ||
               b->runs < 1 || b->runs > b->rows;

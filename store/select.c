@@ -116,7 +116,9 @@ each_source(const struct selection *s, struct lp_str name, const struct lp_idset
     lp_idset_or(&rest, among);
     for (size_t i = 0; rc == LP_OK && i <= lp_service_nsources; i++) {
         if (label != 0) {
+            lp_idset_number(&rest);
             rc = fn(arg, name, label, &rest);
+            lp_idset_unnumber(&rest);
             rc = rc == LP_OK ? take_out(s, label, &rest) : rc;
         }
         if (rc == LP_OK && i < lp_service_nsources) {
@@ -125,6 +127,7 @@ each_source(const struct selection *s, struct lp_str name, const struct lp_idset
         }
     }
     if (rc == LP_OK && !lp_idset_is_empty(&rest)) {
+        lp_idset_number(&rest);
         rc = fn(arg, LP_STR_NULL, 0, &rest);
     }
     lp_idset_clear(&rest);
@@ -388,13 +391,20 @@ value_passes(struct verdict **known, const struct lp_select_matcher *m, struct l
     return v->passes;
 }
 
+/* A label's value, as LogQL sees it. */
+static struct lp_str
+value_of(const struct lp_pair *labels, size_t n, struct lp_str name)
+{
+    return lp_str_eqc(name, LP_SERVICE_LABEL) ? lp_service_name(labels, n) : lp_labels_get(labels, n, name);
+}
+
 bool
 lp_select_key(struct lp_select_memo *m, struct lp_str tenant, struct lp_str key)
 {
-    struct lp_pair labels[LP_STREAM_LABELS_MAX];
+    struct lp_pair labels[LP_LABELS_MAX];
     struct lp_str its;
     size_t n;
-    if (!lp_key_labels(key, &its, labels, &n) || !lp_str_eq(its, tenant) ||
+    if (!lp_key_own_labels(key, &its, labels, &n) || !lp_str_eq(its, tenant) ||
         (!m->sel->quarantine && lp_labels_get(labels, n, LP_STR(LP_QUARANTINE_LABEL)).n > 0)) {
         return false;
     }
@@ -403,7 +413,7 @@ lp_select_key(struct lp_select_memo *m, struct lp_str tenant, struct lp_str key)
         wanted = true;
         for (size_t j = 0; j < m->sel->any[i].n && wanted; j++) {
             const struct lp_select_matcher *one = &m->sel->any[i].matchers[j];
-            wanted = value_passes(&m->of[k + j], one, lp_labels_get(labels, n, one->name));
+            wanted = value_passes(&m->of[k + j], one, value_of(labels, n, one->name));
         }
     }
     return wanted;

@@ -47,7 +47,7 @@ bool lp_select_key(struct lp_select_memo *m, struct lp_str tenant, struct lp_str
 
 /*
  * The distinct values of a label, service_name included: for each, fn gets the streams that have it as those that are both in the posting
- * (NULL: all) and in `among`. A value may come twice, with different streams.
+ * (NULL: all) and in `among`, which is numbered. A value may come twice, with different streams.
  */
 typedef bool (*lp_select_value_fn)(void *arg, struct lp_str value, const struct lp_cat_posting *p, const struct lp_idset *among);
 lp_rc lp_select_values(struct lp_cat_txn *t, struct lp_str tenant, struct lp_str name, const struct lp_idset *among,

@@ -79,11 +79,17 @@ lp_stream_labels(const struct lp_pair *labels, size_t n, struct lp_pair ret[LP_S
     return n + 1;
 }
 
-bool
-lp_key_labels(struct lp_str key, struct lp_str *ret_tenant, struct lp_pair ret[LP_STREAM_LABELS_MAX],
-              size_t *ret_n)
+struct lp_str
+lp_service_name(const struct lp_pair *labels, size_t n)
 {
-    struct lp_pair own[LP_LABELS_MAX];
+    struct lp_str own = lp_labels_get(labels, n, LP_STR(LP_SERVICE_LABEL));
+    return own.p != NULL ? own : derive(labels, n);
+}
+
+bool
+lp_key_own_labels(struct lp_str key, struct lp_str *ret_tenant, struct lp_pair ret[LP_LABELS_MAX],
+                  size_t *ret_n)
+{
     struct lp_rd rd = lp_rd_of(key);
     *ret_tenant = lp_rd_lpstr(&rd);
     uint64_t n = lp_rd_varint(&rd);
@@ -91,11 +97,22 @@ lp_key_labels(struct lp_str key, struct lp_str *ret_tenant, struct lp_pair ret[L
         return false;
     }
     for (uint64_t i = 0; i < n; i++) {
-        own[i].name = lp_rd_lpstr(&rd);
-        own[i].value = lp_rd_lpstr(&rd);
+        ret[i].name = lp_rd_lpstr(&rd);
+        ret[i].value = lp_rd_lpstr(&rd);
     }
-    if (!rd.bad) {
-        *ret_n = lp_stream_labels(own, (size_t)n, ret);
-    }
+    *ret_n = (size_t)n;
     return !rd.bad;
+}
+
+bool
+lp_key_labels(struct lp_str key, struct lp_str *ret_tenant, struct lp_pair ret[LP_STREAM_LABELS_MAX],
+              size_t *ret_n)
+{
+    struct lp_pair own[LP_LABELS_MAX];
+    size_t n;
+    bool ok = lp_key_own_labels(key, ret_tenant, own, &n);
+    if (ok) {
+        *ret_n = lp_stream_labels(own, n, ret);
+    }
+    return ok;
 }

@@ -17,7 +17,11 @@ extern const size_t lp_service_nsources;
 
 /* A stream's labels as LogQL sees them: with service_name, derived where the stream has none. Sorted; returns how many. */
 size_t lp_stream_labels(const struct lp_pair *labels, size_t n, struct lp_pair ret[LP_STREAM_LABELS_MAX]);
-/* The same of a stream's key, which is borrowed from; false where it is not well formed. */
+/* Its service_name alone: its own, or derived. */
+struct lp_str lp_service_name(const struct lp_pair *labels, size_t n);
+/* The labels that a stream's key holds, borrowed from it: at most LP_LABELS_MAX. False where it is not well formed. */
+bool lp_key_own_labels(struct lp_str key, struct lp_str *ret_tenant, struct lp_pair ret[LP_LABELS_MAX], size_t *ret_n);
+/* The same as LogQL sees them. */
 bool lp_key_labels(struct lp_str key, struct lp_str *ret_tenant, struct lp_pair ret[LP_STREAM_LABELS_MAX], size_t *ret_n);
 /* The value of a name in a label set sorted by name, LP_STR_NULL if it is missing. */
 struct lp_str lp_labels_get(const struct lp_pair *labels, size_t n, struct lp_str name);

@@ -65,7 +65,10 @@ lp_view_free(struct lp_view *v)
     lp_free(v->groups);
     lp_free(v->buckets);
     lp_free(v->heads);
-    lp_free((void *)(uintptr_t)v->streams);
+    for (size_t i = 0; v->shelves != NULL && i <= lp_view_nstreams(v) / LP_VIEW_SHELF; i++) {
+        lp_free((void *)(uintptr_t)atomic_load(&v->shelves[i]));
+    }
+    lp_free((void *)(uintptr_t)v->shelves);
     lp_free(v->stream_cuts);
     lp_cutoffs_unref(v->cutoffs);
     lp_idset_clear(&v->ids);
@@ -151,7 +154,7 @@ select_head(struct lp_view *v, const struct lp_selector *sel)
 lp_rc
 lp_view_select(struct lp_view *v, const struct lp_selector *sel, size_t budget, struct lp_err *err)
 {
-    LP_ASSERT(v->txn != NULL && v->streams == NULL);
+    LP_ASSERT(v->txn != NULL && v->shelves == NULL);
     lp_arena_init(&v->names, budget, 4096);
     lp_rc rc = lp_select_ids(v->txn, v->tenant, sel, &v->ids, err);
     if (rc != LP_OK) {
@@ -164,8 +167,7 @@ lp_view_select(struct lp_view *v, const struct lp_selector *sel, size_t budget, 
     }
     v->nstored = (uint32_t)n;
     select_head(v, sel);
-    v->streams =
-        lp_calloc(lp_view_nstreams(v), sizeof(*v->streams)); /* pages that nobody touches take no memory */
+    v->shelves = lp_calloc(lp_view_nstreams(v) / LP_VIEW_SHELF + 1, sizeof(*v->shelves));
     return LP_OK;
 }
 
@@ -223,20 +225,37 @@ read_stream(struct lp_view *v, uint32_t index, struct lp_vstream **ret, struct l
     return rc == LP_ERR_LIMIT ? over_budget(err) : rc;
 }
 
+/* With the lock held. */
+static _Atomic(struct lp_vstream *) *
+shelf_of(struct lp_view *v, uint32_t index)
+{
+    lp_view_shelf *place = &v->shelves[index / LP_VIEW_SHELF];
+    _Atomic(struct lp_vstream *) *shelf = atomic_load_explicit(place, memory_order_relaxed);
+    if (shelf == NULL) {
+        shelf = lp_calloc(LP_VIEW_SHELF, sizeof(*shelf));
+        atomic_store_explicit(place, shelf, memory_order_release);
+    }
+    return shelf;
+}
+
 lp_rc
 lp_view_stream(struct lp_view *v, uint32_t index, const struct lp_vstream **ret, struct lp_err *err)
 {
     LP_ASSERT(index < lp_view_nstreams(v));
-    struct lp_vstream *s = atomic_load_explicit(&v->streams[index], memory_order_acquire);
+    _Atomic(struct lp_vstream *) *shelf =
+        atomic_load_explicit(&v->shelves[index / LP_VIEW_SHELF], memory_order_acquire);
+    struct lp_vstream *s =
+        shelf != NULL ? atomic_load_explicit(&shelf[index % LP_VIEW_SHELF], memory_order_acquire) : NULL;
     lp_rc rc = LP_OK;
     if (s == NULL) {
         lp_lock(&v->mu);
-        s = atomic_load_explicit(&v->streams[index], memory_order_relaxed);
+        shelf = shelf_of(v, index);
+        s = atomic_load_explicit(&shelf[index % LP_VIEW_SHELF], memory_order_relaxed);
         if (s == NULL) {
             rc = read_stream(v, index, &s, err);
         }
         if (rc == LP_OK) {
-            atomic_store_explicit(&v->streams[index], s, memory_order_release);
+            atomic_store_explicit(&shelf[index % LP_VIEW_SHELF], s, memory_order_release);
         }
         lp_unlock(&v->mu);
     }

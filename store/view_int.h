@@ -31,6 +31,9 @@ struct lp_view_head {
     struct lp_str key; /* the generation's */
 };
 
+#define LP_VIEW_SHELF 1024u
+typedef _Atomic(_Atomic(struct lp_vstream *) *) lp_view_shelf;
+
 struct lp_view {
     struct lp_store *st;
     struct lp_str tenant;
@@ -50,7 +53,7 @@ struct lp_view {
     uint32_t **gen_map; /* per generation: its stream -> index of the selected stream, or LP_NO_STREAM */
     /* streams that were asked for; written under mu, read without */
     struct lp_mutex mu;
-    _Atomic(struct lp_vstream *) *streams; /* by index */
+    lp_view_shelf *shelves; /* by index / LP_VIEW_SHELF: only those exist that a stream was asked of */
     struct lp_arena names;
     struct lp_cat_pack pack;
     /* segments and parts */

@@ -400,16 +400,18 @@ plan_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const s
     for (uint32_t i = sg->first_page; i < sg->first_page + sg->npages; i++) {
         const struct lp_seg_page_head *h = &seg->pages[i];
         const struct lp_seg_page *page;
+        struct lp_seg_page *own = NULL;
         if (!in_range(p->from_ns, p->to_ns, p->cut.lo_ns, h->min_ns, h->max_ns) ||
             lp_idset_next(&p->v->ids, h->first_id) > h->last_id) {
             continue;
         }
-        lp_rc rc = lp_seg_page(seg, i, &page, err);
+        lp_rc rc = lp_seg_page_once(seg, i, &page, &own, err);
         if (lp_view_is_damage(rc)) {
             p->damage = rc;
             continue;
         }
         rc = rc == LP_OK ? page_runs(p, page, err) : rc;
+        lp_free(own);
         if (rc != LP_OK) {
             return rc;
         }

@@ -15,6 +15,13 @@
 #include "store/view_int.h"
 
 #define MANY_QUESTIONS 1000 /* then every stream is looked at once */
+#define VALUES_A_STREAM                                                                                      \
+    4 /* more than so many for each selected stream, and some: labels of streams are read */
+#define FEW_VALUES 1000
+
+struct run {
+    uint64_t first, end;
+};
 
 struct seen {
     struct lp_view *v;
@@ -23,7 +30,9 @@ struct seen {
     struct lp_err *err;
     lp_rc rc; /* the first error that is not damage */
     /* one question: are there rows of these streams? */
-    const struct lp_idset *among;
+    const struct lp_idset *among; /* NULL: those of runs */
+    struct run *runs;
+    size_t nruns, runs_cap;
     bool any;
     /* every stream with rows, once so much was asked */
     struct lp_idset *all;
@@ -36,6 +45,25 @@ struct seen {
 };
 
 /* --- streams of segments --- */
+
+/* The first id from `from` on that is asked about; UINT64_MAX: there is none. */
+static uint64_t
+next_id(const struct seen *s, uint64_t from)
+{
+    if (s->among != NULL) {
+        return lp_idset_next(s->among, from);
+    }
+    size_t lo = 0, hi = s->nruns;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (s->runs[mid].end <= from) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo < s->nruns ? LP_MAX(from, s->runs[lo].first) : UINT64_MAX;
+}
 
 static bool
 overlaps(const struct seen *s, int64_t cut_ns, int64_t min_ns, int64_t max_ns)
@@ -67,8 +95,7 @@ ask_page(struct seen *s, const struct lp_seg_page *page)
 {
     uint32_t at = 0;
     uint64_t id = page->nstreams > 0 ? page->streams[0].id : 0;
-    while (at < page->nstreams && !(s->all == NULL && s->any) &&
-           (id = lp_idset_next(s->among, id)) != UINT64_MAX) {
+    while (at < page->nstreams && !(s->all == NULL && s->any) && (id = next_id(s, id)) != UINT64_MAX) {
         at = lp_view_seek(page, at, id);
         if (at == page->nstreams) {
             return;
@@ -100,8 +127,7 @@ static void
 note_told(struct seen *s, const struct lp_seg_page_head *h)
 {
     s->any = true;
-    for (uint64_t id = h->first_id; s->all != NULL && (id = lp_idset_next(s->among, id)) <= h->last_id;
-         id++) {
+    for (uint64_t id = h->first_id; s->all != NULL && (id = next_id(s, id)) <= h->last_id; id++) {
         lp_idset_add(s->all, id, id + 1);
     }
 }
@@ -115,18 +141,20 @@ ask_group(void *arg, struct lp_seg *seg, const struct lp_view_group *g, const st
     for (uint32_t i = sg->first_page; i < sg->first_page + sg->npages && !(s->all == NULL && s->any); i++) {
         const struct lp_seg_page_head *h = &seg->pages[i];
         const struct lp_seg_page *page;
-        if (!overlaps(s, s->cut.lo_ns, h->min_ns, h->max_ns) ||
-            lp_idset_next(s->among, h->first_id) > h->last_id) {
+        struct lp_seg_page *own = NULL;
+        if (!overlaps(s, s->cut.lo_ns, h->min_ns, h->max_ns) || next_id(s, h->first_id) > h->last_id) {
             continue;
         }
         if (is_told(s, h)) {
             note_told(s, h);
             continue;
         }
-        lp_rc rc = lp_seg_page(seg, i, &page, err);
+        lp_rc rc =
+            s->all != NULL ? lp_seg_page_once(seg, i, &page, &own, err) : lp_seg_page(seg, i, &page, err);
         if (rc == LP_OK) {
             ask_page(s, page);
             rc = s->rc;
+            lp_free(own);
         }
         if (rc == LP_OK) {
             continue;
@@ -170,7 +198,7 @@ begin(struct seen *s, struct lp_view *v, int64_t from_ns, int64_t to_ns, size_t 
 /* --- one name or value --- */
 
 struct runs_seen {
-    const struct seen *s;
+    struct seen *s;
     const struct lp_idset *among;
     bool any;
 };
@@ -184,31 +212,60 @@ ask_run(void *arg, uint64_t first, uint64_t end)
     }
 }
 
-/* Has a stream of the posting (NULL: any) that is in `among` rows in the range? `among` is selected. */
+static void
+add_run(struct seen *s, uint64_t first, uint64_t end)
+{
+    if (s->nruns == s->runs_cap) {
+        s->runs_cap = s->runs_cap ? s->runs_cap * 2 : 64;
+        s->runs = lp_realloc(s->runs, s->runs_cap * sizeof(*s->runs));
+    }
+    s->runs[s->nruns++] = (struct run){first, end};
+}
+
+/* Keeps of the run what is in `among`: mostly all of it, or nothing. */
+static void
+keep_run(void *arg, uint64_t first, uint64_t end)
+{
+    struct runs_seen *r = arg;
+    uint64_t left = lp_idset_rank(r->among, end) - lp_idset_rank(r->among, first);
+    if (left == end - first) {
+        add_run(r->s, first, end);
+        return;
+    }
+    while (left > 0) {
+        uint64_t id = lp_idset_next(r->among, first), to = id + 1;
+        while (--left > 0 && lp_idset_has(r->among, to)) {
+            to++;
+        }
+        add_run(r->s, id, to);
+        first = to;
+    }
+}
+
+/* Has a stream of the posting (NULL: any) that is in `among` rows in the range? `among` is selected, and
+ * numbered. */
 static bool
 ask(struct seen *s, struct lp_idset *store, const struct lp_cat_posting *p, const struct lp_idset *among)
 {
+    struct runs_seen r = {s, among, false};
+    lp_rc rc = LP_OK;
     if (s->all == NULL && ++s->asked > MANY_QUESTIONS) {
         ask_all(s, store);
     }
     if (s->all != NULL) {
-        struct runs_seen r = {s, among, false};
         if (p == NULL) {
             return lp_idset_meets(s->all, among);
         }
-        lp_rc rc = lp_cat_posting_runs(s->v->txn, p, among->limit, ask_run, &r, s->err);
+        rc = lp_cat_posting_runs(s->v->txn, p, among->limit, ask_run, &r, s->err);
         s->rc = s->rc == LP_OK ? rc : s->rc;
         return r.any;
     }
-    struct lp_idset set;
-    lp_idset_init(&set, among->limit);
+    s->nruns = 0;
     if (p != NULL) {
-        lp_rc rc = lp_cat_posting_add(s->v->txn, p, &set, s->err);
+        rc = lp_cat_posting_runs(s->v->txn, p, among->limit, keep_run, &r, s->err);
         s->rc = s->rc == LP_OK ? rc : s->rc;
-        lp_idset_and(&set, among);
     }
-    ask_segments(s, p != NULL ? &set : among);
-    lp_idset_clear(&set);
+    ask_segments(s, p != NULL ? NULL : among);
     return s->any;
 }
 
@@ -268,6 +325,10 @@ lp_view_seen(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_stream_f
     if (rc == LP_OK) {
         ask_all(&s, &all);
         rc = s.rc;
+    }
+    lp_cat_end(v->txn); /* who is given streams may take his time */
+    v->txn = NULL;
+    if (s.all != NULL) {
         for (uint64_t id = 0; rc == LP_OK && !e.stopped && (id = lp_idset_next(&all, id)) != UINT64_MAX;
              id++) {
             (void)give_stream(&e, (uint32_t)lp_idset_rank(&v->ids, id), LP_STR_NULL);
@@ -277,8 +338,6 @@ lp_view_seen(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_stream_f
     if (rc == LP_OK && !e.stopped) {
         each_of_head(v, from_ns, to_ns, give_stream, &e);
     }
-    lp_cat_end(v->txn);
-    v->txn = NULL;
     *ret_damaged += s.damaged;
     return rc;
 }
@@ -290,6 +349,9 @@ struct names {
     struct lp_idset store; /* for s.all */
     uint32_t tenant;
     struct lp_str name; /* whose values are asked for */
+    uint64_t visited;   /* values */
+    struct lp_str given[256];
+    bool too_many; /* far more than streams that are selected: these are looked at instead */
 };
 
 static void
@@ -314,18 +376,30 @@ ask_name(void *arg, struct lp_str name, uint32_t label)
     return n->s.rc == LP_OK && !n->s.stopped;
 }
 
+/* Streams of the head are many and alike: what was given lately is not given again. Texts stay as long as the
+ * view. */
+static void
+give_once(struct names *n, struct lp_str text)
+{
+    struct lp_str *known = &n->given[lp_xxh64(text.p, text.n) & (LP_ARRAY_LEN(n->given) - 1)];
+    if (known->p == NULL || !lp_str_eq(*known, text)) {
+        *known = text;
+        give(n, text);
+    }
+}
+
 static bool
-give_head_names(void *arg, uint32_t index, struct lp_str key)
+give_stream_names(void *arg, uint32_t index, struct lp_str key)
 {
     struct names *n = arg;
     struct lp_rd rd = lp_rd_of(key);
     (void)index;
     (void)lp_rd_lpstr(&rd);
     for (uint64_t left = lp_rd_varint(&rd); left > 0 && !rd.bad && !n->s.stopped; left--) {
-        give(n, lp_rd_lpstr(&rd));
+        give_once(n, lp_rd_lpstr(&rd));
         (void)lp_rd_lpstr(&rd);
     }
-    give(n, LP_STR(LP_SERVICE_LABEL));
+    give_once(n, LP_STR(LP_SERVICE_LABEL));
     return !n->s.stopped;
 }
 
@@ -337,6 +411,7 @@ finish(struct names *n, lp_rc rc, head_fn fn, size_t *ret_damaged)
     if (n->s.all != NULL) {
         lp_idset_clear(n->s.all);
     }
+    lp_free(n->s.runs);
     if (rc == LP_OK && !n->s.stopped) {
         each_of_head(v, n->s.from_ns, n->s.to_ns, fn, n);
     }
@@ -350,7 +425,7 @@ lp_rc
 lp_view_names(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_text_fn fn, void *arg,
               size_t *ret_damaged, struct lp_err *err)
 {
-    struct names n;
+    struct names n = {.visited = 0};
     lp_rc rc = begin(&n.s, v, from_ns, to_ns, ret_damaged, err);
     n.s.fn = fn;
     n.s.arg = arg;
@@ -361,7 +436,7 @@ lp_view_names(struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_text_fn
             give(&n, LP_STR(LP_SERVICE_LABEL)); /* every stream has it */
         }
     }
-    return finish(&n, rc, give_head_names, ret_damaged);
+    return finish(&n, rc, give_stream_names, ret_damaged);
 }
 
 /* --- values --- */
@@ -370,40 +445,75 @@ static bool
 ask_value(void *arg, struct lp_str value, const struct lp_cat_posting *p, const struct lp_idset *among)
 {
     struct names *n = arg;
-    if (ask(&n->s, &n->store, p, among)) {
+    n->too_many = n->visited++ > VALUES_A_STREAM * (uint64_t)n->s.v->nstored + FEW_VALUES;
+    if (!n->too_many && ask(&n->s, &n->store, p, among)) {
         give(n, value);
     }
-    return n->s.rc == LP_OK && !n->s.stopped;
+    return n->s.rc == LP_OK && !n->s.stopped && !n->too_many;
+}
+
+/* The stream's value of the label that is asked about; empty: it has none. */
+static struct lp_str
+value_of_key(const struct names *n, struct lp_str key)
+{
+    struct lp_pair labels[LP_LABELS_MAX];
+    struct lp_str tenant;
+    size_t nlabels;
+    if (!lp_key_own_labels(key, &tenant, labels, &nlabels)) {
+        return LP_STR_NULL;
+    }
+    return lp_str_eqc(n->name, LP_SERVICE_LABEL) ? lp_service_name(labels, nlabels)
+                                                 : lp_labels_get(labels, nlabels, n->name);
 }
 
 static bool
 give_head_value(void *arg, uint32_t index, struct lp_str key)
 {
     struct names *n = arg;
-    struct lp_pair labels[LP_STREAM_LABELS_MAX];
-    struct lp_str tenant, value = LP_STR_NULL;
-    size_t nlabels;
+    struct lp_str value = value_of_key(n, key);
     (void)index;
-    if (lp_key_labels(key, &tenant, labels, &nlabels)) {
-        value = lp_labels_get(labels, nlabels, n->name);
-    }
     if (value.n > 0) {
-        give(n, value);
+        give_once(n, value);
     }
     return !n->s.stopped;
+}
+
+/* The values of the selected streams with rows, from their labels. */
+static lp_rc
+values_of_streams(struct names *n, struct lp_err *err)
+{
+    struct lp_cat_pack pack;
+    if (n->s.all == NULL) {
+        ask_all(&n->s, &n->store);
+    }
+    lp_cat_pack_init(&pack);
+    lp_rc rc = n->s.rc;
+    for (uint64_t id = 0; rc == LP_OK && !n->s.stopped && (id = lp_idset_next(n->s.all, id)) != UINT64_MAX;
+         id++) {
+        uint64_t group;
+        struct lp_str key;
+        rc = lp_cat_stream(n->s.v->txn, id, &pack, &group, &key, err);
+        struct lp_str value = rc == LP_OK ? value_of_key(n, key) : LP_STR_NULL;
+        if (value.n > 0) {
+            give(n, value);
+        }
+    }
+    lp_cat_pack_clear(&pack);
+    return rc;
 }
 
 lp_rc
 lp_view_values(struct lp_view *v, struct lp_str name, int64_t from_ns, int64_t to_ns, lp_view_text_fn fn,
                void *arg, size_t *ret_damaged, struct lp_err *err)
 {
-    struct names n;
+    struct names n = {.visited = 0};
     lp_rc rc = begin(&n.s, v, from_ns, to_ns, ret_damaged, err);
     n.s.fn = fn;
     n.s.arg = arg;
     n.name = name;
     if (rc == LP_OK && v->nstored > 0) {
         rc = lp_select_values(v->txn, v->tenant, name, &v->ids, ask_value, &n, err);
+        rc = rc == LP_OK && n.too_many ? values_of_streams(&n, err) : rc;
     }
     return finish(&n, rc, give_head_value, ret_damaged);
 }

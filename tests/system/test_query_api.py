@@ -242,6 +242,35 @@ def test_labels_series_and_stats(shop):
         shop.start()
 
 
+def test_labels_and_series_of_a_range(server):
+    """Days of streams that come and go, each day in a segment of its own and the last in memory; every range of whole days."""
+    day, days = 86400 * 10**9, 5
+
+    def pods(d):  # three old ones leave and three new ones come each day
+        return ['pod-%03d' % i for i in range(3 * d, 3 * d + 40)]
+
+    def labels(pod):
+        return dict({'app': 'app-%d' % (int(pod[4:]) % 7), 'pod': pod}, **({} if int(pod[4:]) % 5 else {'zone': 'z' * 250 + pod[-1]}))
+    for d in range(days):
+        push(server, [(labels(pod), [(BASE + d * day + i * 10**9, 'd%d' % d) for i in range(3)]) for pod in pods(d)])
+        if d < days - 1:
+            assert server.stop() == 0
+            server.start()
+    for first in range(days):
+        for last in range(first, days):
+            span = dict(start=BASE + first * day, end=BASE + last * day + day // 2)
+            there = [labels(pod) for pod in sorted({pod for d in range(first, last + 1) for pod in pods(d)})]
+            for query, wanted in ((None, there), ('{app=~"app-[12]"}', [s for s in there if s['app'] in ('app-1', 'app-2')]),
+                                  ('{zone="", pod!~"pod-.*1"}', [s for s in there if 'zone' not in s and not s['pod'].endswith('1')])):
+                params = dict(span, **({'query': query} if query else {}))
+                assert server.json('/loki/api/v1/labels', **params)['data'] == sorted({n for s in wanted for n in s} | {'service_name'})
+                for name in ('app', 'pod', 'zone'):
+                    assert server.json('/loki/api/v1/label/%s/values' % name, **params).get('data', []) == sorted({s[name] for s in wanted if name in s})
+                assert server.json('/loki/api/v1/label/service_name/values', **params)['data'] == sorted({s['app'] for s in wanted})
+                series = server.json('/loki/api/v1/series', **dict(span, **({'match[]': query} if query else {})))['data']
+                assert series == sorted((dict(s, service_name=s['app']) for s in wanted), key=lambda s: (s['app'], s['pod']))
+
+
 def test_answers_survive_a_restart(shop):
     asked = [dict(query='{app=~".+"}', limit=n, direction=d) for n in (1, 4, 100) for d in ('forward', 'backward')]
     before = [streams(shop, **a) for a in asked], export(shop, format='jsonl')

@@ -450,7 +450,7 @@ prove_spoilt(void (*spoil)(struct lp_footer *f))
                                        {9, 30, 60, 4, 1, 1, 0, LP_STR("nine")}};
     struct lp_foot_run runs[] = {{0, 0, 3, 0, 20}, {0, 3, 4, 30, 60}};
     struct lp_foot_group group = {1, LP_STR("g")};
-    struct lp_foot_block block = {0, 0, 28, 0, 7, 2, 0, 60};
+    struct lp_foot_block block = {0, 0, 28, 0, 7, 2, 0, 60, {0, 0, false}};
     struct lp_footer f = {.segment = 1,
                           .generation = 1,
                           .rows = 7,
