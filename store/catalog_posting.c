@@ -259,9 +259,12 @@ visit_chunk(void *arg, const MDB_val *key, struct lp_str value, bool *stop, stru
 {
     const struct chunk_walk *w = arg;
     struct lp_rd rd = lp_rd_of(value);
-    uint64_t chunk = lp_get_be64((const uint8_t *)key->mv_data + 8), base = chunk << LP_IDCHUNK_BITS;
     (void)stop;
-    if (key->mv_size != 16 || chunk > (w->limit - 1) >> LP_IDCHUNK_BITS) {
+    if (key->mv_size != 16) {
+        return lp_pack_bad(LP_DB_CHUNKS, err);
+    }
+    uint64_t chunk = lp_get_be64((const uint8_t *)key->mv_data + 8), base = chunk << LP_IDCHUNK_BITS;
+    if (w->limit == 0 || chunk > (w->limit - 1) >> LP_IDCHUNK_BITS) {
         return lp_pack_bad(LP_DB_CHUNKS, err);
     }
     uint64_t end = LP_MIN(w->limit, base + 0x10000);

@@ -50,6 +50,7 @@ static bool
 parse_head(struct lp_rd *rd, struct lp_cat_pack *p, uint8_t *ret_codec, uint64_t *ret_bytes)
 {
     p->n = (unsigned)lp_rd_u8(rd);
+    rd->bad = rd->bad || p->n > LP_CAT_PACK_STREAMS;
     for (unsigned i = 0; i < p->n && !rd->bad;) {
         uint64_t n = lp_rd_varint(rd), group = lp_rd_varint(rd);
         if (n == 0 || n > p->n - i) {
@@ -61,7 +62,7 @@ parse_head(struct lp_rd *rd, struct lp_cat_pack *p, uint8_t *ret_codec, uint64_t
     }
     *ret_codec = lp_rd_u8(rd);
     *ret_bytes = lp_rd_varint(rd);
-    return !rd->bad && p->n <= LP_CAT_PACK_STREAMS && *ret_bytes <= PACK_BYTES_MAX;
+    return !rd->bad && *ret_bytes <= PACK_BYTES_MAX;
 }
 
 static lp_rc

@@ -3,8 +3,9 @@
  *
  * A query looks segments up in a read transaction and opens their files before it ends. So a file may go once
  * no read transaction is older than the one that took its row away; who has it open keeps reading it. Only
- * then is the id taken out of `removed`: a crash in between leaves it there, and the next start unlinks the
- * file.
+ * then, and once the folder is synced, is the id taken out of `removed`: a crash in between leaves it there,
+ * and the next start unlinks the file. A start looks at no other names, so a file that came back after its id
+ * was forgotten would take its space for ever.
  */
 #include "store/hooks.h"
 #include "store/maintain_int.h"
@@ -57,9 +58,9 @@ lp_maintain_reap(struct lp_maintain *m)
     }
     m->ngone = kept;
     lp_hook("forget");
-    if (gone.n > 0) {
-        (void)!lp_catalog_forget(m->st->cat, NULL, &gone, NULL); /* else the next start does */
-    }
+    if (gone.n > 0 && lp_io_sync_dir(m->st->cfg.io, m->st->seg_dir, NULL) == LP_OK) {
+        (void)!lp_catalog_forget(m->st->cat, NULL, &gone, NULL);
+    } /* what is not forgotten now the next start forgets */
     lp_ids_clear(&gone);
     lp_lock(&m->mu);
     m->stats.waiting_files = kept;

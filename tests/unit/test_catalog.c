@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "store/catalog_int.h"
 #include "tests/unit/store_fixture.h"
 
 #define STREAMS 6000
@@ -461,6 +462,62 @@ a_catalog_of_format_1_is_brought_here(void)
     }
 }
 
+/* Rows whose checksum holds and that say what no writer says: refused, whatever they would overrun. */
+static int
+write_strange(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
+{
+    struct lp_cat_key k = {.n = 0};
+    struct lp_buf b;
+    (void)arg;
+    (void)err;
+    lp_buf_init(&b, SIZE_MAX);
+    lp_buf_u8(&b, 255); /* slots; a pack has 64 */
+    lp_buf_varint(&b, 255);
+    lp_buf_varint(&b, UINT64_MAX);
+    lp_buf_u8(&b, 0);
+    lp_buf_varint(&b, 255);
+    for (int i = 0; i < 255; i++) {
+        lp_buf_u8(&b, 0);
+    }
+    lp_key_u64(&k, 0);
+    int rc = lp_cat_put(txn, cat, LP_DB_PACKS, &k, lp_buf_view(&b));
+    k.n = 0;
+    lp_key_u64(&k, 7); /* a chunk of posting 7 without its number */
+    lp_buf_reset(&b);
+    lp_buf_u8(&b, 0);
+    rc = rc == 0 ? lp_cat_put(txn, cat, LP_DB_CHUNKS, &k, lp_buf_view(&b)) : rc;
+    lp_buf_clear(&b);
+    return rc;
+}
+
+static void
+nothing(void *arg, uint64_t first, uint64_t end)
+{
+    (void)arg, (void)first, (void)end;
+}
+
+static void
+strange_rows_are_refused(void)
+{
+    struct lp_catalog *cat;
+    struct lp_cat_txn *t;
+    struct lp_cat_pack pack;
+    struct lp_cat_posting posting = {LP_STR("\x01\x07")};
+    struct lp_str key;
+    uint64_t group;
+    CU_ASSERT_EQUAL_FATAL(lp_catalog_open(lp_io_posix(), lp_test_dir(), true, &cat, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_cat_write(cat, write_strange, NULL, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_cat_begin(cat, &t, NULL), LP_OK);
+    lp_cat_pack_init(&pack);
+    CU_ASSERT_EQUAL(lp_cat_stream_group(t, 3, &group, NULL), LP_ERR_CORRUPT);
+    CU_ASSERT_EQUAL(lp_cat_stream(t, 3, &pack, &group, &key, NULL), LP_ERR_CORRUPT);
+    CU_ASSERT_EQUAL(lp_cat_posting_runs(t, &posting, 100, nothing, NULL, NULL), LP_ERR_CORRUPT);
+    lp_cat_pack_clear(&pack);
+    lp_cat_end(t);
+    lp_catalog_close(cat);
+}
+
 LP_SUITE(catalog, {"what is added is found", what_is_added_is_found},
          {"a long posting is read as it was written", a_long_posting_is_read_as_it_was_written},
-         {"a catalog of format 1 is brought here", a_catalog_of_format_1_is_brought_here});
+         {"a catalog of format 1 is brought here", a_catalog_of_format_1_is_brought_here},
+         {"strange rows are refused", strange_rows_are_refused});

@@ -477,6 +477,52 @@ files_go_when_no_reader_is_older(void)
     lp_store_free(st);
 }
 
+static size_t
+count_removed(struct lp_store *st)
+{
+    struct lp_ids ids = {NULL, 0, 0};
+    struct lp_cat_txn *t;
+    CU_ASSERT_EQUAL_FATAL(lp_cat_begin(lp_store_catalog(st), &t, NULL), LP_OK);
+    CU_ASSERT_EQUAL(lp_cat_removed(t, &ids, NULL), LP_OK);
+    lp_cat_end(t);
+    size_t n = ids.n;
+    lp_ids_clear(&ids);
+    return n;
+}
+
+/* A file that an unsynced folder may bring back after a crash must still be named by then. */
+static void
+an_id_is_forgotten_when_its_file_cannot_come_back(void)
+{
+    char dir[512];
+    snprintf(dir, sizeof(dir), "%s", lp_test_dir());
+    struct lp_io *io = lp_io_fault_new();
+    struct lp_maintain_stats stats;
+    struct lp_store *st;
+    struct lp_cat_txn *t;
+    uint64_t seed = 4;
+    CU_ASSERT_EQUAL_FATAL(lp_open_store(dir, io, 1 << 20, &st, NULL), LP_OK);
+    put_and_seal(st, make_rows(100, 1, &seed), 1);
+    CU_ASSERT_EQUAL_FATAL(lp_cat_begin(lp_store_catalog(st), &t, NULL), LP_OK);
+    must_compact(st);
+    lp_io_fault_plan(io, &(struct lp_io_fault_plan){
+                             .kind = LP_FAULT_EIO, .calls = LP_FAULT_SYNC, .nth = 1, .persistent = true});
+    lp_cat_end(t);
+    int64_t deadline = SOON;
+    do {
+        sched_yield();
+        lp_maintain_stats(lp_store_maintain(st), &stats);
+    } while (stats.waiting_files > 0 && lp_mono_ns() < deadline);
+    CU_ASSERT_FALSE(there(dir, 1));
+    CU_ASSERT_EQUAL(count_removed(st), 1);
+    lp_io_fault_plan(io, &(struct lp_io_fault_plan){.nth = 0});
+    lp_store_free(st);
+    CU_ASSERT_EQUAL_FATAL(lp_open_store(dir, io, 1 << 20, &st, NULL), LP_OK);
+    CU_ASSERT_EQUAL(count_removed(st), 0);
+    lp_store_free(st);
+    lp_io_fault_free(io);
+}
+
 /* Whatever call fails, the rows are there once, before and after a restart. */
 static void
 fail_each_call(enum lp_fault_kind kind, unsigned calls)
@@ -537,4 +583,6 @@ LP_SUITE(merge,
          {"full blocks are taken as they are", full_blocks_are_taken_as_they_are},
          {"a hundred thousand days make few files", a_hundred_thousand_days_make_few_files},
          {"files go when no reader is older", files_go_when_no_reader_is_older},
+         {"an id is forgotten when its file cannot come back",
+          an_id_is_forgotten_when_its_file_cannot_come_back},
          {"a failed merge changes nothing", a_failed_merge_changes_nothing});
