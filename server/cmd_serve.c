@@ -398,6 +398,9 @@ take_down(struct lp_server *s, struct routes *r)
     int status = 0;
     lp_err_clear(&err);
     atomic_store(&s->stopping, true);
+    if (s->store != NULL) { /* first: a run of retention waits for merges, and below it is waited for */
+        lp_maintain_halt(lp_store_maintain(s->store));
+    }
     if (s->http != NULL) {
         lp_http_stop(s->http, lp_mono_ns() + STOP_REQUESTS_NS);
     }

@@ -75,6 +75,9 @@ lp_block_name_runs(struct lp_block *b, struct lp_codec *c, const uint64_t *ids, 
         }
         b->named[i] = runs[i];
         b->named[i].stream = ids[runs[i].stream];
+        if (i > 0 && b->named[i - 1].stream >= b->named[i].stream) { /* merging relies on their order */
+            return lp_block_column_bad(b, "runs", err);
+        }
     }
     *ret = b->named;
     return LP_OK;
@@ -323,12 +326,28 @@ prove_plain(struct lp_block *b, struct lp_codec *c, const struct lp_schema *s, b
     return LP_OK;
 }
 
+/* The head's times, which queries, days of merging and retention go by. */
+static bool
+times_within(const struct lp_block *b)
+{
+    const struct lp_block_head *head = &b->info->head;
+    int64_t min_ns = LP_TIME_MAX, max_ns = LP_TIME_MIN;
+    for (uint32_t i = 0; i < head->runs; i++) {
+        min_ns = LP_MIN(min_ns, b->runs[i].min_ns);
+        max_ns = LP_MAX(max_ns, b->runs[i].max_ns);
+    }
+    return min_ns == head->min_ns && max_ns == head->max_ns;
+}
+
 /* After all lines and metadata were decoded. */
 static lp_rc
 prove_bounds(struct lp_block *b, struct lp_codec *c, struct lp_err *err)
 {
     const struct lp_schema *s;
     bool ok;
+    if (!times_within(b)) {
+        return lp_corrupt(err, "block %u says of its times what is not so", b->info->head.number);
+    }
     if (b->info->head.layout == LP_BLOCK_LAYOUT_TEXT) {
         return LP_OK;
     }

@@ -334,16 +334,22 @@ lp_maintain_start(struct lp_store *st)
 }
 
 void
-lp_maintain_stop(struct lp_maintain *m)
+lp_maintain_halt(struct lp_maintain *m)
 {
-    if (m == NULL || !m->started) {
-        return;
-    }
     lp_lock(&m->mu);
     m->stopping = true;
     lp_cond_broadcast(&m->wake);
     lp_cond_broadcast(&m->done);
     lp_unlock(&m->mu);
+}
+
+void
+lp_maintain_stop(struct lp_maintain *m)
+{
+    if (m == NULL || !m->started) {
+        return;
+    }
+    lp_maintain_halt(m);
     lp_thread_join(m->thread);
     lp_pool_stop(m->pool);
     m->started = false;

@@ -14,6 +14,8 @@
 struct lp_maintain;
 
 struct lp_maintain *lp_maintain_start(struct lp_store *st);
+/* Says that it is to end, and does not wait: a merge under way is given up at its next block, and who waits for maintenance is told. */
+void lp_maintain_halt(struct lp_maintain *m);
 /* Ends the threads; a merge under way is given up. */
 void lp_maintain_stop(struct lp_maintain *m);
 /* NULL is fine. */

@@ -398,7 +398,9 @@ lp_maintain_do_expire(struct lp_maintain *m, const struct lp_expire *what, struc
 {
     lp_rc rc = LP_OK;
     for (size_t i = 0; i < what->ndrop && rc == LP_OK; i += DROP_AT_ONCE) {
-        rc = drop(m, what->drop + i, LP_MIN(what->ndrop - i, (size_t)DROP_AT_ONCE), ret, err);
+        rc = lp_maintain_stopping(m)
+                 ? lp_err_set(err, LP_ERR_SHUTDOWN, "stopping")
+                 : drop(m, what->drop + i, LP_MIN(what->ndrop - i, (size_t)DROP_AT_ONCE), ret, err);
         lp_maintain_reap(m); /* space comes back as it goes on */
     }
     for (size_t i = 0; i < what->nrewrite && rc == LP_OK; i++) {

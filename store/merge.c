@@ -423,6 +423,36 @@ gather(struct pass *p, struct lp_err *err)
     return rc == LP_OK ? gather_ids(p, f, err) : rc;
 }
 
+/*
+ * Days and cutoffs go by what footers say of blocks. A row whose time lies outside of its block's bounds would
+ * be in no day's file and be gone with its input, so rows are counted: where nothing can have expired, as many
+ * come out as went in.
+ */
+static lp_rc
+check_rows(const struct pass *p, struct lp_err *err)
+{
+    uint64_t least = 0, most = 0, have = 0;
+    for (size_t i = 0; i < p->spec->ninputs; i++) {
+        const struct lp_seg *seg = p->spec->inputs[i];
+        for (uint32_t g = 0; g < seg->ngroups; g++) {
+            const struct lp_seg_group *sg = &seg->groups[g];
+            struct lp_cutoff_range cut = cut_of(p, seg, sg->id);
+            for (uint32_t b = 0; b < sg->nblocks && !left_out(p, seg, sg->id); b++) {
+                const struct lp_foot_block *fb = &seg->blocks[sg->first_block + b];
+                most += fb->max_ns >= cut.lo_ns ? fb->rows : 0;
+                least += fb->min_ns >= cut.hi_ns ? fb->rows : 0;
+            }
+        }
+    }
+    for (size_t i = 0; i < p->out.ret->n; i++) {
+        have += p->out.ret->segments[i].rows;
+    }
+    return have >= least && have <= most
+               ? LP_OK
+               : lp_corrupt(err, "%llu rows of %llu would be left: times lie outside of their block's bounds",
+                            (unsigned long long)have, (unsigned long long)least);
+}
+
 static void
 unlink_files(struct lp_store *st, const struct lp_merged *m)
 {
@@ -450,6 +480,7 @@ lp_merge(struct lp_store *st, const struct lp_merge_spec *spec, struct lp_merged
     rc = rc == LP_OK ? gather(&p, err) : rc;
     rc = rc == LP_OK ? merge_files(&p, err) : rc;
     rc = rc == LP_OK ? lp_merge_out_end(&p.out, err) : rc;
+    rc = rc == LP_OK ? check_rows(&p, err) : rc;
     lp_merge_out_clear(&p.out);
     lp_merge_names_clear(&p.names);
     lp_arena_clear(&p.ar);

@@ -334,7 +334,8 @@ lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_
         return lp_err_prefix(err, rc, "segment %016llx", (unsigned long long)s->id);
     }
     const struct lp_block_head *h = lp_block_head(b);
-    if (h->number != block || h->rows != fb->rows || h->min_ns != fb->min_ns || h->max_ns != fb->max_ns) {
+    if (h->number != block || h->rows != fb->rows || h->runs != fb->runs || h->min_ns != fb->min_ns ||
+        h->max_ns != fb->max_ns) {
         lp_block_free(b);
         return lp_corrupt(err, "segment %016llx: block %u is not what the footer says",
                           (unsigned long long)s->id, block);

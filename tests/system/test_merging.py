@@ -1,10 +1,10 @@
 """Merging of segments: answers stay, files become few, and a kill at any point of it neither loses nor doubles a line."""
-import json, os, subprocess
+import json, os, signal, subprocess
 
 import pytest
 
 import segment
-from server import BINARY, wait_for
+from server import BINARY, SLOW, wait_for
 
 T0 = 1795132800 * 10**9
 DAY = 86400 * 10**9
@@ -143,6 +143,29 @@ def test_a_damaged_segment_stays_and_the_rest_is_merged(new_server):
     left = server.status()['store']['segments']
     assert 2 <= left < n and server.metric('logpond_compaction_failures_total') >= 1
     assert os.path.exists(path), 'nothing damaged is deleted'
+
+
+def test_a_stop_does_not_wait_for_a_merge(new_server, tmp_path):
+    """Not even while a run of retention waits for its end, which the stop waits for."""
+    server = new_server(*FLAGS, '--retention', 'age=1d').start()
+    push(server, range(6))
+    sealed(server, 5)
+    assert server.stop() == 0
+    go = str(tmp_path / 'go')
+    server.start(env={'LP_HOOK': 'merge-block=pause:' + go, 'LP_CLOCK_OFFSET': str(10**8)})
+    before, n = files(server), server.status()['store']['segments']
+    ask_merge(server)
+    wait_for(lambda: os.path.exists(go + '.reached'), what='the merge')
+    retain = subprocess.Popen([BINARY, 'retain', '--server', server.address], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    wait_for(lambda: b'retention begun' in server.get('/admin/ledger'), what='the run of retention')
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: 'signal TERM: stopping' in server.tail(), what='the stop to begin')
+    open(go, 'w').close()
+    assert server.process.wait(60 * SLOW) == 0
+    assert retain.wait(60 * SLOW) != 0 and b'stopping' in retain.stderr.read()
+    assert 'merged ' not in server.tail() and files(server) == before
+    server.start(env={'LP_HOOK': ''})
+    assert server.status()['store']['segments'] == n
 
 
 def test_what_the_command_says(new_server):

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "base/io_fault.h"
+#include "store/block_int.h"
 #include "store/compact_pick.h"
 #include "store/merge.h"
+#include "store/store_int.h"
 #include "tests/unit/store_fixture.h"
 
 #define SOON (lp_mono_ns() + 120 * LP_NS_PER_S)
@@ -572,6 +574,65 @@ a_failed_merge_changes_nothing(void)
     fail_each_call(LP_FAULT_SHORT_WRITE, LP_FAULT_WRITE);
 }
 
+/* What a file says of itself is checked before merging takes it for granted: no assertion rests on it. */
+static void
+files_that_contradict_themselves_are_refused(void)
+{
+    char path[600];
+    struct lp_seg *seg;
+    struct lp_block *b;
+    const struct lp_block_run *runs;
+    struct lp_codec *codec = lp_codec_new();
+    snprintf(path, sizeof(path), "%s/format/v1/data/segments/%016x.seg", lp_test_data(), 1);
+    CU_ASSERT_EQUAL_FATAL(lp_seg_open(lp_io_posix(), path, &seg, NULL), LP_OK);
+    for (uint32_t i = 0; i < seg->nblocks; i++) {
+        uint64_t *falling = lp_malloc(seg->nstreams * sizeof(*falling));
+        for (size_t k = 0; k < seg->nstreams; k++) {
+            falling[k] = seg->nstreams - k;
+        }
+        CU_ASSERT_EQUAL_FATAL(lp_seg_block(seg, i, &b, NULL), LP_OK);
+        lp_rc rc = lp_block_name_runs(b, codec, falling, seg->nstreams, &runs, NULL);
+        CU_ASSERT_EQUAL(rc, seg->blocks[i].runs > 1 ? LP_ERR_CORRUPT : LP_OK);
+        lp_block_free(b);
+        lp_free(falling);
+    }
+    seg->blocks[0].runs++;
+    CU_ASSERT_EQUAL(lp_seg_block(seg, 0, &b, NULL), LP_ERR_CORRUPT);
+    lp_seg_unref(seg);
+    lp_codec_free(codec);
+}
+
+/* A block over midnight that claims to end before it: no file may be made of less than what is there. */
+static void
+rows_outside_of_what_their_block_says_are_not_lost(void)
+{
+    char path[LP_SEG_PATH_BYTES];
+    struct lp_store *st = must_open(lp_test_dir());
+    struct lp_seg *seg;
+    struct lp_block *b;
+    struct lp_merged merged;
+    struct lp_codec *codec = lp_codec_new();
+    uint64_t seed = 8;
+    put_and_seal(st, make_rows(300, 2, &seed), 1);
+    lp_seg_path(st->seg_dir, 1, false, path);
+    CU_ASSERT_EQUAL_FATAL(lp_seg_open(lp_io_posix(), path, &seg, NULL), LP_OK);
+    CU_ASSERT_EQUAL_FATAL(lp_seg_block(seg, 0, &b, NULL), LP_OK);
+    int64_t was_ns = seg->blocks[0].max_ns, day_ns = seg->blocks[0].min_ns / LP_DAY_NS * LP_DAY_NS;
+    CU_ASSERT_FATAL(was_ns >= day_ns + LP_DAY_NS);
+    struct lp_merge_spec spec = {.inputs = &seg, .ninputs = 1, .every_day = true, .level = LP_LEVEL_FINAL};
+    CU_ASSERT_EQUAL(lp_block_prove(b, codec, NULL), LP_OK);
+    seg->blocks[0].max_ns = b->info->head.max_ns = day_ns + LP_DAY_NS - 1;
+    CU_ASSERT_EQUAL(lp_block_prove(b, codec, NULL), LP_ERR_CORRUPT);
+    CU_ASSERT_EQUAL(lp_merge(st, &spec, &merged, NULL), LP_ERR_CORRUPT);
+    seg->blocks[0].max_ns = b->info->head.max_ns = was_ns;
+    CU_ASSERT_EQUAL_FATAL(lp_merge(st, &spec, &merged, NULL), LP_OK);
+    lp_merged_clear(&merged);
+    lp_block_free(b);
+    lp_seg_unref(seg);
+    lp_codec_free(codec);
+    lp_store_free(st);
+}
+
 LP_SUITE(merge,
          {"sealed segments are merged sixteen at a time", sealed_segments_are_merged_sixteen_at_a_time},
          {"a merge never reaches over a gap", a_merge_never_reaches_over_a_gap},
@@ -585,4 +646,7 @@ LP_SUITE(merge,
          {"files go when no reader is older", files_go_when_no_reader_is_older},
          {"an id is forgotten when its file cannot come back",
           an_id_is_forgotten_when_its_file_cannot_come_back},
+         {"files that contradict themselves are refused", files_that_contradict_themselves_are_refused},
+         {"rows outside of what their block says are not lost",
+          rows_outside_of_what_their_block_says_are_not_lost},
          {"a failed merge changes nothing", a_failed_merge_changes_nothing});
