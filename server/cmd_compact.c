@@ -84,7 +84,11 @@ static void
 show_result(struct size before, struct size now)
 {
     char a[LP_UI_TEXT], b[LP_UI_TEXT];
-    printf("%llu segment%s of %s were made into %llu of %s\n", (unsigned long long)before.segments,
+    if (before.segments == 0) {
+        puts("There are no segments yet: nothing to merge.");
+        return;
+    }
+    printf("%llu segment%s of %s became %llu of %s.\n", (unsigned long long)before.segments,
            before.segments == 1 ? "" : "s", lp_ui_bytes(before.bytes, a), (unsigned long long)now.segments,
            lp_ui_bytes(now.bytes, b));
 }

@@ -153,9 +153,10 @@ show_nothing(const struct lp_json_doc *doc, bool dry)
     if (rules == 0 && !limited) {
         printf("There are no rules of retention. ");
     }
-    printf("Nothing has expired: all of %s lines (%s on the disk) %s.\n",
+    printf("Nothing has expired: all of %s lines (%s on the disk) %s.%s\n",
            lp_ui_count(number(doc, 0, "of", "rows"), rows),
-           lp_ui_bytes(number(doc, 0, "of", "stored_bytes"), bytes), dry ? "would stay" : "stay");
+           lp_ui_bytes(number(doc, 0, "of", "stored_bytes"), bytes), dry ? "would stay" : "stay",
+           rules > 0 || limited ? " No line goes within 24 hours of its receipt." : "");
 }
 
 static void

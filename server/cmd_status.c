@@ -283,6 +283,8 @@ show_compaction(const struct status *s)
                (unsigned long long)number(s, "compaction", "inputs"),
                lp_ui_duration((int64_t)number(s, "compaction", "running_ms") * LP_NS_PER_MS, a),
                lp_ui_bytes(number(s, "compaction", "debt_bytes"), b));
+    } else if (number(s, "compaction", "debt_bytes") == 0) {
+        printf("merging    idle, nothing is left to be merged\n");
     } else {
         printf("merging    idle, %s are to be merged when their day is over\n",
                lp_ui_bytes(number(s, "compaction", "debt_bytes"), a));

@@ -67,7 +67,7 @@ def golden():
     if os.path.isdir(target):
         return os.path.join(target, 'data')
     folder = tempfile.mkdtemp()
-    s = Server(folder, '--reserve-bytes', '0').start()
+    s = Server(folder, '--reserve-bytes', '0', '--compact=off', '--retention', 'namespace=nobody age=1d').start()
     for part, rows in enumerate(golden_records()):
         body = '\n'.join(map(json.dumps, rows)).encode() + b'\nnot json\n'
         assert s.jsonline(gzip.compress(body, mtime=0), {'Content-Encoding': 'gzip'})[0] == 204
@@ -76,6 +76,13 @@ def golden():
             assert s.request('POST', '/loki/api/v1/push', raw, {'Content-Type': 'application/x-protobuf'})[0] == 204
             assert s.stop() == 0
             s.start()
+        if part == 1:  # the two become one a day; then one more is sealed
+            assert s.request('POST', '/admin/compact')[0] == 202
+            wait_for(lambda: s.status()['compaction']['answered'] == 1 and s.status()['compaction']['files_waiting'] == 0, what='the merge')
+            assert s.jsonline(body[:100000].rpartition(b'\n')[0])[0] == 204
+            assert s.stop() == 0
+            s.start()
+            assert s.request('POST', '/admin/retain')[0] == 200  # makes the ledger
     exported = s.export('{}', 'jsonl') + s.export('{__quarantine__=~".+"}', 'jsonl')
     s.kill()
     shutil.copytree(s.data, os.path.join(target, 'data'), ignore=shutil.ignore_patterns('LOCK', 'lock.mdb', 'reserve'))

@@ -111,11 +111,11 @@ class Days:
         """Lines that must be there, and those that may be: the day after the receipt counts from the youngest line that a file was merged of."""
         age = age_of(ns, app)
         must, may = set(), set()
+        ran = self.report['at_ns'] / 10**9  # a little later: it took its time to start
         for received, at, line in self.kept[ns, app]:
-            fresh = age is None or at >= (now - age * DAY) * 10**9
-            if fresh or received > now - DAY:
+            if age is None or at >= (ran - age * DAY) * 10**9 or received > ran - DAY:
                 must.add(line)
-            if fresh or received > now - 3 * DAY:
+            if age is None or at >= (now - age * DAY) * 10**9 or received > now - 3 * DAY:
                 may.add(line)
         return must, may
 

@@ -47,7 +47,7 @@ def test_merged_segments_answer_alike(new_server):
     server.start()
     before = {f: server.export(fmt=f) for f in ('raw', 'jsonl')}
     result = cli(server, 'compact')
-    assert result.returncode == 0 and 'were made into 3 of' in result.stdout, result
+    assert result.returncode == 0 and 'became 3 of' in result.stdout, result
     assert {f: server.export(fmt=f) for f in ('raw', 'jsonl')} == before
     wait_for(lambda: len(files(server)) == 3, what='the old files to go')
     status = server.status()
