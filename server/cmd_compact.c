@@ -102,6 +102,10 @@ wait_answered(struct compact *c, uint64_t request, struct size before)
     lp_progress_begin(&p, stderr, !lp_ui_terminal(stderr), 0);
     while ((rc = call(c, "GET", "/admin/status", 200)) == LP_OK &&
            number(c, "compaction", "answered") < request) {
+        if (number(c, "compaction", "asked") < request) {
+            rc = lp_err_set(&c->err, LP_ERR_SHUTDOWN, "the server was started anew meanwhile: ask again");
+            break;
+        }
         lp_progress_note(&p, "merging");
         lp_progress_at(&p, number(c, "compaction", "written_bytes"));
         lp_client_pause(POLL_NS, NULL);

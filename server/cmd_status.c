@@ -295,7 +295,7 @@ show_compaction(const struct status *s)
     }
     const struct lp_json *problem = lp_json_path(&s->doc, "compaction", "problem", NULL);
     if (problem != NULL && problem->text.n > 0) {
-        printf("WARNING    the last merge failed: " LP_STR_FMT "\n", LP_STR_ARG(problem->text));
+        printf("WARNING    a merge has failed: " LP_STR_FMT "\n", LP_STR_ARG(problem->text));
     }
 }
 

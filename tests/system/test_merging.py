@@ -168,6 +168,23 @@ def test_a_stop_does_not_wait_for_a_merge(new_server, tmp_path):
     assert server.status()['store']['segments'] == n
 
 
+def test_the_command_ends_with_the_server_it_asked(new_server, tmp_path):
+    """Numbers of requests begin anew with each process: the one that is waited for would never be answered."""
+    server = new_server(*FLAGS).start()
+    push(server, range(4))
+    sealed(server, 3)
+    assert server.stop() == 0
+    server.start(env={'LP_HOOK': 'merge-block=pause:' + str(tmp_path / 'never')})
+    p = subprocess.Popen([BINARY, 'compact', '--server', server.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: server.status()['compaction']['asked'] == 1, what='the request')
+    p.send_signal(signal.SIGSTOP)  # else it might ask while there is no server
+    server.kill()
+    server.start(env={'LP_HOOK': ''}, listen=server.address)
+    p.send_signal(signal.SIGCONT)
+    assert p.wait(30 * SLOW) == 2
+    assert b'the server was started anew meanwhile' in p.stderr.read()
+
+
 def test_what_the_command_says(new_server):
     server = new_server(*FLAGS).start()
     assert cli(server, 'compact', '--no-wait').returncode == 0
