@@ -121,8 +121,10 @@ is_closed(const struct day *d, const struct lp_compact_policy *p)
     if (p->all) {
         return true;
     }
-    if (__builtin_mul_overflow(d->day + 1, LP_DAY_NS, &end_ns) || end_ns > p->now_ns - p->settle_ns ||
-        d->newest_ns > p->now_ns - p->settle_ns) {
+    if (__builtin_mul_overflow(d->day + 1, LP_DAY_NS, &end_ns) || end_ns - LP_DAY_NS > p->now_ns) {
+        return d->files >= LATE_FILES; /* its end may be far: wrong clocks must not pile up files until then */
+    }
+    if (end_ns > p->now_ns - p->settle_ns || d->newest_ns > p->now_ns - p->settle_ns) {
         return false;
     }
     /* lines that come late, all the time, must not have their day rewritten each time */

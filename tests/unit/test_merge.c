@@ -138,6 +138,26 @@ late_lines_do_not_rewrite_their_day_each_time(void)
     CU_ASSERT_STRING_EQUAL(picked(segs, 4, &policy), "2:2");
 }
 
+/* Of clocks that are wrong: their days may not be over for centuries. */
+static void
+days_to_come_do_not_pile_up_files(void)
+{
+    struct lp_cat_segment segs[20];
+    for (uint64_t i = 0; i < 20; i++) {
+        segs[i] = segment(i + 1, 1, DAY(50000) + 1, DAY(50000) + 2, DAY(101));
+    }
+    CU_ASSERT_STRING_EQUAL(picked(segs, 15, &policy), "");
+    CU_ASSERT_STRING_EQUAL(picked(segs, 16, &policy), "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16:2");
+    for (uint64_t i = 0; i < 20; i++) {
+        segs[i] = segment(i + 1, 1, LP_TIME_MAX - 2, LP_TIME_MAX - 1, DAY(101)); /* a day without an end */
+    }
+    CU_ASSERT_STRING_EQUAL(picked(segs, 16, &policy), "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16:2");
+    for (uint64_t i = 0; i < 20; i++) {
+        segs[i] = segment(i + 1, 1, DAY(101) + 1, DAY(101) + 2, DAY(101)); /* today's go on as they do */
+    }
+    CU_ASSERT_STRING_EQUAL(picked(segs, 20, &policy), "");
+}
+
 /* --- rows --- */
 
 static struct lp_store *
@@ -640,6 +660,7 @@ LP_SUITE(merge,
          {"sealed segments of a closed day bring those before",
           sealed_segments_of_a_closed_day_bring_those_before},
          {"late lines do not rewrite their day each time", late_lines_do_not_rewrite_their_day_each_time},
+         {"days to come do not pile up files", days_to_come_do_not_pile_up_files},
          {"merging keeps all rows in their order", merging_keeps_all_rows_in_their_order},
          {"full blocks are taken as they are", full_blocks_are_taken_as_they_are},
          {"a hundred thousand days make few files", a_hundred_thousand_days_make_few_files},
