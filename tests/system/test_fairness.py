@@ -22,7 +22,7 @@ def query(server, q, **params):
 
 
 def test_a_short_query_goes_before_long_ones(new_server):
-    server = new_server('--seal-bytes', '16MiB').start()
+    server = new_server('--seal-bytes', '16MiB', '--query-timeout', '10m').start()  # a dozen long ones in one or two places, under a sanitizer too
     fill(server)
     begin = time.monotonic()
     assert query(server, LONG, step=1)[0] == 200
