@@ -128,7 +128,7 @@ def live_until_death(server, stage, rng, most):
     return stage if by_hook else 'random'
 
 
-def run_http(folder, kills, seed):
+def run_http(folder, kills, seed, least_merges=5):
     rng = random.Random(seed)
     server = Server(folder, *SEAL, *MERGE)
     server.address = '127.0.0.1:1'
@@ -139,6 +139,7 @@ def run_http(folder, kills, seed):
     for stage in plan(HTTP_STAGES, kills, rng):
         counts[live_until_death(server, stage, rng, 60)] += 1
     server.start()
+    wait_for(lambda: merges(server) >= least_merges, 300, '%d merges in all lives' % least_merges)
     for p in pushers:
         p.stopping = True
     for p in pushers:
