@@ -25,6 +25,7 @@ extern "C" {
     X(LP_LOCK_TICKETS, "one partition's row of tickets")                        \
     X(LP_LOCK_HEAD, "head: generations, budget")                                \
     X(LP_LOCK_MAINTAIN, "maintenance: requests and what it does")               \
+    X(LP_LOCK_CUTOFFS, "what has expired: its change, and commits that rest on it") \
     X(LP_LOCK_STORE, "store state: seal")                                       \
     X(LP_LOCK_SEGMENT_IDS, "reserved segment ids in hand")                      \
     X(LP_LOCK_CATALOG, "catalog write side")                                    \

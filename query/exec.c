@@ -198,10 +198,10 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
     lp_rc rc = lp_linefilter_new(q->log->stages, q->log->nstages, &x->filter, err);
     if (rc == LP_OK) {
         x->unfiltered = lp_linefilter_passes_all(x->filter);
-        rc = lp_exec_view(q->store, q->tenant, &q->log, 1, q->budget_bytes, &x->view, err);
+        rc = lp_exec_check(q->deadline_ns, q->cancel, err); /* may wait: before there is a transaction */
     }
     if (rc == LP_OK) {
-        rc = lp_exec_check(q->deadline_ns, q->cancel, err);
+        rc = lp_exec_view(q->store, q->tenant, &q->log, 1, q->budget_bytes, &x->view, err);
     }
     if (rc == LP_OK) {
         struct lp_err damage;

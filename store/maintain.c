@@ -106,7 +106,7 @@ find_unreadable(struct lp_maintain *m, const struct lp_ids *inputs, bool togethe
 static void
 note_problem(struct lp_maintain *m, const struct lp_compact_pass *pass, lp_rc rc, const struct lp_err *err)
 {
-    if (rc == LP_ERR_CANCELED || rc == LP_ERR_SHUTDOWN) {
+    if (rc == LP_ERR_CANCELED || rc == LP_ERR_SHUTDOWN || rc == LP_ERR_BUSY) {
         return;
     }
     lp_metric_add(LP_M_COMPACTION_FAILED, 1);

@@ -285,7 +285,56 @@ open_input(struct lp_maintain *m, uint64_t id, struct lp_seg **ret, struct lp_er
     return rc;
 }
 
-/* Merges and replaces; the spec's inputs are opened here. */
+/* What has expired of a group in a segment. */
+static struct lp_cutoff_range
+cut_of(const struct lp_cutoffs *c, const struct lp_seg *seg, uint64_t group)
+{
+    bool old = c != NULL && seg->created_ns <= c->received_before_ns;
+    return old ? lp_cutoffs_range(c, group) : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
+}
+
+/*
+ * Whether rows that the merge took along have expired since it began. In a file that is old enough they are
+ * hidden all the same; in one that is younger than their own they would be seen again.
+ */
+static bool
+hides_more(const struct lp_merge_spec *spec, const struct lp_cutoffs *now)
+{
+    bool more = false;
+    int64_t created_ns = LP_TIME_MIN;
+    for (size_t i = 0; i < spec->ninputs; i++) {
+        created_ns = LP_MAX(created_ns, spec->inputs[i]->created_ns);
+    }
+    if (now == spec->cutoffs || now == NULL || created_ns <= now->received_before_ns) {
+        return false;
+    }
+    for (size_t i = 0; i < spec->ninputs; i++) {
+        const struct lp_seg *seg = spec->inputs[i];
+        for (size_t b = 0; b < seg->nblocks && !more; b++) {
+            uint64_t group = seg->groups[seg->blocks[b].group].id;
+            struct lp_cutoff_range was = cut_of(spec->cutoffs, seg, group), is = cut_of(now, seg, group);
+            more = seg->blocks[b].min_ns < is.hi_ns && (was.lo_ns != is.lo_ns || was.hi_ns != is.hi_ns);
+        }
+    }
+    return more;
+}
+
+/* Replaces, unless what has expired is no longer what the merge went by: it cannot change meanwhile. */
+static lp_rc
+replace_merged(struct lp_maintain *m, const uint64_t *ids, size_t n, const struct job *j,
+               struct totals *ret_change, struct lp_err *err)
+{
+    lp_lock(&m->st->cutoffs_mu);
+    struct lp_cutoffs *now = lp_store_cutoffs(m->st);
+    lp_rc rc = hides_more(&j->spec, now)
+                   ? lp_err_set(err, LP_ERR_BUSY, "more has expired since the merge began")
+                   : replace(m, ids, n, &j->merged, ret_change, err);
+    lp_unlock(&m->st->cutoffs_mu);
+    lp_cutoffs_unref(now);
+    return rc;
+}
+
+/* Merges and replaces; the spec's inputs are opened here. LP_ERR_BUSY: nothing has changed, do it again. */
 static lp_rc
 merge_ids(struct lp_maintain *m, const uint64_t *ids, size_t n, struct job *j, struct totals *ret_change,
           struct lp_err *err)
@@ -303,7 +352,7 @@ merge_ids(struct lp_maintain *m, const uint64_t *ids, size_t n, struct job *j, s
     rc = rc == LP_OK ? check_room(m, bytes, err) : rc;
     rc = rc == LP_OK ? merge_in_background(m, j, err) : rc;
     if (rc == LP_OK) {
-        rc = replace(m, ids, n, &j->merged, ret_change, err);
+        rc = replace_merged(m, ids, n, j, ret_change, err);
         if (rc != LP_OK) {
             unlink_merged(m, &j->merged);
         }
@@ -323,14 +372,18 @@ lp_rc
 lp_maintain_merge(struct lp_maintain *m, const struct lp_compact_pass *pass, struct lp_err *err)
 {
     struct totals change;
-    struct lp_cutoffs *cutoffs = lp_store_cutoffs(m->st);
-    struct job j = {.spec = {.one_file = pass->level == LP_LEVEL_STRAY,
-                             .every_day = pass->every_day,
-                             .level = pass->level,
-                             .day = pass->level == LP_LEVEL_FINAL ? pass->day : INT64_MIN,
-                             .cutoffs = cutoffs}};
-    lp_rc rc = merge_ids(m, pass->inputs.v, pass->inputs.n, &j, &change, err);
-    lp_cutoffs_unref(cutoffs);
+    lp_rc rc;
+    do {
+        struct lp_cutoffs *cutoffs = lp_store_cutoffs(m->st);
+        struct job j = {.spec = {.one_file = pass->level == LP_LEVEL_STRAY,
+                                 .every_day = pass->every_day,
+                                 .level = pass->level,
+                                 .day = pass->level == LP_LEVEL_FINAL ? pass->day : INT64_MIN,
+                                 .cutoffs = cutoffs}};
+        lp_err_clear(err);
+        rc = merge_ids(m, pass->inputs.v, pass->inputs.n, &j, &change, err);
+        lp_cutoffs_unref(cutoffs);
+    } while (rc == LP_ERR_BUSY && !lp_maintain_stopping(m)); /* runs of retention are minutes apart */
     return rc;
 }
 

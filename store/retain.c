@@ -152,6 +152,7 @@ store_cutoffs(struct run *r, struct lp_err *err)
     struct lp_buf b;
     lp_buf_init(&b, SIZE_MAX);
     lp_cutoffs_encode(r->rep->cutoffs, &b);
+    lp_lock(&st->cutoffs_mu);
     lp_rc rc = lp_catalog_put_cutoffs(st->cat, lp_buf_view(&b), err);
     if (rc == LP_ERR_DISK_FULL && lp_store_give_reserve(st)) {
         rc = lp_catalog_put_cutoffs(st->cat, lp_buf_view(&b), err);
@@ -167,6 +168,7 @@ store_cutoffs(struct run *r, struct lp_err *err)
         lp_unlock(&st->mu);
         lp_cutoffs_unref(old);
     }
+    lp_unlock(&st->cutoffs_mu);
     return rc;
 }
 

@@ -154,6 +154,7 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     st->lock_fd = -1;
     st->stored_ctx = cfg->ctx;
     atomic_store(&st->seal_after_ns, cfg->seal_after_ns);
+    lp_mutex_init(&st->cutoffs_mu, LP_LOCK_CUTOFFS);
     lp_mutex_init(&st->mu, LP_LOCK_STORE);
     lp_mutex_init(&st->ids_mu, LP_LOCK_SEGMENT_IDS);
     lp_cond_init(&st->changed);
@@ -251,6 +252,7 @@ lp_store_free(struct lp_store *st)
     lp_catalog_close(st->cat);
     lp_io_close(st->cfg.io, st->lock_fd);
     lp_cond_destroy(&st->changed);
+    lp_mutex_destroy(&st->cutoffs_mu);
     lp_mutex_destroy(&st->mu);
     lp_mutex_destroy(&st->ids_mu);
     lp_free(st->dir);

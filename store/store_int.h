@@ -29,6 +29,7 @@ struct lp_store {
     bool seal_running;
     struct lp_maintain *maintain;
 
+    struct lp_mutex cutoffs_mu; /* LP_LOCK_CUTOFFS: held over changes of `cutoffs`, and over the commit of a merge that went by them */
     struct lp_mutex mu; /* LP_LOCK_STORE: what follows */
     struct lp_cond changed;
     bool stopping, abandon; /* abandon: stop even though something is unsealed */

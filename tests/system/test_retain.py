@@ -230,6 +230,25 @@ def test_one_run_at_a_time(store, tmp_path):
     assert counts(store, 'dev-a', 'prod') == [0, 250]
 
 
+def test_what_expires_during_a_merge_does_not_come_back(store, tmp_path):
+    """The merged file is younger than a day, so nothing of it would be hidden: what has expired must not be taken along."""
+    go = str(tmp_path / 'go')
+    store.start(env=at(2.5))
+    assert store.jsonline('\n'.join(rows('late', 0)).encode())[0] == 204
+    assert store.stop() == 0
+    store.start(env=dict(at(2.5), LP_HOOK='merge-block:2=pause:' + go))
+    assert counts(store, 'dev-a', 'prod', 'late') == [200, 350, 100]
+    assert store.request('POST', '/admin/compact')[0] == 202
+    wait_for(lambda: os.path.exists(go + '.reached'), what='the merge')
+    p = subprocess.Popen([BINARY, 'retain', '--server', store.address], stdout=subprocess.DEVNULL)
+    wait_for(lambda: counts(store, 'dev-a', 'prod') == [0, 250], what='what has expired to be hidden')
+    open(go, 'w').close()
+    assert p.wait(60 * SLOW) == 0
+    wait_for(lambda: store.status()['compaction']['answered'] == 1, what='the merge')
+    assert store.status()['compaction']['merges'] == 1 and store.status()['compaction']['problem'] == ''
+    assert counts(store, 'dev-a', 'prod', 'late') == [0, 250, 100]
+
+
 def test_the_server_runs_by_itself(store):
     store.flags += ['--retention-every', '1s']
     store.start(env=at(2.5))
