@@ -213,6 +213,8 @@ struct lp_cat_replace {
  * LP_ERR_NOT_FOUND: one of them has no row; nothing happened. Otherwise as lp_catalog_commit.
  */
 lp_rc lp_catalog_replace(struct lp_catalog *cat, const struct lp_cat_replace *r, uint64_t *ret_txn, struct lp_err *err) LP_MUST_USE;
+/* Writes rows anew that are there: with what older versions did not note in them. */
+lp_rc lp_catalog_note_segments(struct lp_catalog *cat, const struct lp_cat_segment *rows, size_t n, struct lp_err *err) LP_MUST_USE;
 /* The state that the oldest living read transaction sees, as a transaction number; UINT64_MAX: there is none. */
 uint64_t lp_catalog_oldest_reader(struct lp_catalog *cat);
 

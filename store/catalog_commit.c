@@ -387,3 +387,31 @@ lp_catalog_replace(struct lp_catalog *cat, const struct lp_cat_replace *r, uint6
     }
     return rc;
 }
+
+struct rows {
+    const struct lp_cat_segment *v;
+    size_t n;
+};
+
+static int
+put_segments(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
+{
+    const struct rows *r = arg;
+    struct lp_buf b;
+    int rc = 0;
+    (void)err;
+    lp_buf_init(&b, SIZE_MAX);
+    for (size_t i = 0; i < r->n && rc == 0; i++) {
+        rc = put_segment(txn, cat, &r->v[i], &b);
+    }
+    lp_buf_clear(&b);
+    return rc;
+}
+
+lp_rc
+lp_catalog_note_segments(struct lp_catalog *cat, const struct lp_cat_segment *rows, size_t n,
+                         struct lp_err *err)
+{
+    struct rows r = {rows, n};
+    return lp_cat_write(cat, put_segments, &r, err);
+}

@@ -1,6 +1,6 @@
 /*
  * recover.c - what start-up does with the names that a crash may have left. Its cost does not grow with what
- * is stored.
+ * is stored, but at the first start after an older version.
  *
  * It touches only ids that the catalog has in `reserved` (handed out, but no segment row: the crash came
  * before the commit) and `removed` (decided, not yet unlinked). A .seg.tmp of a reserved id goes; so does a
@@ -181,6 +181,8 @@ drop_kept(struct lp_store *st)
 struct totals {
     struct lp_store_stats *stats;
     struct lp_cat_segment newest;
+    struct lp_cat_segment *undated; /* rows of versions that did not note when a segment was sealed */
+    size_t nundated, cap;
 };
 
 static bool
@@ -194,7 +196,34 @@ add_segment(void *arg, const struct lp_cat_segment *s)
     if (s->generation >= t->newest.generation) {
         t->newest = *s;
     }
+    if (s->created_ns == 0) {
+        if (t->nundated == t->cap) {
+            t->cap = t->cap ? t->cap * 2 : 64;
+            t->undated = lp_realloc(t->undated, t->cap * sizeof(*t->undated));
+        }
+        t->undated[t->nundated++] = *s;
+    }
     return true;
+}
+
+/*
+ * Retention lets nothing go within a day of its receipt, so it has to know. The files' headers say it; they
+ * are read once, at the first start of a version that notes it. What cannot be read stays as it is.
+ */
+static lp_rc
+date_segments(struct lp_store *st, struct totals *t, struct lp_err *err)
+{
+    char path[LP_SEG_PATH_BYTES];
+    size_t n = 0;
+    for (size_t i = 0; i < t->nundated; i++) {
+        struct lp_cat_segment *s = &t->undated[i];
+        lp_seg_path(st->seg_dir, s->id, false, path);
+        if (lp_seg_created(st->cfg.io, path, &s->created_ns, NULL) == LP_OK && s->created_ns != 0) {
+            t->undated[n++] = *s;
+        }
+    }
+    lp_rc rc = n > 0 ? lp_catalog_note_segments(st->cat, t->undated, n, err) : LP_OK;
+    return rc == LP_ERR_DISK_FULL ? LP_OK : rc; /* the next start does it */
 }
 
 /* The last transaction is the one that a lying disk can have lost a part of: its segment must be what it
@@ -250,10 +279,12 @@ lp_store_recover(struct lp_store *st, struct lp_err *err)
         st->sealed = n.sealed;
         rc = check_newest(st, &t.newest, err);
     }
+    rc = rc == LP_OK ? date_segments(st, &t, err) : rc;
     if (rc == LP_OK) {
         drop_kept(st); /* those that an earlier start set aside; best effort */
         rc = clean_names(st, &reserved, &removed, err);
     }
+    lp_free(t.undated);
     lp_ids_clear(&reserved);
     lp_ids_clear(&removed);
     return rc;

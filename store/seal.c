@@ -158,7 +158,7 @@ write_segment(struct lp_store *st, struct lp_seal_plan *plan, bool plain, struct
     plan->foot.uuid = known[0];
     plan->foot.earlier = known + 1;
     plan->foot.nearlier--;
-    rc = lp_seg_writer_new(st->cfg.io, st->seg_dir, &plan->foot.uuid, id, lp_now_ns(), &w, err);
+    rc = lp_seg_writer_new(st->cfg.io, st->seg_dir, &plan->foot.uuid, id, row->created_ns, &w, err);
     lp_hook("encode");
     plan->foot.ncell_ids = 0; /* of a try before */
     if (rc == LP_OK && plan->foot.nblocks > 0) {

@@ -276,6 +276,21 @@ lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struc
     return LP_OK;
 }
 
+lp_rc
+lp_seg_created(const struct lp_io *io, const char *path, int64_t *ret_ns, struct lp_err *err)
+{
+    struct lp_seg s = {.io = io, .path = (char *)(uintptr_t)path};
+    lp_rc rc = lp_io_open(io, path, LP_IO_READ, &s.fd, err);
+    if (rc == LP_OK) {
+        rc = read_header(&s, err);
+        lp_io_close(io, s.fd);
+    }
+    if (rc == LP_OK) {
+        *ret_ns = s.created_ns;
+    }
+    return rc;
+}
+
 struct lp_seg *
 lp_seg_ref(struct lp_seg *s)
 {

@@ -67,6 +67,8 @@ struct lp_seg {
     bool opened;
 };
 
+/* The file's created_ns, from its header alone. */
+lp_rc lp_seg_created(const struct lp_io *io, const char *path, int64_t *ret_ns, struct lp_err *err) LP_MUST_USE;
 /* Opens and checks header, trailer, directory, and the sections that queries need. LP_ERR_CORRUPT names file and place. */
 lp_rc lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struct lp_err *err) LP_MUST_USE;
 struct lp_seg *lp_seg_ref(struct lp_seg *s);

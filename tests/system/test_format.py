@@ -1,7 +1,9 @@
 """A store that an earlier version left (tests/data/format, made by tests/fuzz/seeds.py) must be read for ever, its journal included."""
-import json, lzma, os, random, shutil
+import json, lzma, os, random, shutil, subprocess, time
 
 import pytest
+
+from server import BINARY, SLOW
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FORMAT = os.path.join(ROOT, 'tests', 'data', 'format')
@@ -19,6 +21,27 @@ def test_a_store_of_an_earlier_version_is_read(new_server, version):
         found = server.export('{}', 'jsonl') + server.export('{__quarantine__=~".+"}', 'jsonl')
         assert sorted(found.split(b'\n')) == expected
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize('version', sorted(os.listdir(FORMAT)))
+def test_what_an_earlier_version_received_stays_a_day(tmp_path, version):
+    """Its catalog does not say when segments were sealed; their headers do."""
+    data = str(tmp_path / 'data')
+    shutil.copytree(os.path.join(FORMAT, version, 'data'), data)
+    os.makedirs(os.path.join(data, 'lost+found'), exist_ok=True)
+    folder = os.path.join(data, 'segments')
+    created = []
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), 'rb') as f:
+            created.append(int.from_bytes(f.read(64)[48:56], 'little') / 10**9)
+
+    def retain(at):
+        env = dict(os.environ, LP_CLOCK_OFFSET=str(int(at - time.time())))
+        p = subprocess.run([BINARY, 'retain', '--data', data, '--retention', 'age=1h', '--json'], env=env, capture_output=True, timeout=60 * SLOW)
+        assert p.returncode == 0, p
+        return json.loads(p.stdout)['goes']['rows']
+    assert retain(min(created) + 20 * 3600) == 0
+    assert retain(max(created) + 40 * 86400) > 200
 
 
 def needles(rng, lines, n):
