@@ -87,31 +87,17 @@ number(const struct lp_json_doc *doc, uint32_t i, const char *a, const char *b)
     return v != NULL && v->type == LP_JSON_NUMBER && lp_str_u64(v->text, &n) ? n : 0;
 }
 
-/* A time to the second; lines may be older than 1970. */
-static const char *
-when(const struct lp_json_doc *doc, uint32_t i, const char *name, char out[LP_UI_TEXT])
-{
-    const struct lp_json *goes = lp_json_member(doc, i, LP_STR("goes"));
-    const struct lp_json *v =
-        goes != NULL ? lp_json_member(doc, (uint32_t)(goes - doc->nodes), lp_str_c(name)) : NULL;
-    int64_t ns;
-    if (v == NULL || !lp_str_i64(v->text, &ns)) {
-        return "";
-    }
-    lp_ui_time(ns, out);
-    out[LP_MIN(strlen(out), (size_t)19)] = 0;
-    return out;
-}
-
 static void
 show_row(const struct lp_json_doc *doc, uint32_t i, struct lp_str name, int width)
 {
     char rows[LP_UI_TEXT], bytes[LP_UI_TEXT], freed[LP_UI_TEXT], from[LP_UI_TEXT], to[LP_UI_TEXT];
+    const struct lp_json *member = lp_json_member(doc, i, LP_STR("goes"));
+    uint32_t goes = member != NULL ? (uint32_t)(member - doc->nodes) : i;
     printf("%-*.*s %14s %10s %10s  %-19s  %s\n", width, (int)name.n, name.p,
            lp_ui_count(number(doc, i, "goes", "rows"), rows),
            lp_ui_bytes(number(doc, i, "goes", "line_bytes"), bytes),
-           lp_ui_bytes(number(doc, i, "goes", "stored_bytes"), freed), when(doc, i, "first_ns", from),
-           when(doc, i, "last_ns", to));
+           lp_ui_bytes(number(doc, i, "goes", "stored_bytes"), freed),
+           lp_ui_second(doc, goes, "first_ns", from), lp_ui_second(doc, goes, "last_ns", to));
 }
 
 static void

@@ -18,8 +18,8 @@ number(const struct lp_json_doc *doc, uint32_t i, const char *name)
     return v != NULL && v->type == LP_JSON_NUMBER && lp_str_u64(v->text, &n) ? n : 0;
 }
 
-static const char *
-when(const struct lp_json_doc *doc, uint32_t i, const char *name, char out[LP_UI_TEXT])
+const char *
+lp_ui_second(const struct lp_json_doc *doc, uint32_t i, const char *name, char out[LP_UI_TEXT])
 {
     const struct lp_json *v = lp_json_member(doc, i, lp_str_c(name));
     int64_t ns;
@@ -73,8 +73,8 @@ show_rows(const struct lp_json_doc *doc, const struct row *rows, size_t n)
         printf("%-24.*s %14s %10s %10s  %-19s  %s\n", (int)name.n, name.p,
                lp_ui_count(number(doc, rows[i].node, "records"), lines),
                lp_ui_bytes(number(doc, rows[i].node, "line_bytes"), bytes),
-               lp_ui_bytes(rows[i].stored, stored), when(doc, rows[i].node, "first_ns", from),
-               when(doc, rows[i].node, "last_ns", to));
+               lp_ui_bytes(rows[i].stored, stored), lp_ui_second(doc, rows[i].node, "first_ns", from),
+               lp_ui_second(doc, rows[i].node, "last_ns", to));
     }
     if (n > NAMESPACES_SHOWN) {
         printf("and %zu smaller ones (all with --json)\n", n - NAMESPACES_SHOWN);

@@ -5,7 +5,8 @@
  * One mutex spans a call and its record, so the log is a total order of what really happened. A record: u32 length of the
  * rest, u8 op, u32 handle, u64 offset, i64 wall time ns, u32 length of text, text, then data. Ops: see enum op. A handle is one
  * open file; the reader finds out which file by replaying names in order. Answers: text is the value of the X-Batch header of
- * the request that was read last from that socket.
+ * the request that was read last from that socket. Once a file $RECORD_LOG.stop is there, the process kills itself before the
+ * next of these calls does anything: so the log has all that happened, which a kill from outside cannot promise.
  *
  * Test code: aborts on anything it does not understand, so that a recording is never silently incomplete.
  */
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,7 +36,7 @@ enum { FLAG_CREATED = 1, FLAG_DSYNC = 2, FLAG_TRUNC = 4, FLAG_DIR = 8 };
 
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
-static char dir[PATH_MAX];
+static char dir[PATH_MAX], stop_path[PATH_MAX];
 static size_t dir_n;
 static uint32_t handles[FDS]; /* 0: not recorded */
 static uint8_t dsync[FDS];
@@ -64,9 +66,20 @@ begin(void)
     }
     snprintf(dir, sizeof(dir), "%s", d);
     dir_n = strlen(dir);
+    snprintf(stop_path, sizeof(stop_path), "%s.stop", log);
     log_fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
     if (log_fd < 0) {
         abort();
+    }
+}
+
+/* Takes mu for a call and its record. */
+static void
+enter(void)
+{
+    pthread_mutex_lock(&mu);
+    if (syscall(SYS_faccessat, AT_FDCWD, stop_path, F_OK) == 0) {
+        syscall(SYS_kill, getpid(), SIGKILL);
     }
 }
 
@@ -119,7 +132,7 @@ do_open(const char *name, int at, const char *path, int flags, mode_t mode)
         return fd;
     }
     (void)name;
-    pthread_mutex_lock(&mu);
+    enter();
     struct stat st;
     int existed = syscall(SYS_newfstatat, at, path, &st, 0) == 0;
     int fd = (int)syscall(SYS_openat, at, path, flags, mode);
@@ -181,7 +194,7 @@ rename(const char *from, const char *to)
     if (!ours(from)) {
         return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
     }
-    pthread_mutex_lock(&mu);
+    enter();
     int r = two_names(OP_RENAME, (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0), from, to);
     int saved = errno;
     pthread_mutex_unlock(&mu);
@@ -204,7 +217,7 @@ one_name(enum op op, long number, const char *path, mode_t mode)
     if (!ours(path)) {
         return (int)(op == OP_MKDIR ? syscall(SYS_mkdirat, AT_FDCWD, path, mode) : syscall(SYS_unlinkat, AT_FDCWD, path, number));
     }
-    pthread_mutex_lock(&mu);
+    enter();
     int r = (int)(op == OP_MKDIR ? syscall(SYS_mkdirat, AT_FDCWD, path, mode) : syscall(SYS_unlinkat, AT_FDCWD, path, number));
     int saved = errno;
     if (r == 0) {
@@ -235,7 +248,7 @@ note_answer(int fd, const struct iovec *iov, int n)
         memcmp(iov[0].iov_base, "HTTP/1.1 2", 10) != 0 || batch[fd][0] == 0) {
         return;
     }
-    pthread_mutex_lock(&mu);
+    enter();
     record(OP_ACK, 0, 0, batch[fd], NULL, 0, 0);
     batch[fd][0] = 0;
     pthread_mutex_unlock(&mu);
@@ -263,7 +276,7 @@ note_request(int fd, const struct iovec *iov, int n, ssize_t got)
 static ssize_t
 do_pwritev(int fd, const struct iovec *iov, int n, off_t off, int positioned)
 {
-    pthread_mutex_lock(&mu);
+    enter();
     off_t at = positioned ? off : (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
     ssize_t r = positioned ? syscall(SYS_pwritev, fd, iov, n, (long)off, 0L) : syscall(SYS_writev, fd, iov, n);
     int saved = errno;
@@ -347,7 +360,7 @@ do_ftruncate(int fd, off_t n)
     if (!is_ours(fd)) {
         return (int)syscall(SYS_ftruncate, fd, n);
     }
-    pthread_mutex_lock(&mu);
+    enter();
     return sized(OP_TRUNCATE, fd, syscall(SYS_ftruncate, fd, n), (uint64_t)n);
 }
 
@@ -363,7 +376,7 @@ do_fallocate(int fd, int mode, off_t off, off_t n)
     if (mode != 0 || off != 0) {
         abort();
     }
-    pthread_mutex_lock(&mu);
+    enter();
     return sized(OP_ALLOCATE, fd, syscall(SYS_fallocate, fd, mode, off, n), (uint64_t)n);
 }
 
@@ -378,7 +391,7 @@ do_sync(int fd, long number)
     if (!is_ours(fd)) {
         return (int)syscall(number, fd);
     }
-    pthread_mutex_lock(&mu);
+    enter();
     return sized(OP_SYNC, fd, syscall(number, fd), 0);
 }
 

@@ -14,12 +14,12 @@ def test_kills_during_push_slow(tmp_path):
     print(r)
     assert kill_loop.good(r), r
     assert r['expected'] > 1000
-    assert len(r['kills']) >= 8, 'the kills should fall into many stages: %r' % r
-    assert r['merges'] >= kill_loop.LEAST_MERGES, r
+    assert len(r['kills']) >= 11, 'the kills should fall into many stages: %r' % r
+    assert r['merges'] >= 5, r
 
 
 def test_kills_while_consuming_slow(tmp_path, broker):
-    r = kill_loop.run_kafka(str(tmp_path), kills=len(kill_loop.KAFKA_STAGES), seed=12, broker=broker, lines=220000)
+    r = kill_loop.run_kafka(str(tmp_path), kills=10, seed=12, broker=broker, lines=220000)
     print(r)
     assert kill_loop.good(r), r
 

@@ -3,6 +3,8 @@
  */
 #include "tests/unit/select_fixture.h"
 
+#include "tests/unit/unit.h"
+
 #define PAIRS 8
 
 struct select {
@@ -79,3 +81,16 @@ decide(const void *select, const struct lp_pair *known, size_t n)
 }
 
 const struct lp_select_ops lp_test_select = {compile, release, match, decide};
+
+struct lp_rules *
+lp_test_rules(const char *lines)
+{
+    struct lp_rules *r;
+    struct lp_err err;
+    lp_err_clear(&err);
+    if (lp_rules_parse(lp_str_c(lines), &lp_test_select, &r, &err) != LP_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        CU_FAIL_FATAL("these rules should be read");
+    }
+    return r;
+}

@@ -14,25 +14,12 @@
 #define DAY (86400 * LP_NS_PER_S)
 #define NOW (INT64_C(20000) * DAY)
 
-static struct lp_rules *
-rules_of(const char *lines)
-{
-    struct lp_rules *r;
-    struct lp_err err;
-    lp_err_clear(&err);
-    if (lp_rules_parse(lp_str_c(lines), &lp_test_select, &r, &err) != LP_OK) {
-        fprintf(stderr, "%s\n", err.text);
-        CU_FAIL_FATAL("these rules should be read");
-    }
-    return r;
-}
-
 static void
 rules_are_read(void)
 {
     struct lp_rules *r =
-        rules_of("namespace=dev-* age=3d\n\n  selector={app=\"au dit\", x=\"}\"}  age=400d \n"
-                 "namespace=* tenant=acme age=2w bytes=50GiB\nage=forever");
+        lp_test_rules("namespace=dev-* age=3d\n\n  selector={app=\"au dit\", x=\"}\"}  age=400d \n"
+                      "namespace=* tenant=acme age=2w bytes=50GiB\nage=forever");
     CU_ASSERT_EQUAL_FATAL(r->n, 4);
     CU_ASSERT(lp_str_eqc(r->v[0].ns, "dev-*") && r->v[0].age_ns == 3 * DAY && r->v[0].bytes == 0);
     CU_ASSERT(r->v[0].tenant.n == 0 && !r->v[0].any_ns && r->v[0].select == NULL);
@@ -41,7 +28,7 @@ rules_are_read(void)
     CU_ASSERT(lp_str_eqc(r->v[2].tenant, "acme") && r->v[2].bytes == UINT64_C(50) << 30);
     CU_ASSERT_EQUAL(r->v[3].age_ns, LP_AGE_FOREVER);
     lp_rules_unref(r);
-    r = rules_of("");
+    r = lp_test_rules("");
     CU_ASSERT_EQUAL(r->n, 0);
     lp_rules_unref(r);
 }
@@ -107,7 +94,7 @@ goes(const char *rules, int64_t max_ns, int64_t created_ns, int64_t now_ns)
     struct lp_cat_entry e = {
         .group = 1, .segment = 1, .rows = 1, .bytes = 1, .stored = 1, .min_ns = 0, .max_ns = max_ns};
     struct lp_retain_input in = {&g, 1, &s, 1, &e, 1, NULL, NULL};
-    struct lp_retain_conf conf = {.rules = rules_of(rules)};
+    struct lp_retain_conf conf = {.rules = lp_test_rules(rules)};
     struct lp_retain_moment at = {now_ns, 0, 0};
     struct lp_retain_plan *plan;
     CU_ASSERT_EQUAL_FATAL(lp_retain_plan_of(&in, &conf, &at, &plan, NULL), LP_OK);
@@ -143,7 +130,7 @@ nothing_early_and_nothing_late(void)
 static struct lp_cutoffs *
 cutoffs_of(const char *rules, int64_t now_ns, const char *disk)
 {
-    struct lp_cutoffs *c = lp_cutoffs_new(rules_of(rules));
+    struct lp_cutoffs *c = lp_cutoffs_new(lp_test_rules(rules));
     for (size_t i = 0; i < c->rules->n; i++) {
         c->rule_ns[i] = now_ns - c->rules->v[i].age_ns;
     }
@@ -286,7 +273,7 @@ a_run_hides_first_and_stands_in_the_ledger(void)
     bool error;
     CU_ASSERT_EQUAL_FATAL(lp_open_store(lp_test_dir(), NULL, 1 << 20, &st, NULL), LP_OK);
     struct taken t = {.st = st};
-    struct lp_retain_conf conf = {.rules = rules_of("namespace=prod age=5d")};
+    struct lp_retain_conf conf = {.rules = lp_test_rules("namespace=prod age=5d")};
     struct lp_retain_ask ask = {
         .by = LP_STR("test"), .dry = true, .at_ns = LP_TIME_NONE, .expire = take_away, .arg = &t};
     struct lp_retain_report rep;

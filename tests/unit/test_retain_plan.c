@@ -14,19 +14,6 @@
 #define DAY (86400 * LP_NS_PER_S)
 #define NOW (INT64_C(20000) * DAY)
 
-static struct lp_rules *
-rules_of(const char *lines)
-{
-    struct lp_rules *r;
-    struct lp_err err;
-    lp_err_clear(&err);
-    if (lp_rules_parse(lp_str_c(lines), &lp_test_select, &r, &err) != LP_OK) {
-        fprintf(stderr, "%s\n", err.text);
-        CU_FAIL_FATAL("these rules should be read");
-    }
-    return r;
-}
-
 /* --- a made-up store --- */
 
 #define STREAMS 60
@@ -197,7 +184,7 @@ make_world(uint64_t seed)
     make_segments(w);
     make_rules(w);
     lp_buf_byte(&w->lines, 0);
-    w->conf.rules = rules_of(w->lines.p);
+    w->conf.rules = lp_test_rules(w->lines.p);
     w->conf.total_bytes = below(w, 4) == 0 ? 1000 + below(w, 300000) : 0;
     w->at = (struct lp_retain_moment){NOW, below(w, 100000), 1000000};
     snprintf(w->free, sizeof(w->free), below(w, 2) ? "%u%%" : "%u", below(w, 2) ? below(w, 30) : 0);
@@ -644,7 +631,7 @@ usage_of(const char *rules, unsigned days, uint64_t mib, uint64_t free_mib, uint
         }
     }
     struct lp_retain_input in = {groups, 2, segments, days, entries, 2 * (size_t)days, NULL, NULL};
-    struct lp_retain_conf conf = {.rules = rules_of(rules), .total_bytes = total_mib * MIB};
+    struct lp_retain_conf conf = {.rules = lp_test_rules(rules), .total_bytes = total_mib * MIB};
     struct lp_retain_moment at = {NOW, free_mib * MIB, 100000 * MIB};
     struct lp_retain_usage u;
     CU_ASSERT_EQUAL_FATAL(lp_retain_usage_of(&in, &conf, &at, 0, &u, NULL), LP_OK);
