@@ -229,9 +229,6 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
 {
     struct lp_seal_plan *plan;
     int64_t start_ns = lp_mono_ns();
-    if (atomic_exchange(&st->streams_went, false)) {
-        lp_seal_memo_clear(st->memo);
-    }
     lp_rc rc = lp_seal_plan_new(st->cat, st->memo, g, &plan, err);
     if (rc != LP_OK) {
         return rc;

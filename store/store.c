@@ -340,12 +340,6 @@ lp_store_forget_segment(struct lp_store *st, uint64_t id)
 }
 
 void
-lp_store_forget_streams(struct lp_store *st)
-{
-    atomic_store(&st->streams_went, true);
-}
-
-void
 lp_store_set_segment_cache(struct lp_store *st, size_t bytes)
 {
     lp_keep_budget(bytes);

@@ -71,8 +71,6 @@ lp_rc lp_store_intake(const struct lp_store *st, struct lp_err *err);
 lp_rc lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err) LP_MUST_USE;
 /* Lets go of the kept handle of a segment that is no more; references of running queries keep theirs. */
 void lp_store_forget_segment(struct lp_store *st, uint64_t id);
-/* The seal remembers ids of streams: whoever takes streams or groups out of the catalog says so, in between two seals. */
-void lp_store_forget_streams(struct lp_store *st);
 /* Changes the memory that open segments may take. */
 void lp_store_set_segment_cache(struct lp_store *st, size_t bytes);
 

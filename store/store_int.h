@@ -39,7 +39,6 @@ struct lp_store {
 
     _Atomic int64_t seal_after_ns;
     atomic_bool disk_full, seal_failing;
-    atomic_bool streams_went; /* from the catalog, since the last seal began */
     atomic_bool reserve_there;
     atomic_bool retaining; /* a run of retention is under way */
     struct lp_seal_memo *memo; /* seal thread only */
