@@ -133,9 +133,9 @@ struct lp_cat_segment {
     uint64_t id, rows, bytes, file_bytes;
     uint64_t first_generation, generation; /* it holds rows of these and of those between */
     int64_t min_ns, max_ns;
-    int64_t created_ns; /* when the newest of its rows was sealed; 0: not known (rows of older versions) */
+    int64_t created_ns; /* when the newest of its rows was sealed; 0: not known (of older versions, where the file does not tell) */
     uint32_t dir_crc;
-    uint8_t level; /* 0: sealed; 1: merged; 2: a closed day's */
+    uint8_t level; /* enum lp_seg_level (compact_pick.h) */
 };
 typedef bool (*lp_cat_segment_fn)(void *arg, const struct lp_cat_segment *s);
 lp_rc lp_cat_segments(struct lp_cat_txn *t, lp_cat_segment_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
