@@ -136,7 +136,14 @@ write_ledger(struct run *r, enum lp_ledger_kind kind, uint64_t *ret_number, stru
 {
     struct lp_buf b;
     lp_buf_init(&b, LP_LEDGER_PAYLOAD_MAX);
-    (kind == LP_LEDGER_RETAIN_BEGUN ? lp_retain_report_json : lp_retain_end_json)(r->rep, &b);
+    if (kind == LP_LEDGER_RETAIN_BEGUN) {
+        lp_retain_report_json(r->rep, &b);
+    }
+    if (kind != LP_LEDGER_RETAIN_BEGUN || b.failed) { /* too long: the sums are better than no run */
+        lp_buf_clear(&b);
+        lp_buf_init(&b, LP_LEDGER_PAYLOAD_MAX);
+        lp_retain_end_json(r->rep, &b);
+    }
     lp_rc rc = lp_ledger_append(r->st->ledger, kind, lp_now_ns(), lp_buf_view(&b), ret_number, err);
     if (rc == LP_ERR_DISK_FULL && lp_store_give_reserve(r->st)) {
         rc = lp_ledger_append(r->st->ledger, kind, lp_now_ns(), lp_buf_view(&b), ret_number, err);

@@ -168,7 +168,7 @@ MUTANTS = [
     Mutant('plain rows passed over', 'store/block_match.c', 'bool plain = m->b->nplain > 0 && !plain_excluded(m);', 'bool plain = m->b->nplain > 65536 && !plain_excluded(m);',
            unit('store', 'match')),
     Mutant('rows of a block of text lost', 'store/block_match.c', 'lp_bit_set(wanted, row);', 'lp_bit_set(wanted, ranges[i].first);',
-           system('test_format.py::test_a_store_of_an_earlier_version_is_searched[v1]')),
+           system('test_format.py::test_a_store_of_an_earlier_version_is_searched[v1-asleft]')),
     Mutant('the complement leaves out streams without the label', 'store/select.c', 'if (rc == LP_OK && meets(m, LP_STR_NULL)) {', 'if (rc == LP_OK && meets(m, LP_STR_NULL) && m->negative) {',
            unit('query', 'select')),
     Mutant('a negative matcher selects', 'store/select.c', '(m->negative ? lp_idset_without : lp_idset_and)(set, &met);', '(m->every ? lp_idset_without : lp_idset_and)(set, &met);',
@@ -231,6 +231,14 @@ class Copy:
         status, text = run(['make', '-s', '-j2', 'logpond', 'unit-base', 'unit-store', 'unit-ingest', 'unit-query'], self.build_dir)
         return None if status == 0 else text
 
+    def build_anew(self):
+        """With every object made again: where the machine's clock steps back, make takes old ones for new."""
+        for root, _, names in os.walk(self.build_dir):
+            for name in names:
+                if name.endswith(('.o', '.a')) or name == 'logpond' or name.startswith('unit-'):
+                    os.remove(os.path.join(root, name))
+        return self.build()
+
     def test(self, test):
         """None when it passes, else why not."""
         env = {'LOGPOND': os.path.join(self.build_dir, 'logpond'), 'LP_BUILD': self.build_dir, 'LP_TEST_DATA': os.path.join(self.tree, 'tests', 'data')}
@@ -264,6 +272,9 @@ def check(copy, m):
         if broken:
             return 'does not build', broken
         why = copy.test(m.test)
+        if why is None:
+            broken = copy.build_anew()
+            why = broken or copy.test(m.test)
         return ('caught', why) if why else ('MISSED', '')
     finally:
         with open(path, 'w') as f:

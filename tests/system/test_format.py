@@ -11,7 +11,7 @@ FORMAT = os.path.join(ROOT, 'tests', 'data', 'format')
 
 @pytest.mark.parametrize('version', sorted(os.listdir(FORMAT)))
 def test_a_store_of_an_earlier_version_is_read(new_server, version):
-    server = new_server()
+    server = new_server('--compact=off')
     shutil.copytree(os.path.join(FORMAT, version, 'data'), server.data)
     path = os.path.join(FORMAT, version, 'export.jsonl')
     with open(path, 'rb') if os.path.exists(path) else lzma.open(path + '.xz') as f:
@@ -59,11 +59,14 @@ def found(server, query):
     return sorted(r['line'] for r in rows if 'line' in r and 'line_b64' not in r)
 
 
+@pytest.mark.parametrize('merged', [False, True], ids=['asleft', 'merged'])
 @pytest.mark.parametrize('version', sorted(os.listdir(FORMAT)))
-def test_a_store_of_an_earlier_version_is_searched(new_server, version):
-    server = new_server()
+def test_a_store_of_an_earlier_version_is_searched(new_server, version, merged):
+    server = new_server(*[] if merged else ['--compact=off'])
     shutil.copytree(os.path.join(FORMAT, version, 'data'), server.data)
     server.start()
+    if merged:
+        assert subprocess.run([BINARY, 'compact', '--server', 'http://' + server.address], timeout=60 * SLOW).returncode == 0
     lines, wrong = found(server, '{app=~".+"}'), []
     for needle in needles(random.Random(3), [line for line in lines if line], 60):
         for operator, holds in (('|=', True), ('!=', False)):

@@ -82,9 +82,9 @@ def test_a_dry_run_says_what_the_run_does(store):
     assert counts(store, 'dev-a', 'prod') == [0, 250]
 
 
-def everywhere(server, since):
-    """How many lines of dev-a each way of asking finds."""
-    q = '{namespace="dev-a"}'
+def everywhere(server, since, namespace='dev-a'):
+    """How many lines of a namespace each way of asking finds."""
+    q = '{namespace="%s"}' % namespace
     now = int(float(server.json('/admin/status')['now_ns']))
     matrix = server.json('/loki/api/v1/query', query='sum(count_over_time(%s[90d]))' % q, time=now)['data']['result']
     return {'export': server.export(q).count(b'\n'),
@@ -103,7 +103,8 @@ def names(server, since):
 def test_what_has_expired_is_invisible_at_once(new_server):
     """Lines of ten days in one file, of which no group has expired as a whole: nothing can be removed yet."""
     s = new_server('--compact=off', '--retention', 'selector={app="audit"} age=400d', '--retention', 'namespace=dev-* age=3d').start()
-    put(s, sum((rows('dev-a', d) for d in range(10)), []) + rows('dev-a', 9, pod='gone') + rows('dev-a', 9, pod='kept', app='audit'))
+    put(s, sum((rows('dev-a', d) for d in range(10)), []) + rows('dev-a', 9, pod='gone') + rows('dev-a', 9, pod='kept', app='audit'),
+        rows('dev-b', 1) + rows('dev-b', 5))
     since = int((time.time() - 80 * DAY) * 10**9)
     assert set(everywhere(s, since).values()) == {1200}
     assert names(s, since) == (['gone', 'kept', 'p'], ['gone', 'kept', 'p'])
@@ -114,6 +115,8 @@ def test_what_has_expired_is_invisible_at_once(new_server):
     for again in range(2):  # of the nine days two are left, and the audit; also after a crash
         found = everywhere(s, since)
         assert set(found.values()) == {100 * 2 + 100}, found
+        found = everywhere(s, since, 'dev-b')  # one stream, of which a part has expired
+        assert set(found.values()) == {100}, found
         assert names(s, since) == (['kept', 'p'], ['kept', 'p'])
         s.kill()
         s.start(env=at(1.5))

@@ -112,7 +112,7 @@ def test_the_reader_finds_what_the_server_exports(new_server):
 
 @pytest.mark.parametrize('version', sorted(os.listdir(GOLDEN)))
 def test_the_reader_reads_what_earlier_versions_left(new_server, version):
-    server = new_server()
+    server = new_server('--compact=off')
     shutil.copytree(os.path.join(GOLDEN, version, 'data'), server.data)
     server.start()
     want = exported(server)

@@ -74,6 +74,32 @@ short_ones_go_first(void)
 }
 
 static void
+a_query_that_is_long_already_gives_way(void)
+{
+    struct lp_turns *turns = lp_turns_new(1);
+    atomic_uint order = 0;
+    struct runner one = {.turns = turns, .work_ns = 6 * LP_TURN_LONG_NS, .order = &order};
+    struct runner brief[2];
+    pthread_t t = lp_thread_start("long", run_turn, &one);
+    while (!atomic_load(&one.begun)) {
+        sched_yield();
+    }
+    int64_t long_ns = lp_mono_ns() + 2 * LP_TURN_LONG_NS;
+    while (lp_mono_ns() < long_ns) {
+        sched_yield();
+    }
+    for (unsigned i = 0; i < LP_ARRAY_LEN(brief); i++) { /* it gives way as often as it has to */
+        brief[i] = (struct runner){.turns = turns, .work_ns = LP_NS_PER_MS, .order = &order};
+        lp_thread_join(lp_thread_start("short", run_turn, &brief[i]));
+        CU_ASSERT_EQUAL(brief[i].ended, i);
+    }
+    CU_ASSERT_FALSE(atomic_load(&one.done));
+    lp_thread_join(t);
+    CU_ASSERT_EQUAL(one.ended, 2);
+    lp_turns_free(turns);
+}
+
+static void
 helpers_take_free_places_only(void)
 {
     struct lp_turns *turns = lp_turns_new(2);
@@ -99,4 +125,5 @@ helpers_take_free_places_only(void)
 }
 
 LP_SUITE(turn, {"short ones go first", short_ones_go_first},
+         {"a query that is long already gives way", a_query_that_is_long_already_gives_way},
          {"helpers take free places only", helpers_take_free_places_only});
