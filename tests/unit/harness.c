@@ -1,6 +1,6 @@
 /*
- * harness.c - main() of every unit test program: runs the suites (all, or those named as arguments) and ends with
- * "N passed, N failed" counted in tests.
+ * harness.c - main() of every unit test program: runs the suites (all, or those named as arguments) and ends
+ * with "N passed, N failed" counted in tests.
  */
 #include "tests/unit/unit.h"
 
@@ -52,15 +52,20 @@ lp_test_data(void)
     return d ? d : "tests/data";
 }
 
+/* Arguments are suites to run, all without any; -NAME leaves one out. */
 static bool
 wanted(const char *name, int argc, char **argv)
 {
+    bool named = false, found = false;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], name) == 0) {
-            return true;
+        if (argv[i][0] != '-') {
+            named = true;
+            found = found || strcmp(argv[i], name) == 0;
+        } else if (strcmp(argv[i] + 1, name) == 0) {
+            return false;
         }
     }
-    return argc < 2;
+    return found || !named;
 }
 
 int
