@@ -302,9 +302,9 @@ def test_status_tells_of_namespaces(store):
     assert usage['stored_bytes_then'] >= 25 * usage['growth']['bytes_per_day']
 
 
-def test_months_in_little(tmp_path):
+def test_months_in_little_slow(tmp_path):
     days.run(str(tmp_path), days=24, namespaces=10, lines=60, every=4)
 
 
-def test_months_in_little_with_kills(tmp_path):
+def test_months_in_little_with_kills_slow(tmp_path):
     days.run(str(tmp_path), days=24, namespaces=10, lines=60, every=4, kill=True, seed=2)
