@@ -23,6 +23,9 @@ def new_server(tmp_path):
     yield make
     for s in made:
         s.kill()
+        reserve = os.path.join(s.data, 'reserve')  # 64 MiB each: pytest keeps the folders of three runs
+        if os.path.exists(reserve):
+            os.remove(reserve)
 
 
 @pytest.fixture
