@@ -58,6 +58,19 @@ lp_open_store(const char *dir, const struct lp_io *io, size_t seal_bytes, struct
     return lp_store_open(&cfg, ret, err);
 }
 
+struct lp_store *
+lp_must_open(const char *dir)
+{
+    struct lp_store *st;
+    struct lp_err err;
+    lp_err_clear(&err);
+    if (lp_open_store(dir, NULL, 1 << 20, &st, &err) != LP_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        CU_FAIL_FATAL("the store does not open");
+    }
+    return st;
+}
+
 lp_rc
 lp_put(struct lp_store *st, struct lp_batch *b, uint64_t first)
 {

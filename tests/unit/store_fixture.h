@@ -17,6 +17,9 @@ struct lp_batch *lp_make_batch(const char *tag, size_t n, int64_t base_ns, uint6
 /* Opens a store with small limits; the journal is played by lp_put. io may be NULL. */
 lp_rc lp_open_store(const char *dir, const struct lp_io *io, size_t seal_bytes, struct lp_store **ret, struct lp_err *err);
 
+/* The same with segments of 1 MiB and the real files; ends the test where it does not open. */
+struct lp_store *lp_must_open(const char *dir);
+
 /* Puts a batch in as positions [first, first + 1) of ("journal", 0). Owns the batch. */
 lp_rc lp_put(struct lp_store *st, struct lp_batch *b, uint64_t first);
 

@@ -160,19 +160,6 @@ days_to_come_do_not_pile_up_files(void)
 
 /* --- rows --- */
 
-static struct lp_store *
-must_open(const char *dir)
-{
-    struct lp_store *st;
-    struct lp_err err;
-    lp_err_clear(&err);
-    if (lp_open_store(dir, NULL, 1 << 20, &st, &err) != LP_OK) {
-        fprintf(stderr, "%s\n", err.text);
-        CU_FAIL_FATAL("the store does not open");
-    }
-    return st;
-}
-
 /* n rows; few times a stream, so that many are equal, over `days` days from DAY(100) on. */
 static struct lp_batch *
 make_rows(size_t n, unsigned days, uint64_t *seed)
@@ -385,7 +372,7 @@ static void
 merging_keeps_all_rows_in_their_order(void)
 {
     const char *dir = lp_test_dir();
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     uint64_t seed = 7, at = 1;
     for (unsigned round = 0; round < 3; round++) { /* the second merges new files beside final ones */
         for (unsigned i = 0; i < 6; i++) {
@@ -406,7 +393,7 @@ merging_keeps_all_rows_in_their_order(void)
     char *before = read_ordered(st);
     CU_ASSERT_EQUAL(lp_store_stop(st, SOON, NULL), LP_OK);
     lp_store_free(st);
-    st = must_open(dir);
+    st = lp_must_open(dir);
     char *after = read_ordered(st);
     CU_ASSERT_STRING_EQUAL(before, after);
     lp_free(before);
@@ -448,7 +435,7 @@ static void
 a_hundred_thousand_days_make_few_files(void)
 {
     const char *dir = lp_test_dir();
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     uint64_t seed = 5, at = 1;
     put_and_seal(st, make_rows(20000, 100000, &seed), at++);
     char *before = read_ordered(st);
@@ -479,7 +466,7 @@ files_go_when_no_reader_is_older(void)
 {
     char dir[512];
     snprintf(dir, sizeof(dir), "%s", lp_test_dir());
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     struct lp_cat_txn *t;
     uint64_t seed = 3;
     put_and_seal(st, make_rows(100, 1, &seed), 1);
@@ -627,7 +614,7 @@ static void
 rows_outside_of_what_their_block_says_are_not_lost(void)
 {
     char path[LP_SEG_PATH_BYTES];
-    struct lp_store *st = must_open(lp_test_dir());
+    struct lp_store *st = lp_must_open(lp_test_dir());
     struct lp_seg *seg;
     struct lp_block *b;
     struct lp_merged merged;

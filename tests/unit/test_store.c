@@ -15,24 +15,11 @@
 
 #define SOON (lp_mono_ns() + 60 * LP_NS_PER_S)
 
-static struct lp_store *
-must_open(const char *dir)
-{
-    struct lp_store *st;
-    struct lp_err err;
-    lp_err_clear(&err);
-    if (lp_open_store(dir, NULL, 1 << 20, &st, &err) != LP_OK) {
-        fprintf(stderr, "%s\n", err.text);
-        CU_FAIL_FATAL("the store does not open");
-    }
-    return st;
-}
-
 static void
 head_segment_and_restart_answer_alike(void)
 {
     const char *dir = lp_test_dir();
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     size_t n1, n2, n3, damaged;
     for (uint64_t i = 1; i <= 20; i++) {
         CU_ASSERT_EQUAL_FATAL(lp_put(st, lp_make_batch("b", 500, (int64_t)i * LP_NS_PER_S, i), i), LP_OK);
@@ -45,7 +32,7 @@ head_segment_and_restart_answer_alike(void)
     CU_ASSERT_STRING_EQUAL(from_head, from_segments);
     CU_ASSERT_EQUAL(lp_store_stop(st, SOON, NULL), LP_OK);
     lp_store_free(st);
-    st = must_open(dir);
+    st = lp_must_open(dir);
     CU_ASSERT_EQUAL_FATAL(lp_put(st, lp_make_batch("late", 7, 0, 99), 21), LP_OK);
     char *mixed = lp_read_all(st, &n3, &damaged);
     CU_ASSERT_EQUAL(n3, 10007);
@@ -62,7 +49,7 @@ static void
 positions_are_stored_with_the_rows(void)
 {
     const char *dir = lp_test_dir();
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     struct lp_cat_txn *t;
     struct lp_cat_place at;
     CU_ASSERT_EQUAL_FATAL(lp_put(st, lp_make_batch("b", 5, 0, 1), 41), LP_OK);
@@ -79,7 +66,7 @@ static void
 one_process_a_store(void)
 {
     const char *dir = lp_test_dir();
-    struct lp_store *st = must_open(dir), *other;
+    struct lp_store *st = lp_must_open(dir), *other;
     struct lp_err err;
     CU_ASSERT_EQUAL(lp_open_store(dir, NULL, 1 << 20, &other, &err), LP_ERR_BUSY);
     lp_store_free(st);
@@ -90,7 +77,7 @@ segments_without_a_catalog_are_refused(void)
 {
     const char *dir = lp_test_dir();
     char path[512];
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     struct lp_err err;
     CU_ASSERT_EQUAL_FATAL(lp_put(st, lp_make_batch("b", 5, 0, 1), 1), LP_OK);
     CU_ASSERT_EQUAL_FATAL(lp_store_seal(st, SOON, NULL), LP_OK);
@@ -108,7 +95,7 @@ start_cleans_only_what_no_row_names(void)
 {
     const char *dir = lp_test_dir();
     char path[512], moved[512];
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     size_t n, damaged;
     CU_ASSERT_EQUAL_FATAL(lp_put(st, lp_make_batch("b", 5, 0, 1), 1), LP_OK);
     CU_ASSERT_EQUAL_FATAL(lp_store_seal(st, SOON, NULL), LP_OK);
@@ -119,7 +106,7 @@ start_cleans_only_what_no_row_names(void)
     close(open(moved, O_CREAT | O_WRONLY, 0600));
     snprintf(path, sizeof(path), "%s/segments/foreign.txt", dir);
     close(open(path, O_CREAT | O_WRONLY, 0600));
-    st = must_open(dir);
+    st = lp_must_open(dir);
     CU_ASSERT_EQUAL(access(path, F_OK), 0); /* not Logpond's: not touched */
     CU_ASSERT_NOT_EQUAL(access(moved, F_OK), 0);
     snprintf(moved, sizeof(moved), "%s/lost+found/0000000000000003.seg", dir);
@@ -147,7 +134,7 @@ what_was_set_aside_goes_once_it_is_stored_again(void)
 {
     const char *dir = lp_test_dir();
     char one[512], orphan[512], kept[512];
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     CU_ASSERT_EQUAL_FATAL(lp_put(st, lp_make_batch("b", 5, 0, 1), 1), LP_OK);
     CU_ASSERT_EQUAL_FATAL(lp_store_seal(st, SOON, NULL), LP_OK);
     lp_store_free(st);
@@ -155,9 +142,9 @@ what_was_set_aside_goes_once_it_is_stored_again(void)
     snprintf(orphan, sizeof(orphan), "%s/segments/0000000000000003.seg", dir);
     snprintf(kept, sizeof(kept), "%s/lost+found/0000000000000003.seg", dir);
     copy_file(one, orphan);
-    lp_store_free(must_open(dir));
+    lp_store_free(lp_must_open(dir));
     CU_ASSERT_EQUAL(access(kept, F_OK), 0);
-    lp_store_free(must_open(dir));
+    lp_store_free(lp_must_open(dir));
     CU_ASSERT_NOT_EQUAL(access(kept, F_OK), 0); /* position 2 is stored: the copy holds nothing that is not */
     CU_ASSERT_EQUAL(access(one, F_OK), 0);
 }
@@ -169,7 +156,7 @@ flipped_bits_of_a_segment_are_found(void)
 {
     const char *dir = lp_test_dir();
     char path[512];
-    struct lp_store *st = must_open(dir);
+    struct lp_store *st = lp_must_open(dir);
     size_t n, damaged, found = 0;
     uint64_t seed = 4;
     CU_ASSERT_EQUAL_FATAL(lp_put(st, lp_make_batch("b", 400, 0, 1), 1), LP_OK);
