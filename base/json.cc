@@ -846,6 +846,13 @@ lp_json_path(const struct lp_json_doc *doc, ...)
     return node;
 }
 
+uint64_t
+lp_json_u64(const struct lp_json *v)
+{
+    uint64_t n = 0;
+    return v != nullptr && v->type == LP_JSON_NUMBER && lp_str_u64(v->text, &n) ? n : 0;
+}
+
 bool
 lp_utf8_valid_vector(struct lp_str s)
 {

@@ -78,6 +78,8 @@ bool lp_json_is_number(struct lp_str text);
 const struct lp_json *lp_json_member(const struct lp_json_doc *doc, uint32_t i, struct lp_str key);
 /* Walks keys from the root: lp_json_path(doc, "kubernetes", "pod_name", NULL). */
 const struct lp_json *lp_json_path(const struct lp_json_doc *doc, ...) __attribute__((sentinel));
+/* What a number node says; 0 for NULL, for other nodes, and for numbers that are no uint64_t. */
+uint64_t lp_json_u64(const struct lp_json *v);
 
 #ifdef __cplusplus
 }

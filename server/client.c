@@ -579,6 +579,16 @@ lp_client_reason(const struct lp_client_answer *a)
     return line.n > 0 ? line : lp_str_c(lp_http_reason(a->status));
 }
 
+lp_rc
+lp_client_json(struct lp_client_answer *a, struct lp_json_parser *p, struct lp_json_doc *ret,
+               struct lp_err *err)
+{
+    if (!lp_buf_byte(&a->body, '\n')) {
+        return lp_err_set(err, LP_ERR_LIMIT, "the answer is too long");
+    }
+    return lp_json_parse(p, lp_str_trim(lp_buf_view(&a->body)), ret, err);
+}
+
 /* One try. *ret_touched: a byte of the answer came. */
 static lp_rc
 try_call(struct lp_client *c, const struct lp_client_request *req, struct lp_client_answer *a,

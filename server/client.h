@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 
 #define LP_CLIENT_SERVER_DEFAULT "http://127.0.0.1:3100"
 
@@ -59,6 +60,8 @@ void lp_client_answer_clear(struct lp_client_answer *a);
 struct lp_str lp_client_header(const struct lp_client_answer *a, const char *name);
 /* What an error answer says: the first line of its body, or the phrase of its status. Borrowed from a. */
 struct lp_str lp_client_reason(const struct lp_client_answer *a);
+/* The body as JSON; the document borrows from both. As lp_json_parse, and LP_ERR_LIMIT where there is no room behind the body, which the parser needs. */
+lp_rc lp_client_json(struct lp_client_answer *a, struct lp_json_parser *p, struct lp_json_doc *ret, struct lp_err *err) LP_MUST_USE;
 
 /*
  * One request and its whole answer, whatever its status (LP_OK). The answer is cleared first. LP_ERR_NOT_FOUND: the host has no address; LP_ERR_IO:

@@ -52,9 +52,7 @@ call(struct compact *c, const char *method, const char *target, int expected)
     if (rc != LP_OK) {
         return rc;
     }
-    if (c->answer.status != expected ||
-        !lp_buf_byte(&c->answer.body, '\n') || /* room behind it for the parser */
-        lp_json_parse(c->parser, lp_str_trim(lp_buf_view(&c->answer.body)), &c->doc, &c->err) != LP_OK) {
+    if (c->answer.status != expected || lp_client_json(&c->answer, c->parser, &c->doc, &c->err) != LP_OK) {
         return lp_err_set(&c->err, LP_ERR_UNSUPPORTED, "%s answered %d: " LP_STR_FMT,
                           lp_client_url(c->client), c->answer.status,
                           LP_STR_ARG(lp_client_reason(&c->answer)));
@@ -65,9 +63,7 @@ call(struct compact *c, const char *method, const char *target, int expected)
 static uint64_t
 number(const struct compact *c, const char *a, const char *b)
 {
-    const struct lp_json *v = lp_json_path(&c->doc, a, b, NULL);
-    uint64_t n = 0;
-    return v != NULL && v->type == LP_JSON_NUMBER && lp_str_u64(v->text, &n) ? n : 0;
+    return lp_json_u64(lp_json_path(&c->doc, a, b, NULL));
 }
 
 struct size {

@@ -83,8 +83,7 @@ number(const struct lp_json_doc *doc, uint32_t i, const char *a, const char *b)
     if (v != NULL && b != NULL) {
         v = lp_json_member(doc, (uint32_t)(v - doc->nodes), lp_str_c(b));
     }
-    uint64_t n = 0;
-    return v != NULL && v->type == LP_JSON_NUMBER && lp_str_u64(v->text, &n) ? n : 0;
+    return lp_json_u64(v);
 }
 
 static void

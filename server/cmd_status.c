@@ -64,8 +64,7 @@ read_status(struct status *s)
     if (rc != LP_OK) {
         return rc;
     }
-    if (s->answer.status != 200 || !lp_buf_byte(&s->answer.body, '\n') || /* room behind it for the parser */
-        lp_json_parse(s->parser, lp_str_trim(lp_buf_view(&s->answer.body)), &s->doc, &s->err) != LP_OK) {
+    if (s->answer.status != 200 || lp_client_json(&s->answer, s->parser, &s->doc, &s->err) != LP_OK) {
         return lp_err_set(&s->err, LP_ERR_UNSUPPORTED, "what answers at %s is no Logpond",
                           lp_client_url(s->client));
     }
@@ -80,9 +79,7 @@ read_usage(struct status *s)
         .method = "GET", .target = LP_STR("/admin/namespaces"), .idle_ns = ASK_NS};
     struct lp_err err;
     s->has_usage = lp_client_call(s->client, &req, &s->usage, &err) == LP_OK && s->usage.status == 200 &&
-                   lp_buf_byte(&s->usage.body, '\n') &&
-                   lp_json_parse(s->usage_parser, lp_str_trim(lp_buf_view(&s->usage.body)), &s->usage_doc,
-                                 &err) == LP_OK;
+                   lp_client_json(&s->usage, s->usage_parser, &s->usage_doc, &err) == LP_OK;
 }
 
 static int
@@ -111,9 +108,7 @@ wait_ready(struct status *s)
 static uint64_t
 number(const struct status *s, const char *a, const char *b)
 {
-    const struct lp_json *v = lp_json_path(&s->doc, a, b, NULL);
-    uint64_t n = 0;
-    return v != NULL && v->type == LP_JSON_NUMBER && lp_str_u64(v->text, &n) ? n : 0;
+    return lp_json_u64(lp_json_path(&s->doc, a, b, NULL));
 }
 
 static bool

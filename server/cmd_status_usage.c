@@ -13,9 +13,7 @@
 static uint64_t
 number(const struct lp_json_doc *doc, uint32_t i, const char *name)
 {
-    const struct lp_json *v = lp_json_member(doc, i, lp_str_c(name));
-    uint64_t n = 0;
-    return v != NULL && v->type == LP_JSON_NUMBER && lp_str_u64(v->text, &n) ? n : 0;
+    return lp_json_u64(lp_json_member(doc, i, lp_str_c(name)));
 }
 
 const char *
