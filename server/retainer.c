@@ -160,8 +160,8 @@ lp_retainer_usage(struct lp_retainer *r, struct lp_retain_usage *ret, struct lp_
     at.disk_total = st.disk_total;
     lp_rc rc = lp_cat_begin(lp_store_catalog(r->st), &t, err);
     if (rc == LP_OK) {
-        /* full is where intake stops (space.c) */
-        uint64_t keep_free = LP_MIN(st.disk_total / 20, (uint64_t)r->set->min_free);
+        uint64_t keep_free =
+            lp_store_keeps_free(st.disk_total, (uint64_t)r->set->min_free); /* then it is full */
         rc = lp_retain_usage(t, &conf, &at, keep_free, ret, err);
         lp_cat_end(t);
     }

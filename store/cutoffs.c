@@ -310,6 +310,19 @@ lp_cutoffs_range(const struct lp_cutoffs *c, uint64_t group)
 }
 
 bool
+lp_cutoffs_reach(const struct lp_cutoffs *c, int64_t created_ns)
+{
+    return c != NULL && created_ns <= c->received_before_ns;
+}
+
+struct lp_cutoff_range
+lp_cutoffs_in(const struct lp_cutoffs *c, int64_t created_ns, uint64_t group)
+{
+    return lp_cutoffs_reach(c, created_ns) ? lp_cutoffs_range(c, group)
+                                           : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
+}
+
+bool
 lp_cutoffs_group(const struct lp_cutoffs *c, struct lp_str group_key, int64_t *ret_ns)
 {
     struct group g;

@@ -69,6 +69,10 @@ void lp_cutoffs_note_group(struct lp_cutoffs *c, uint64_t id, struct lp_str grou
  * By the group's id. LP_TIME_MIN for a group that came later: what there is of it is too young to have expired.
  */
 struct lp_cutoff_range lp_cutoffs_range(const struct lp_cutoffs *c, uint64_t group);
+/* Whether anything of a segment that was created then can have expired: it is older than a day. c may be NULL: nothing has. */
+bool lp_cutoffs_reach(const struct lp_cutoffs *c, int64_t created_ns);
+/* What has expired of a group in such a segment. c may be NULL. */
+struct lp_cutoff_range lp_cutoffs_in(const struct lp_cutoffs *c, int64_t created_ns, uint64_t group);
 
 /* In place of a rule's number. */
 #define LP_RULE_NONE UINT32_MAX

@@ -246,7 +246,7 @@ check_room(struct lp_maintain *m, uint64_t bytes, struct lp_err *err)
 {
     struct lp_store_stats st;
     lp_store_stats(m->st, &st);
-    uint64_t need = LP_MIN(st.disk_total / 20, m->st->cfg.min_free_bytes);
+    uint64_t need = lp_store_keeps_free(st.disk_total, m->st->cfg.min_free_bytes);
     return st.disk_free > need + bytes
                ? LP_OK
                : lp_err_set(err, LP_ERR_DISK_FULL, "merging needs %llu MiB more than is free",
@@ -285,14 +285,6 @@ open_input(struct lp_maintain *m, uint64_t id, struct lp_seg **ret, struct lp_er
     return rc;
 }
 
-/* What has expired of a group in a segment. */
-static struct lp_cutoff_range
-cut_of(const struct lp_cutoffs *c, const struct lp_seg *seg, uint64_t group)
-{
-    bool old = c != NULL && seg->created_ns <= c->received_before_ns;
-    return old ? lp_cutoffs_range(c, group) : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
-}
-
 /*
  * Whether rows that the merge took along have expired since it began. In a file that is old enough they are
  * hidden all the same; in one that is younger than their own they would be seen again.
@@ -305,14 +297,15 @@ hides_more(const struct lp_merge_spec *spec, const struct lp_cutoffs *now)
     for (size_t i = 0; i < spec->ninputs; i++) {
         created_ns = LP_MAX(created_ns, spec->inputs[i]->created_ns);
     }
-    if (now == spec->cutoffs || now == NULL || created_ns <= now->received_before_ns) {
+    if (now == spec->cutoffs || now == NULL || lp_cutoffs_reach(now, created_ns)) {
         return false;
     }
     for (size_t i = 0; i < spec->ninputs; i++) {
         const struct lp_seg *seg = spec->inputs[i];
         for (size_t b = 0; b < seg->nblocks && !more; b++) {
             uint64_t group = seg->groups[seg->blocks[b].group].id;
-            struct lp_cutoff_range was = cut_of(spec->cutoffs, seg, group), is = cut_of(now, seg, group);
+            struct lp_cutoff_range was = lp_cutoffs_in(spec->cutoffs, seg->created_ns, group);
+            struct lp_cutoff_range is = lp_cutoffs_in(now, seg->created_ns, group);
             more = seg->blocks[b].min_ns < is.hi_ns && (was.lo_ns != is.lo_ns || was.hi_ns != is.hi_ns);
         }
     }

@@ -33,9 +33,7 @@ struct pass {
 static struct lp_cutoff_range
 cut_of(const struct pass *p, const struct lp_seg *seg, uint64_t group)
 {
-    const struct lp_cutoffs *c = p->spec->cutoffs;
-    bool old = c != NULL && seg->created_ns <= c->received_before_ns;
-    return old ? lp_cutoffs_range(c, group) : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
+    return lp_cutoffs_in(p->spec->cutoffs, seg->created_ns, group);
 }
 
 /* ------------------------------------------------------------------ days */
@@ -424,9 +422,9 @@ gather(struct pass *p, struct lp_err *err)
 }
 
 /*
- * Days and cutoffs go by what footers say of blocks. A row whose time lies outside of its block's bounds would
- * be in no day's file and be gone with its input, so rows are counted: where nothing can have expired, as many
- * come out as went in.
+ * Days and cutoffs go by what footers say of blocks. A row whose time lies outside of its block's bounds
+ * would be in no day's file and be gone with its input, so rows are counted: where nothing can have expired,
+ * as many come out as went in.
  */
 static lp_rc
 check_rows(const struct pass *p, struct lp_err *err)

@@ -185,7 +185,7 @@ read_entries(struct lp_planner *p)
     p->segments = lp_calloc(in->nsegments, sizeof(*p->segments));
     for (size_t i = 0; i < in->nsegments; i++) {
         p->segments[i].row = &in->segments[i];
-        p->segments[i].old = in->segments[i].created_ns <= p->plan->cutoffs->received_before_ns;
+        p->segments[i].old = lp_cutoffs_reach(p->plan->cutoffs, in->segments[i].created_ns);
         p->plan->all.stored_bytes += in->segments[i].file_bytes;
     }
     p->entries = lp_calloc(in->nentries, sizeof(*p->entries));

@@ -32,7 +32,8 @@ lp_store_give_reserve(struct lp_store *st)
         return false;
     }
     reserve_path(st, path, sizeof(path));
-    lp_store_say(st, LP_EVENT_WARN, "the disk is full: the reserve is given up to store what is in memory, or to delete");
+    lp_store_say(st, LP_EVENT_WARN,
+                 "the disk is full: the reserve is given up to store what is in memory, or to delete");
     return lp_io_unlink(st->cfg.io, path, NULL) == LP_OK;
 }
 
@@ -56,6 +57,12 @@ take_reserve(struct lp_store *st, uint64_t bytes)
     }
 }
 
+uint64_t
+lp_store_keeps_free(uint64_t disk_total, uint64_t min_free_bytes)
+{
+    return LP_MIN(disk_total / 20, min_free_bytes);
+}
+
 void
 lp_store_check_space(struct lp_store *st)
 {
@@ -63,7 +70,7 @@ lp_store_check_space(struct lp_store *st)
     if (lp_io_space(st->cfg.io, st->dir, &free_bytes, &total, NULL) != LP_OK) {
         return; /* keeps what it knew; the calls that write will tell */
     }
-    uint64_t need = LP_MIN(total / 20, st->cfg.min_free_bytes), reserve = reserve_bytes(st, total);
+    uint64_t need = lp_store_keeps_free(total, st->cfg.min_free_bytes), reserve = reserve_bytes(st, total);
     if (!atomic_load(&st->reserve_there) && reserve > 0 && free_bytes > need + reserve) {
         take_reserve(st, reserve);
         free_bytes -= atomic_load(&st->reserve_there) ? reserve : 0;

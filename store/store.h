@@ -85,5 +85,7 @@ struct lp_store_stats {
     bool disk_full, seal_failing;
 };
 void lp_store_stats(struct lp_store *st, struct lp_store_stats *ret);
+/* Free bytes below which intake stops and nothing is merged: min_free_bytes, or a twentieth of the disk where that is less. */
+uint64_t lp_store_keeps_free(uint64_t disk_total, uint64_t min_free_bytes);
 
 #endif

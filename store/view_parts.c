@@ -113,8 +113,8 @@ find_groups(struct lp_view *v, struct lp_err *err)
 struct lp_cutoff_range
 lp_view_cut(const struct lp_view *v, const struct lp_seg *seg, const struct lp_view_group *g)
 {
-    bool old = v->cutoffs != NULL && seg->created_ns <= v->cutoffs->received_before_ns;
-    return old ? g->cut : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
+    return lp_cutoffs_reach(v->cutoffs, seg->created_ns) ? g->cut
+                                                         : (struct lp_cutoff_range){LP_TIME_MIN, LP_TIME_MIN};
 }
 
 static lp_rc
