@@ -76,6 +76,15 @@ lp_cat_get(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct
     return lp_cat_check(&key, &val, lp_cat_db_name(db), ret, err);
 }
 
+static void
+fill(const struct lp_cat_key *k, struct lp_str v, char *p)
+{
+    if (v.n > 0) {
+        memcpy(p, v.p, v.n);
+    }
+    lp_put_u32(p + v.n, lp_crc32c(lp_crc32c(0, k->b, k->n), p, v.n));
+}
+
 int
 lp_cat_put(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *k,
            struct lp_str v)
@@ -83,11 +92,18 @@ lp_cat_put(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct
     MDB_val key = {k->n, (void *)(uintptr_t)k->b}, val = {v.n + 4, NULL};
     int rc = mdb_put(txn, cat->dbi[db], &key, &val, MDB_RESERVE);
     if (rc == 0) {
-        char *p = val.mv_data;
-        if (v.n > 0) {
-            memcpy(p, v.p, v.n);
-        }
-        lp_put_u32(p + v.n, lp_crc32c(lp_crc32c(0, k->b, k->n), p, v.n));
+        fill(k, v, val.mv_data);
+    }
+    return rc;
+}
+
+int
+lp_cat_put_at(MDB_cursor *cur, const struct lp_cat_key *k, struct lp_str v)
+{
+    MDB_val key = {k->n, (void *)(uintptr_t)k->b}, val = {v.n + 4, NULL};
+    int rc = mdb_cursor_put(cur, &key, &val, MDB_RESERVE);
+    if (rc == 0) {
+        fill(k, v, val.mv_data);
     }
     return rc;
 }
@@ -176,7 +192,7 @@ lp_cat_end(struct lp_cat_txn *t)
         mdb_txn_abort(t->txn);
         pthread_rwlock_unlock(&t->cat->map_lock);
         unlist_reader(t);
-        lp_free(t->spot);
+        lp_free(t->spots);
         lp_free(t);
     }
 }

@@ -51,7 +51,7 @@ struct lp_cat_txn {
     MDB_txn *txn;
     uint64_t id; /* of the last transaction that it sees */
     struct lp_cat_txn *prev, *next;
-    struct lp_pack_spot *spot; /* of `hashes`: who asks by rising hash reads each row once; NULL: not asked yet */
+    struct lp_pack_spot *spots; /* two, of `hashes`: who asks by rising hash reads each row once; NULL: not asked yet */
 };
 
 #define LP_CAT_FORMAT 2
@@ -84,6 +84,8 @@ lp_rc lp_cat_get(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const 
                  struct lp_str *ret, struct lp_err *err);
 /* Raw LMDB code: MDB_MAP_FULL must reach the retry loop. The CRC is added. */
 int lp_cat_put(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, const struct lp_cat_key *k, struct lp_str v);
+/* The same through a cursor that may be near. */
+int lp_cat_put_at(MDB_cursor *cur, const struct lp_cat_key *k, struct lp_str v);
 const char *lp_cat_db_name(enum lp_cat_db db);
 
 /* One write transaction; body is run again after the map has grown. */
@@ -110,9 +112,12 @@ int lp_cat_put_counter(MDB_txn *txn, struct lp_catalog *cat, const char *name, u
 
 /* --- catalog_pack.c: maps of small entries, packed into rows. Keys of entries begin with their map's prefix. --- */
 
+#define LP_CAT_HASH_PREFIX 1u  /* bytes of the prefix in `hashes` */
+#define LP_CAT_VALUE_PREFIX 8u /* in `values`: tenant, label; the longest */
+
 struct lp_pack_reader {
     struct lp_rd rd;
-    uint8_t key[LP_CAT_KEY_BYTES]; /* of the entry, without the prefix */
+    uint8_t key[LP_CAT_KEY_BYTES - LP_CAT_VALUE_PREFIX]; /* of the entry, without the prefix */
     size_t nkey;
     struct lp_str value;
     bool first;
@@ -127,9 +132,9 @@ lp_rc lp_pack_get(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struc
                   struct lp_str *ret, struct lp_err *err);
 /* The same for keys that rise from call to call, in one transaction: a spot is begun with lp_calloc. Other keys only take longer. */
 struct lp_pack_spot {
-    uint8_t low[LP_CAT_KEY_BYTES], high[LP_CAT_KEY_BYTES]; /* the row holds keys in [low, high) */
+    uint8_t low[LP_CAT_KEY_BYTES], high[LP_CAT_KEY_BYTES]; /* the row holds keys in [low, high); it may be empty */
     size_t nlow, nhigh;
-    bool has_row, has_high;
+    bool known, has_high;
     struct lp_str row;
     struct lp_pack_reader at;
     bool begun; /* `at` is at an entry */
@@ -157,11 +162,8 @@ int lp_pack_merge(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, size_
 /* Reserved numbers of labels. */
 #define LP_CAT_LABEL_ALL 0u             /* the tenant's streams */
 #define LP_CAT_LABEL_GROUPS UINT32_MAX  /* those of each group */
-#define LP_CAT_VALUE_PREFIX 8u          /* bytes of the prefix in `values`: tenant, label */
-#define LP_CAT_HASH_PREFIX 1u           /* in `hashes` */
 
 void lp_key_value(struct lp_cat_key *k, uint32_t tenant, uint32_t label);
-void lp_key_hash(struct lp_cat_key *k, struct lp_hash128 hash);
 /* lp_pack_value_fn of postings. */
 int lp_posting_merge(void *arg, MDB_txn *txn, struct lp_catalog *cat, struct lp_str have, const struct lp_pack_add *adds, size_t n,
                      struct lp_buf *out, struct lp_err *err);
@@ -172,10 +174,17 @@ int lp_posting_merge(void *arg, MDB_txn *txn, struct lp_catalog *cat, struct lp_
 int lp_cat_intern_tenant(MDB_txn *txn, struct lp_catalog *cat, struct lp_str name, uint32_t *ret, struct lp_err *err);
 int lp_cat_intern_label(MDB_txn *txn, struct lp_catalog *cat, uint32_t tenant, struct lp_str name, uint32_t *ret, struct lp_err *err);
 
+/* --- catalog_hash.c --- */
+
+/* Writes hashes of new streams; n > 0. turn: which of the small maps is moved; callers count it up. */
+int lp_cat_put_hashes(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *s, size_t n, unsigned turn,
+                      struct lp_err *err);
+
 /* --- catalog_stream.c --- */
 
-/* Writes packs, hashes and postings of new streams, by rising id, all above those that are there; and the counter next_stream. */
-int lp_cat_put_streams(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *streams, size_t n, struct lp_err *err);
+/* Writes packs, hashes and postings of new streams, by rising id, all above those that are there; and the counter next_stream. turn as above. */
+int lp_cat_put_streams(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *streams, size_t n, unsigned turn,
+                       struct lp_err *err);
 
 /* --- catalog_upgrade.c --- */
 

@@ -116,33 +116,44 @@ lp_pack_get(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_s
     return order == 0 ? LP_OK : lp_err_set(err, LP_ERR_NOT_FOUND, "catalog: no such entry");
 }
 
-/* Reads the row that may hold the key. */
+static void
+set_bound(uint8_t *b, size_t *n, struct lp_str key)
+{
+    memcpy(b, key.p, key.n);
+    *n = key.n;
+}
+
+/* Reads the row that may hold the key. Where there is none, the spot says so of all keys up to the next. */
 static lp_rc
 move_spot(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_pack_spot *spot,
           struct lp_str key, size_t prefix_bytes, struct lp_err *err)
 {
     MDB_cursor *cur;
     MDB_val k, v;
-    spot->has_row = spot->begun = false;
+    spot->known = spot->begun = false;
     lp_rc rc = lp_cat_rc(mdb_cursor_open(txn, cat->dbi[db], &cur), err, lp_cat_db_name(db));
     if (rc != LP_OK) {
         return rc;
     }
-    rc = lp_cat_rc(seek_row(cur, key, prefix_bytes, &k, &v), err, lp_cat_db_name(db));
-    rc = rc == LP_OK ? lp_cat_check(&k, &v, lp_cat_db_name(db), &spot->row, err) : rc;
-    if (rc == LP_OK) {
-        spot->nlow = k.mv_size;
-        memcpy(spot->low, k.mv_data, k.mv_size);
-        int next = mdb_cursor_get(cur, &k, &v, MDB_NEXT);
-        spot->has_high = next == 0;
-        if (next == 0) {
-            spot->nhigh = k.mv_size;
-            memcpy(spot->high, k.mv_data, k.mv_size);
-        }
-        rc = next == MDB_NOTFOUND ? LP_OK : lp_cat_rc(next, err, lp_cat_db_name(db));
+    int at = seek_row(cur, key, prefix_bytes, &k, &v);
+    if (at == 0) {
+        set_bound(spot->low, &spot->nlow, lp_str_of(k.mv_data, k.mv_size));
+        rc = lp_cat_check(&k, &v, lp_cat_db_name(db), &spot->row, err);
+        at = mdb_cursor_get(cur, &k, &v, MDB_NEXT);
+    } else if (at == MDB_NOTFOUND) {
+        set_bound(spot->low, &spot->nlow, key);
+        spot->row = LP_STR_NULL;
+        k = (MDB_val){key.n, (void *)(uintptr_t)key.p};
+        at = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE);
+    }
+    spot->has_high = at == 0;
+    if (at == 0) {
+        set_bound(spot->high, &spot->nhigh, lp_str_of(k.mv_data, k.mv_size));
+    } else if (at != MDB_NOTFOUND && rc == LP_OK) {
+        rc = lp_cat_rc(at, err, lp_cat_db_name(db));
     }
     mdb_cursor_close(cur);
-    spot->has_row = rc == LP_OK;
+    spot->known = rc == LP_OK;
     return rc;
 }
 
@@ -150,7 +161,8 @@ lp_rc
 lp_pack_seek(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_pack_spot *spot,
              struct lp_str key, size_t prefix_bytes, struct lp_str *ret, struct lp_err *err)
 {
-    bool here = spot->has_row && lp_str_cmp(key, lp_str_of((const char *)spot->low, spot->nlow)) >= 0 &&
+    bool here = spot->known && memcmp(key.p, spot->low, prefix_bytes) == 0 &&
+                lp_str_cmp(key, lp_str_of((const char *)spot->low, spot->nlow)) >= 0 &&
                 (!spot->has_high || lp_str_cmp(key, lp_str_of((const char *)spot->high, spot->nhigh)) < 0);
     lp_rc rc = here ? LP_OK : move_spot(txn, cat, db, spot, key, prefix_bytes, err);
     if (rc != LP_OK) {
@@ -208,138 +220,138 @@ lp_pack_walk(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_
 
 /* ------------------------------------------------------------------ writing */
 
-struct entry {
-    struct lp_str key, value;
+/* A row under construction. */
+struct row {
+    struct lp_buf b;
+    uint8_t key[LP_CAT_KEY_BYTES - LP_CAT_VALUE_PREFIX]; /* of its last entry, without the prefix */
+    size_t nkey;
 };
 
+/* old is a copy: what fn writes may move LMDB's pages. */
 struct merge {
     MDB_txn *txn;
     struct lp_catalog *cat;
     enum lp_cat_db db;
+    MDB_cursor *cur; /* stays where the last row was put: the next one is near */
     size_t prefix_bytes;
     lp_pack_value_fn fn;
     void *arg;
-    struct lp_arena ar; /* of one row: entries and what they consist of */
-    struct entry *v;
-    size_t n, cap;
-    struct lp_buf scratch, row;
+    struct lp_buf old, value;
+    struct row row, part; /* old with what is added, of any length; a row that it is cut into */
     struct lp_err *err;
 };
 
-static int
-add_entry(struct merge *m, struct lp_str key, struct lp_str value)
+static void
+row_reset(struct row *r)
 {
-    if (m->n == m->cap) {
-        m->cap = m->cap ? m->cap * 2 : 512;
-        m->v = lp_realloc(m->v, m->cap * sizeof(*m->v));
-    }
-    struct entry *e = &m->v[m->n++];
-    return lp_arena_str(&m->ar, key, &e->key) && lp_arena_str(&m->ar, value, &e->value) ? 0 : MDB_PANIC;
+    lp_buf_reset(&r->b);
+    r->nkey = 0;
+}
+
+static void
+set_last_key(struct row *r, const uint8_t *key, size_t n)
+{
+    LP_ASSERT(n <= sizeof(r->key));
+    memcpy(r->key, key, n);
+    r->nkey = n;
 }
 
 static size_t
-common(struct lp_str a, struct lp_str b)
+shared_bytes(const struct row *r, struct lp_str key)
 {
-    size_t n = LP_MIN(a.n, b.n), i = 0;
-    while (i < n && a.p[i] == b.p[i]) {
+    size_t n = LP_MIN(r->nkey, key.n), i = 0;
+    while (i < n && r->key[i] == (uint8_t)key.p[i]) {
         i++;
     }
     return i;
 }
 
-/* The bytes that the entry takes behind another one; not less. */
+static void
+put_entry(struct row *r, struct lp_str key, struct lp_str value)
+{
+    size_t shared = shared_bytes(r, key);
+    lp_buf_varint(&r->b, shared);
+    lp_buf_lpstr(&r->b, lp_str_sub(key, shared, key.n));
+    lp_buf_lpstr(&r->b, value);
+    set_last_key(r, (const uint8_t *)key.p, key.n);
+}
+
+/* What put_entry() would add at most. */
 static size_t
-entry_bytes(const struct entry *e, const struct entry *before)
+entry_bytes_max(const struct row *r, struct lp_str key, struct lp_str value)
 {
-    size_t shared = before != NULL ? common(before->key, e->key) : 0;
-    return 2 + 2 + 2 + e->key.n - shared + e->value.n;
+    return 2 + 2 + 2 + key.n - shared_bytes(r, key) + value.n;
 }
 
-/* Encodes entries [from, to) as one row and puts it. */
 static int
-put_row(struct merge *m, const struct lp_cat_key *key, size_t from, size_t to)
+bad_row(struct merge *m)
 {
-    lp_buf_reset(&m->row);
-    for (size_t i = from; i < to; i++) {
-        size_t shared = i > from ? common(m->v[i - 1].key, m->v[i].key) : 0;
-        lp_buf_varint(&m->row, shared);
-        lp_buf_lpstr(&m->row, lp_str_sub(m->v[i].key, shared, m->v[i].key.n));
-        lp_buf_lpstr(&m->row, m->v[i].value);
-    }
-    return lp_cat_put(m->txn, m->cat, m->db, key, lp_buf_view(&m->row));
+    (void)lp_pack_bad(m->db, m->err);
+    return MDB_CORRUPTED;
 }
 
-/* Writes the gathered entries in place of the row with this key: one row, or several of like size. */
+/* Puts what m->row became in place of the row with this key: as it is, or cut into several of like size. */
 static int
-put_rows(struct merge *m, const struct lp_cat_key *first)
+put_rows(struct merge *m, struct lp_cat_key *key)
 {
-    size_t total = 0, rows = 1, from = 0;
-    for (size_t i = 0; i < m->n; i++) {
-        total += entry_bytes(&m->v[i], i > 0 ? &m->v[i - 1] : NULL);
+    struct lp_str all = lp_buf_view(&m->row.b);
+    if (all.n <= ROW_MAX) {
+        return lp_cat_put_at(m->cur, key, all);
     }
-    if (total > ROW_MAX) {
-        rows = LP_MAX((total + ROW_TARGET - 1) / ROW_TARGET, (size_t)2);
-    }
-    struct lp_cat_key key = *first;
+    size_t rows = LP_MAX((all.n + ROW_TARGET - 1) / ROW_TARGET, (size_t)2);
+    struct lp_pack_reader r;
     int rc = 0;
-    while (from < m->n && rc == 0) {
-        size_t to = from, bytes = 0;
-        while (to < m->n && (to == from || bytes < total / rows + 32)) {
-            size_t more = entry_bytes(&m->v[to], to > from ? &m->v[to - 1] : NULL);
-            if (to > from && bytes + more > ROW_MAX) {
-                break;
-            }
-            bytes += more;
-            to++;
+    lp_pack_read(&r, all);
+    row_reset(&m->part);
+    while (rc == 0 && lp_pack_next(&r)) {
+        struct lp_str k = lp_str_of((const char *)r.key, r.nkey);
+        bool full =
+            m->part.b.n >= all.n / rows + 32 || m->part.b.n + entry_bytes_max(&m->part, k, r.value) > ROW_MAX;
+        if (full && m->part.b.n > 0) {
+            rc = lp_cat_put_at(m->cur, key, lp_buf_view(&m->part.b));
+            row_reset(&m->part);
+            key->n = m->prefix_bytes;
+            memcpy(key->b + key->n, k.p, k.n);
+            key->n += k.n;
         }
-        if (from > 0) {
-            key.n = m->prefix_bytes;
-            memcpy(key.b + key.n, m->v[from].key.p, m->v[from].key.n);
-            key.n += m->v[from].key.n;
-        }
-        rc = put_row(m, &key, from, to);
-        from = to;
+        put_entry(&m->part, k, r.value);
     }
-    return rc;
+    if (rc != 0 || r.rd.bad) {
+        return rc != 0 ? rc : bad_row(m);
+    }
+    return lp_cat_put_at(m->cur, key, lp_buf_view(&m->part.b));
 }
 
-/* What the map holds where adds[0] belongs: the row's key and a copy of it, and where the next row begins. */
+/* Where an entry belongs: the row's key (m->old gets what it holds), and where the next row begins. */
 struct place {
     struct lp_cat_key row, next;
     bool has_next;
-    struct lp_str content;
 };
 
 static int
 find_place(struct merge *m, struct lp_str key, struct place *p)
 {
-    MDB_cursor *cur;
     MDB_val k, v;
-    int rc = mdb_cursor_open(m->txn, m->cat->dbi[m->db], &cur);
-    if (rc != 0) {
-        return rc;
-    }
-    p->content = LP_STR_NULL;
+    lp_buf_reset(&m->old);
     p->has_next = false;
     p->row.n = m->prefix_bytes;
     memcpy(p->row.b, key.p, p->row.n);
-    rc = seek_row(cur, key, m->prefix_bytes, &k, &v);
+    int rc = seek_row(m->cur, key, m->prefix_bytes, &k, &v);
     if (rc == 0) {
         struct lp_str row;
         p->row.n = k.mv_size;
         memcpy(p->row.b, k.mv_data, k.mv_size);
         if (lp_cat_check(&k, &v, lp_cat_db_name(m->db), &row, m->err) != LP_OK) {
             rc = MDB_CORRUPTED;
-        } else if (!lp_arena_str(&m->ar, row, &p->content)) {
-            rc = MDB_PANIC;
+        } else {
+            lp_buf_str(&m->old, row);
         }
-        if (rc == 0 && (rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT)) == 0) {
+        if (rc == 0 && (rc = mdb_cursor_get(m->cur, &k, &v, MDB_NEXT)) == 0) {
             p->has_next = true;
             p->next.n = k.mv_size;
             memcpy(p->next.b, k.mv_data, k.mv_size);
         }
     }
-    mdb_cursor_close(cur);
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -347,11 +359,12 @@ find_place(struct merge *m, struct lp_str key, struct place *p)
 static int
 add_value(struct merge *m, const struct lp_pack_add *adds, size_t n, struct lp_str have)
 {
-    lp_buf_reset(&m->scratch);
-    int rc = m->fn(m->arg, m->txn, m->cat, have, adds, n, &m->scratch, m->err);
-    return rc == 0
-               ? add_entry(m, lp_str_sub(adds->key, m->prefix_bytes, adds->key.n), lp_buf_view(&m->scratch))
-               : rc;
+    lp_buf_reset(&m->value);
+    int rc = m->fn(m->arg, m->txn, m->cat, have, adds, n, &m->value, m->err);
+    if (rc == 0) {
+        put_entry(&m->row, lp_str_sub(adds->key, m->prefix_bytes, adds->key.n), lp_buf_view(&m->value));
+    }
+    return rc;
 }
 
 static size_t
@@ -364,15 +377,75 @@ same_key(const struct lp_pack_add *adds, size_t n)
     return k;
 }
 
+static int
+add_cmp(const struct merge *m, const struct lp_pack_add *add, struct lp_str key)
+{
+    return lp_str_cmp(lp_str_sub(add->key, m->prefix_bytes, add->key.n), key);
+}
+
+/* Adds those of adds[*i..n) that belong before or at the entry, and the entry itself. */
+static int
+add_around(struct merge *m, const struct lp_pack_add *adds, size_t n, const struct lp_pack_reader *entry,
+           size_t *i)
+{
+    struct lp_str key = lp_str_of((const char *)entry->key, entry->nkey);
+    int rc = 0, order = 1;
+    while (rc == 0 && *i < n && (order = add_cmp(m, &adds[*i], key)) <= 0) {
+        size_t k = same_key(adds + *i, n - *i);
+        rc = add_value(m, adds + *i, k, order == 0 ? entry->value : LP_STR_NULL);
+        *i += k;
+        if (order == 0) {
+            return rc;
+        }
+    }
+    if (rc == 0) {
+        put_entry(&m->row, key, entry->value);
+    }
+    return rc;
+}
+
+/*
+ * Writes m->old with adds[0..n) to m->row. What is between additions is copied as it stands: only an entry
+ * that follows an added one is encoded anew, for what it shares with the one before it.
+ */
+static int
+splice(struct merge *m, const struct lp_pack_add *adds, size_t n)
+{
+    struct lp_pack_reader r;
+    size_t i = 0;
+    int rc = 0;
+    lp_pack_read(&r, lp_buf_view(&m->old));
+    const uint8_t *copied = r.rd.p;
+    row_reset(&m->row);
+    while (rc == 0 && i < n) {
+        const uint8_t *begin = r.rd.p;
+        set_last_key(&m->row, r.key, r.nkey);
+        if (!lp_pack_next(&r)) {
+            break;
+        }
+        if (add_cmp(m, &adds[i], lp_str_of((const char *)r.key, r.nkey)) <= 0) {
+            lp_buf_add(&m->row.b, copied, (size_t)(begin - copied));
+            copied = r.rd.p;
+            rc = add_around(m, adds, n, &r, &i);
+        }
+    }
+    if (rc != 0 || r.rd.bad) {
+        return rc != 0 ? rc : bad_row(m);
+    }
+    lp_buf_add(&m->row.b, copied, (size_t)(r.rd.end - copied));
+    for (size_t k; rc == 0 && i < n; i += k) {
+        k = same_key(adds + i, n - i);
+        rc = add_value(m, adds + i, k, LP_STR_NULL);
+    }
+    return rc;
+}
+
 /* Merges those of adds[0..n) that belong into one row; *ret says how many they were. */
 static int
 merge_row(struct merge *m, const struct lp_pack_add *adds, size_t n, size_t *ret)
 {
     struct place p;
-    struct lp_pack_reader r;
-    size_t i = 0, end = 0;
-    lp_arena_reset(&m->ar);
-    m->n = 0;
+    size_t end = 0;
     int rc = find_place(m, adds[0].key, &p);
     if (rc != 0) {
         return rc;
@@ -382,29 +455,7 @@ merge_row(struct merge *m, const struct lp_pack_add *adds, size_t n, size_t *ret
            (!p.has_next || lp_str_cmp(adds[end].key, next) < 0)) {
         end++;
     }
-    lp_pack_read(&r, p.content);
-    while (rc == 0 && lp_pack_next(&r)) {
-        struct lp_str key = lp_str_of((const char *)r.key, r.nkey);
-        int order = 1;
-        while (rc == 0 && i < end &&
-               (order = lp_str_cmp(lp_str_sub(adds[i].key, m->prefix_bytes, adds[i].key.n), key)) <= 0) {
-            size_t k = same_key(adds + i, end - i);
-            rc = add_value(m, adds + i, k, order == 0 ? r.value : LP_STR_NULL);
-            i += k;
-            if (order == 0) {
-                break;
-            }
-        }
-        rc = rc == 0 && order != 0 ? add_entry(m, key, r.value) : rc;
-    }
-    if (r.rd.bad) {
-        (void)lp_pack_bad(m->db, m->err);
-        return MDB_CORRUPTED;
-    }
-    for (size_t k; rc == 0 && i < end; i += k) {
-        k = same_key(adds + i, end - i);
-        rc = add_value(m, adds + i, k, LP_STR_NULL);
-    }
+    rc = splice(m, adds, end);
     *ret = end;
     return rc == 0 ? put_rows(m, &p.row) : rc;
 }
@@ -417,16 +468,17 @@ lp_pack_merge(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, size_t pr
     m.fn = fn;
     m.arg = arg;
     m.err = err;
-    lp_arena_init(&m.ar, SIZE_MAX, 1 << 14);
-    lp_buf_init(&m.scratch, SIZE_MAX);
-    lp_buf_init(&m.row, SIZE_MAX);
-    int rc = 0;
+    struct lp_buf *const bufs[] = {&m.old, &m.value, &m.row.b, &m.part.b};
+    for (size_t i = 0; i < LP_ARRAY_LEN(bufs); i++) {
+        lp_buf_init(bufs[i], SIZE_MAX);
+    }
+    int rc = mdb_cursor_open(txn, cat->dbi[db], &m.cur);
     for (size_t i = 0, k = 0; i < n && rc == 0; i += k) {
         rc = merge_row(&m, adds + i, n - i, &k);
     }
-    lp_buf_clear(&m.row);
-    lp_buf_clear(&m.scratch);
-    lp_arena_clear(&m.ar);
-    lp_free(m.v);
+    mdb_cursor_close(m.cur);
+    for (size_t i = 0; i < LP_ARRAY_LEN(bufs); i++) {
+        lp_buf_clear(bufs[i]);
+    }
     return rc;
 }

@@ -1,6 +1,6 @@
 /*
- * catalog_stream.c - streams: packed 64 to a row, found by their hash, and in the postings of all that they
- * have (FORMAT.md section 4.3).
+ * catalog_stream.c - streams: packed 64 to a row, and in the postings of all that they have (FORMAT.md
+ * sections 4.2 and 4.3).
  *
  * Cost of writing: by new streams, never by live ones. What is added to postings is gathered first, ids that
  * follow each other as one addition, and sorted, so that each row is read and written once.
@@ -13,15 +13,6 @@
 
 #define PACK_LEVEL 3
 #define PACK_BYTES_MAX (32u << 20) /* 64 streams with 64 labels of 3 KiB each, and more */
-
-void
-lp_key_hash(struct lp_cat_key *k, struct lp_hash128 hash)
-{
-    k->n = 0;
-    k->b[k->n++] = 0;
-    lp_key_u64(k, hash.hi);
-    lp_key_u64(k, hash.lo);
-}
 
 /* ------------------------------------------------------------------ reading */
 
@@ -176,27 +167,6 @@ lp_cat_stream_key(struct lp_cat_txn *t, uint64_t id, struct lp_arena *ar, struct
     return rc;
 }
 
-lp_rc
-lp_cat_find_stream(struct lp_cat_txn *t, struct lp_hash128 hash, uint64_t *ret_id, uint64_t *ret_group,
-                   struct lp_err *err)
-{
-    struct lp_cat_key k;
-    struct lp_str v;
-    lp_key_hash(&k, hash);
-    if (t->spot == NULL) {
-        t->spot = lp_calloc(1, sizeof(*t->spot));
-    }
-    lp_rc rc = lp_pack_seek(t->txn, t->cat, LP_DB_HASHES, t->spot, lp_str_of((const char *)k.b, k.n),
-                            LP_CAT_HASH_PREFIX, &v, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    struct lp_rd rd = lp_rd_of(v);
-    *ret_id = lp_rd_varint(&rd);
-    *ret_group = lp_rd_varint(&rd);
-    return rd.bad || lp_rd_left(&rd) != 0 ? lp_pack_bad(LP_DB_HASHES, err) : LP_OK;
-}
-
 /* ------------------------------------------------------------------ writing packs */
 
 static void
@@ -279,7 +249,7 @@ put_packs(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *
     return rc;
 }
 
-/* ------------------------------------------------------------------ writing postings and hashes */
+/* ------------------------------------------------------------------ writing postings */
 
 #define RECENT 1024 /* additions that may still grow; a power of two */
 
@@ -336,16 +306,6 @@ addition_cmp(const void *va, const void *vb)
     return c != 0 ? c : (a->first > b->first) - (a->first < b->first);
 }
 
-static int
-write_additions(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, size_t prefix_bytes,
-                struct additions *a, lp_pack_value_fn fn, struct lp_err *err)
-{
-    if (a->n > 1) {
-        qsort(a->v, a->n, sizeof(*a->v), addition_cmp);
-    }
-    return lp_pack_merge(txn, cat, db, prefix_bytes, a->v, a->n, fn, NULL, err);
-}
-
 /* What a stream is found by: its tenant, its group, each label, and each label's value. */
 static int
 add_postings(MDB_txn *txn, struct lp_catalog *cat, struct additions *a, const struct lp_cat_new_stream *s,
@@ -392,58 +352,25 @@ put_postings(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_strea
     for (size_t i = 0; i < n && rc == 0; i++) {
         rc = add_postings(txn, cat, a, &s[i], err);
     }
-    rc =
-        rc == 0 ? write_additions(txn, cat, LP_DB_VALUES, LP_CAT_VALUE_PREFIX, a, lp_posting_merge, err) : rc;
+    if (rc == 0) {
+        qsort(a->v, a->n, sizeof(*a->v), addition_cmp);
+        rc = lp_pack_merge(txn, cat, LP_DB_VALUES, LP_CAT_VALUE_PREFIX, a->v, a->n, lp_posting_merge, NULL,
+                           err);
+    }
     additions_clear(a);
     lp_free(a);
     return rc;
 }
 
-/* first is the id, end the group. */
-static int
-hash_value(void *arg, MDB_txn *txn, struct lp_catalog *cat, struct lp_str have,
-           const struct lp_pack_add *adds, size_t n, struct lp_buf *out, struct lp_err *err)
-{
-    (void)arg;
-    (void)txn;
-    (void)cat;
-    if (have.p != NULL || n != 1) {
-        (void)lp_corrupt(err, "catalog: a stream is there twice");
-        return MDB_CORRUPTED;
-    }
-    lp_buf_varint(out, adds->first);
-    lp_buf_varint(out, adds->end);
-    return 0;
-}
-
-static int
-put_hashes(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *s, size_t n,
-           struct lp_err *err)
-{
-    struct lp_cat_key k;
-    struct additions a = {.n = n, .cap = n, .v = lp_malloc(n * sizeof(*a.v))};
-    lp_key_hash(&k, s[0].hash);
-    char *keys = lp_malloc(n * k.n);
-    for (size_t i = 0; i < n; i++) {
-        lp_key_hash(&k, s[i].hash);
-        memcpy(keys + i * k.n, k.b, k.n);
-        a.v[i] = (struct lp_pack_add){lp_str_of(keys + i * k.n, k.n), s[i].id, s[i].group};
-    }
-    int rc = write_additions(txn, cat, LP_DB_HASHES, LP_CAT_HASH_PREFIX, &a, hash_value, err);
-    lp_free(keys);
-    lp_free(a.v);
-    return rc;
-}
-
 int
 lp_cat_put_streams(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *streams, size_t n,
-                   struct lp_err *err)
+                   unsigned turn, struct lp_err *err)
 {
     if (n == 0) {
         return 0;
     }
     int rc = put_packs(txn, cat, streams, n, err);
-    rc = rc == 0 ? put_hashes(txn, cat, streams, n, err) : rc;
+    rc = rc == 0 ? lp_cat_put_hashes(txn, cat, streams, n, turn, err) : rc;
     rc = rc == 0 ? put_postings(txn, cat, streams, n, err) : rc;
     return rc == 0 ? lp_cat_put_counter(txn, cat, "next_stream", streams[n - 1].id + 1) : rc;
 }

@@ -87,9 +87,10 @@ move_streams(MDB_txn *txn, struct lp_catalog *cat, struct batch *b, struct lp_er
         return rc == MDB_NOTFOUND ? 0 : rc;
     }
     b->next = 0;
+    unsigned turn = 0;
     do {
         rc = read_batch(txn, dbi, b, err);
-        rc = rc == 0 ? lp_cat_put_streams(txn, cat, b->v, b->n, err) : rc;
+        rc = rc == 0 ? lp_cat_put_streams(txn, cat, b->v, b->n, turn++, err) : rc;
     } while (rc == 0 && b->n > 0);
     return rc;
 }

@@ -56,6 +56,17 @@ place_of(const struct table *t, struct lp_hash128 hash)
     return &t->v[at];
 }
 
+void
+lp_seal_memo_expect(const struct lp_seal_memo *m, struct lp_hash128 stream)
+{
+    const struct table *const tables[] = {&m->young, &m->old};
+    for (size_t i = 0; i < LP_ARRAY_LEN(tables); i++) {
+        if (tables[i]->cap > 0) {
+            __builtin_prefetch(&tables[i]->v[stream.lo & (tables[i]->cap - 1)]);
+        }
+    }
+}
+
 static void
 grow(struct table *t)
 {

@@ -178,6 +178,8 @@ number_new(struct planner *p, struct stream **v, size_t n)
     }
 }
 
+#define FINDS_AHEAD 8
+
 /* Streams that the memo does not know, in the order in which the catalog has them: each of its rows is read
  * once. */
 static lp_rc
@@ -188,6 +190,9 @@ identify_strangers(struct planner *p, struct lp_err *err)
     lp_rc rc = LP_OK;
     for (size_t i = 0; i < p->nstreams; i++) {
         struct stream *s = &p->streams[i];
+        if (i + FINDS_AHEAD < p->nstreams) {
+            lp_seal_memo_expect(p->memo, s[FINDS_AHEAD].hash);
+        }
         if (!lp_seal_memo_find(p->memo, s->hash, &s->id, &s->group_id)) {
             strangers[n++] = s;
         }

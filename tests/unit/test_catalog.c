@@ -325,6 +325,47 @@ what_is_added_is_found(void)
     lp_free(w);
 }
 
+static lp_rc
+count_entry(void *arg, struct lp_str key, struct lp_str value, bool *stop, struct lp_err *err)
+{
+    (void)value, (void)err;
+    CU_ASSERT_EQUAL(key.n, 16);
+    ++*(size_t *)arg;
+    *stop = false;
+    return LP_OK;
+}
+
+/* New hashes wait in small maps and move on, an eighth with each commit: each is in one place, few wait. */
+static void
+hashes_move_to_the_large_map(void)
+{
+    struct world *w = lp_calloc(1, sizeof(*w));
+    struct lp_cat_txn *t;
+    size_t entries[9] = {0}, total = 0;
+    w->seed = 4;
+    lp_arena_init(&w->ar, SIZE_MAX, 1 << 15);
+    CU_ASSERT_EQUAL_FATAL(lp_catalog_open(lp_io_posix(), lp_test_dir(), true, &w->cat, NULL), LP_OK);
+    while (w->n < 4000) {
+        commit(w, 100);
+    }
+    CU_ASSERT_EQUAL_FATAL(lp_cat_begin(w->cat, &t, NULL), LP_OK);
+    for (char map = 0; map < 9; map++) {
+        CU_ASSERT_EQUAL(lp_pack_walk(t->txn, w->cat, LP_DB_HASHES, lp_str_of(&map, 1), LP_CAT_HASH_PREFIX,
+                                     count_entry, &entries[(size_t)map], NULL),
+                        LP_OK);
+        total += entries[(size_t)map];
+    }
+    CU_ASSERT_EQUAL(total, w->n);
+    CU_ASSERT_EQUAL(entries[1 + w->generation % 8], 0);      /* just moved */
+    CU_ASSERT(entries[1 + (w->generation + 1) % 8] > 7 * 4); /* seven commits' share; 12 or so of 100 each */
+    CU_ASSERT(w->n - entries[0] < 8 * 100 / 2 + 100);
+    lp_cat_end(t);
+    check_all(w);
+    lp_catalog_close(w->cat);
+    lp_arena_clear(&w->ar);
+    lp_free(w);
+}
+
 /* Ids every other one, and far apart: chunks as bits, postings over several chunks. */
 static void
 a_long_posting_is_read_as_it_was_written(void)
@@ -486,6 +527,13 @@ write_strange(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *er
     lp_buf_reset(&b);
     lp_buf_u8(&b, 0);
     rc = rc == 0 ? lp_cat_put(txn, cat, LP_DB_CHUNKS, &k, lp_buf_view(&b)) : rc;
+    k.n = 0;
+    k.b[k.n++] = 1; /* in the first of the small maps, a hash of 17 bytes */
+    lp_buf_reset(&b);
+    lp_buf_varint(&b, 0);
+    lp_buf_lpstr(&b, LP_STR("0123456789abcdefg"));
+    lp_buf_lpstr(&b, LP_STR("\x01\x01"));
+    rc = rc == 0 ? lp_cat_put(txn, cat, LP_DB_HASHES, &k, lp_buf_view(&b)) : rc;
     lp_buf_clear(&b);
     return rc;
 }
@@ -505,6 +553,8 @@ strange_rows_are_refused(void)
     struct lp_cat_posting posting = {LP_STR("\x01\x07")};
     struct lp_str key;
     uint64_t group;
+    struct lp_cat_new_stream new = {1, 1, lp_xxh128("k", 1), LP_STR("\0\0\0\0")};
+    struct lp_cat_commit c = {.streams = &new, .nstreams = 1, .segment = {.generation = 8, .id = 1}};
     CU_ASSERT_EQUAL_FATAL(lp_catalog_open(lp_io_posix(), lp_test_dir(), true, &cat, NULL), LP_OK);
     CU_ASSERT_EQUAL_FATAL(lp_cat_write(cat, write_strange, NULL, NULL), LP_OK);
     CU_ASSERT_EQUAL_FATAL(lp_cat_begin(cat, &t, NULL), LP_OK);
@@ -514,10 +564,12 @@ strange_rows_are_refused(void)
     CU_ASSERT_EQUAL(lp_cat_posting_runs(t, &posting, 100, nothing, NULL, NULL), LP_ERR_CORRUPT);
     lp_cat_pack_clear(&pack);
     lp_cat_end(t);
+    CU_ASSERT_EQUAL(lp_catalog_commit(cat, &c, NULL), LP_ERR_CORRUPT); /* the eighth generation moves it */
     lp_catalog_close(cat);
 }
 
 LP_SUITE(catalog, {"what is added is found", what_is_added_is_found},
+         {"hashes move to the large map", hashes_move_to_the_large_map},
          {"a long posting is read as it was written", a_long_posting_is_read_as_it_was_written},
          {"a catalog of format 1 is brought here", a_catalog_of_format_1_is_brought_here},
          {"strange rows are refused", strange_rows_are_refused});
