@@ -1,0 +1,17 @@
+/*
+ * level.h - `detected_level`: what Loki adds to the metadata of a line when it is pushed, derived here when it is asked for.
+ *
+ * A label or metadata that names a level counts first, then a key of a JSON or logfmt line, then words in the text. One of trace, debug, info,
+ * warn, error, critical, fatal, unknown. Pure functions.
+ */
+#ifndef LP_QUERY_LEVEL_H
+#define LP_QUERY_LEVEL_H
+
+#include "base/str.h"
+
+#define LP_LEVEL_LABEL "detected_level"
+
+/* labels and meta by rising name. The text is static. */
+struct lp_str lp_level_detect(const struct lp_pair *labels, size_t nlabels, const struct lp_pair *meta, size_t nmeta, struct lp_str line);
+
+#endif
