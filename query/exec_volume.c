@@ -13,7 +13,8 @@
 #include "query/exec_int.h"
 
 #define CHECK_ROWS 4096
-#define META_ROWS 256 /* of a part, whose metadata is looked at: it stands for that of the others */
+#define META_ROWS                                                                                            \
+    256 /* of a block: so many are looked at for metadata, and some of the others, for which they stand */
 
 struct volumes {
     const struct lp_volume_query *q;
@@ -205,6 +206,13 @@ bytes_of(const struct lp_pair *meta, size_t n)
     return bytes;
 }
 
+/* Of so many rows one is looked at: an odd number, as what varies often alternates. */
+static uint64_t
+one_of(uint64_t rows)
+{
+    return rows / META_ROWS | 1;
+}
+
 /* Bytes of metadata of a whole block. */
 static lp_rc
 block_meta(struct volumes *v, const struct lp_part *p, uint64_t *ret, struct lp_err *err)
@@ -218,7 +226,7 @@ block_meta(struct volumes *v, const struct lp_part *p, uint64_t *ret, struct lp_
         return rc;
     }
     rc = lp_block_has_meta(b, v->codec, &any, err);
-    for (uint32_t row = 0; row < rows && any && rc == LP_OK; row += rows / META_ROWS + 1) {
+    for (uint32_t row = 0; row < rows && any && rc == LP_OK; row += (uint32_t)one_of(rows)) {
         const struct lp_pair *meta;
         size_t n = 0;
         rc = lp_block_meta(b, v->codec, row, &meta, &n, err);
@@ -262,7 +270,6 @@ static lp_rc
 add_rows(struct volumes *v, const struct lp_part *p, struct lp_err *err)
 {
     const struct lp_streams_query *q = &v->q->streams;
-    const uint64_t every = p->rows / META_ROWS + 1;
     struct lp_scan *s;
     struct lp_scan_row row;
     uint64_t n = 0;
@@ -275,6 +282,7 @@ add_rows(struct volumes *v, const struct lp_part *p, struct lp_err *err)
         if (++n % CHECK_ROWS == 0) {
             rc = lp_exec_check(q->deadline_ns, q->cancel, err);
         }
+        uint64_t every = p->seg != NULL ? one_of(n) : 1; /* in the head nothing has to be decoded */
         rc = rc == LP_OK ? add_row(v, s, &row, n % every == 0 ? every : 0, err) : rc;
     }
     lp_scan_close(s);

@@ -1,8 +1,8 @@
 /*
  * volume.h - how many bytes the lines of the streams of a range have, with their metadata, by labels and by time.
  *
- * Bytes of lines are exact. Those of metadata are, as far as a block, or a part of the head, has no more than some hundred rows in question; of
- * others some rows stand for all. A block whose rows all count for one volume is counted from its footer; of others the times and lengths are
+ * Bytes of lines are exact. Those of metadata are in the head, and of the first hundreds of rows of a block; of others some
+ * stand for all. A block whose rows all count for one volume is counted from its footer; of others the times and lengths are
  * decoded, never a line. Threads: as lp_streams_count.
  */
 #ifndef LP_QUERY_VOLUME_H
