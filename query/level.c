@@ -5,10 +5,13 @@
  * OpenTelemetry's number for the severity; a field of the line; the first word of the line that is a level.
  * Names are tried in a fixed order, because a stream may have two of them; in JSON the order is the line's.
  *
- * This runs once per line: a line is read once for its field, up to the first that counts, and once more for
- * words where there was none. Nothing is copied or unescaped: no level is written with escapes.
+ * This runs once per line: a quick search tells most lines that hold no name, or no word, of a level; others
+ * are read once for their field, up to the first that counts, and once more for words where there was none.
+ * Nothing is copied or unescaped: no level is written with escapes.
  */
 #include "query/level.h"
+
+#include "base/find.h"
 
 #define JSON_DEPTH 2 /* objects that may hold the field: the line's, and those in it */
 
@@ -84,10 +87,17 @@ static const struct word values[] = {
     {FATAL, FATAL},
 };
 
-/* Words of a text that are levels. */
+/* Words of a text that are levels, by their first letter. */
 static const struct word words[] = {
-    {TRACE, TRACE},      {DEBUG, DEBUG},         {FATAL, FATAL}, {CRITICAL, CRITICAL}, {ERROR, ERROR},
-    {{"err", 3}, ERROR}, {{"warning", 7}, WARN}, {WARN, WARN},   {INFO, INFO},
+    {CRITICAL, CRITICAL}, {DEBUG, DEBUG}, {ERROR, ERROR},         {{"err", 3}, ERROR}, {FATAL, FATAL},
+    {INFO, INFO},         {TRACE, TRACE}, {{"warning", 7}, WARN}, {WARN, WARN},
+};
+
+/* Where the words with a first letter begin in that list, counted from 1. */
+#define FIRST(lower, upper, at) [lower] = (at), [upper] = (at)
+static const uint8_t first_words[256] = {
+    FIRST('c', 'C', 1), FIRST('d', 'D', 2), FIRST('e', 'E', 3), FIRST('f', 'F', 5),
+    FIRST('i', 'I', 6), FIRST('t', 'T', 7), FIRST('w', 'W', 8),
 };
 
 static const struct lp_str unknown = {"unknown", 7};
@@ -112,14 +122,30 @@ normal(struct lp_str value)
     return level.n > 0 ? level : value;
 }
 
+/* The first place of any of the words, in any case; SIZE_MAX: of none. */
+static size_t
+first_of(struct lp_str line, const struct lp_str *lower, size_t n)
+{
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = lp_find_icase(line, lower[i]);
+        if (at < best) {
+            best = at;
+            line = lp_str_sub(line, 0, at + 8); /* behind it there is nothing better */
+        }
+    }
+    return best;
+}
+
 /* ---------------------------------------------------------------- labels and metadata */
 
-/* Most names can be told by one byte. */
+/* Most names can be told by their length and first byte. */
 static bool
 may_be_field(struct lp_str name)
 {
-    char first = name.n >= 3 && name.n <= FIELD_BYTES_MAX ? name.p[0] : 0;
-    return first == 'l' || first == 'L' || first == 's' || first == 'S';
+    static const uint32_t lengths = 1u << 3 | 1u << 5 | 1u << 8 | 1u << 9 | 1u << 12 | 1u << 13;
+    char first = name.n < 32 && (lengths >> name.n & 1) != 0 ? name.p[0] | 0x20 : 0;
+    return first == 'l' || first == 's';
 }
 
 /* The place of a name in the order of names; NFIELDS: it is none of them. */
@@ -369,6 +395,10 @@ take_pair(struct cursor *c, struct lp_str *key, struct lp_str *value)
 static struct lp_str
 logfmt_level(struct lp_str line)
 {
+    static const struct lp_str parts[] = {{"level", 5}, {"lvl", 3}, {"severity", 8}}; /* of all names */
+    if (first_of(line, parts, LP_ARRAY_LEN(parts)) == SIZE_MAX) {
+        return LP_STR_NULL;
+    }
     struct cursor c = {line.p, line.p + line.n};
     struct lp_str key, value, best = LP_STR_NULL;
     size_t field = NFIELDS;
@@ -398,9 +428,10 @@ static const uint8_t edges[256] = {
 static struct lp_str
 word_at(const char *p, size_t n)
 {
-    for (size_t i = 0; i < LP_ARRAY_LEN(words); i++) {
+    for (size_t i = first_words[(uint8_t)*p] - 1u;
+         i < LP_ARRAY_LEN(words) && (*p | 0x20) == words[i].text.p[0]; i++) {
         const struct lp_str *w = &words[i].text;
-        if ((p[0] | 0x20) == w->p[0] && n >= w->n && (n == w->n || (edges[(uint8_t)p[w->n]] & BEHIND) != 0) &&
+        if (n >= w->n && (n == w->n || (edges[(uint8_t)p[w->n]] & BEHIND) != 0) &&
             lp_str_ieq(lp_str_of(p, w->n), *w)) {
             return words[i].level;
         }
@@ -408,17 +439,21 @@ word_at(const char *p, size_t n)
     return LP_STR_NULL;
 }
 
+/* The first word that is a level. No word begins before the first place where one could. */
 static struct lp_str
 text_level(struct lp_str line)
 {
+    static const struct lp_str begins[] = {{"err", 3},   {"info", 4},  {"warn", 4},    {"debug", 5},
+                                           {"trace", 5}, {"fatal", 5}, {"critical", 8}};
     struct lp_str level = LP_STR_NULL;
-    if (line.n > 0) {
-        level = word_at(line.p, line.n);
-    }
-    for (size_t i = 0; i + 3 < line.n && level.n == 0; i++) {
-        if ((edges[(uint8_t)line.p[i]] & BEFORE) != 0) {
-            level = word_at(line.p + i + 1, line.n - i - 1);
+    size_t i = first_of(line, begins, LP_ARRAY_LEN(begins));
+    unsigned before = i > 0 && i < line.n ? edges[(uint8_t)line.p[i - 1]] : BEFORE;
+    for (; i < line.n && level.n == 0; i++) {
+        uint8_t c = (uint8_t)line.p[i];
+        if ((before & BEFORE) != 0 && first_words[c] != 0) {
+            level = word_at(line.p + i, line.n - i);
         }
+        before = edges[c];
     }
     return level.n > 0 ? level : unknown;
 }
