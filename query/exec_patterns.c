@@ -13,6 +13,7 @@
 #define STEP_LINES_MIN 20u /* looked at in a step that has so many */
 #define STEP_LINES_MAX 1000u
 #define PATTERN_BYTES (64u << 20)
+#define CACHE_BYTES (32u << 20) /* of blocks, which hold lines of many steps */
 
 struct steps {
     int64_t start_ns, step_ns;
@@ -163,8 +164,11 @@ lp_patterns_find(const struct lp_pattern_query *q, struct lp_pattern_set *ret, s
     if (rc != LP_OK) {
         return rc;
     }
+    struct lp_pattern_query cached = *q;
+    cached.search.cache = lp_block_cache_new(CACHE_BYTES);
     ret->owned = lp_patterns_new(LP_MIN(q->search.budget_bytes, (size_t)PATTERN_BYTES), q->search.share);
-    rc = m.n > 0 ? look_at_all(q, &s, &m, ret, err) : LP_OK;
+    rc = m.n > 0 ? look_at_all(&cached, &s, &m, ret, err) : LP_OK;
+    lp_block_cache_free(cached.search.cache);
     lp_matrix_clear(&m);
     if (rc == LP_OK && !lp_patterns_finish(ret->owned, q->limit, &ret->v, &ret->n)) {
         rc = lp_err_set(err, LP_ERR_LIMIT, "the patterns need more memory than a query may have");

@@ -374,61 +374,72 @@ by_bytes(const void *a, const void *b, void *arg)
 }
 
 /* Leaves the largest of each bucket. */
-static void
-keep_largest(struct volumes *v, uint32_t *sets, size_t n)
+static lp_rc
+keep_largest(struct volumes *v, uint32_t *sets, size_t n, struct lp_err *err)
 {
-    for (size_t b = 0; b < v->ret->buckets && n > v->q->limit; b++) {
+    const struct lp_streams_query *q = &v->q->streams;
+    lp_rc rc = LP_OK;
+    for (size_t b = 0; b < v->ret->buckets && n > v->q->limit && rc == LP_OK; b++) {
         struct order o = {v, b};
         qsort_r(sets, n, sizeof(*sets), by_bytes, &o);
         for (size_t i = v->q->limit; i < n; i++) {
             v->bytes[sets[i]][b] = 0;
         }
+        rc = lp_exec_check(q->deadline_ns, q->cancel, err);
     }
+    return rc;
+}
+
+struct ranked {
+    struct lp_volume v;
+    uint64_t first; /* bytes of the first bucket that it has */
+};
+
+static int
+by_first(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    return x->first != y->first ? (x->first < y->first) - (x->first > y->first)
+                                : lp_str_cmp(x->v.text, y->v.text);
 }
 
 static uint64_t
-first_bytes(const struct volumes *v, const struct lp_volume *x)
+first_bytes(const struct volumes *v, const uint64_t *bytes)
 {
     size_t b = 0;
-    while (b + 1 < v->ret->buckets && x->bytes[b] == 0) {
+    while (b + 1 < v->ret->buckets && bytes[b] == 0) {
         b++;
     }
-    return x->bytes[b];
-}
-
-static int
-by_first(const void *a, const void *b, void *arg)
-{
-    const struct volumes *v = arg;
-    const struct lp_volume *x = a, *y = b;
-    uint64_t i = first_bytes(v, x), k = first_bytes(v, y);
-    return i != k ? (i < k) - (i > k) : lp_str_cmp(x->text, y->text);
+    return bytes[b];
 }
 
 static lp_rc
 write_volumes(struct volumes *v, struct lp_err *err)
 {
     struct lp_volumes *ret = v->ret;
-    size_t n = v->sets.n;
+    size_t n = v->sets.n, kept = 0;
     uint32_t *sets = lp_arena_array(&ret->ar, n, sizeof(*sets));
+    struct ranked *ranked = lp_arena_array(&ret->ar, n, sizeof(*ranked));
     ret->v = lp_arena_array(&ret->ar, n, sizeof(*ret->v));
-    if (sets == NULL || ret->v == NULL) {
+    if (sets == NULL || ranked == NULL || ret->v == NULL) {
         return over_budget(err);
     }
     for (size_t i = 0; i < n; i++) {
         sets[i] = (uint32_t)i;
     }
-    keep_largest(v, sets, n);
-    for (size_t i = 0; i < n; i++) {
+    lp_rc rc = keep_largest(v, sets, n, err);
+    for (size_t i = 0; i < n && rc == LP_OK; i++) {
         const struct lp_labels *set = &v->sets.v[i];
-        struct lp_volume x = {set->v, set->n, set->text, v->bytes[i]};
-        ret->v[ret->n] = x;
-        ret->n += first_bytes(v, &x) > 0;
+        ranked[kept] = (struct ranked){{set->v, set->n, set->text, v->bytes[i]}, first_bytes(v, v->bytes[i])};
+        kept += ranked[kept].first > 0;
     }
-    if (ret->n > 1) {
-        qsort_r(ret->v, ret->n, sizeof(*ret->v), by_first, v);
+    if (kept > 1) {
+        qsort(ranked, kept, sizeof(*ranked), by_first);
     }
-    return LP_OK;
+    for (; ret->n < kept; ret->n++) {
+        ret->v[ret->n] = ranked[ret->n].v;
+    }
+    return rc;
 }
 
 lp_rc
