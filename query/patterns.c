@@ -185,7 +185,7 @@ new_group(struct lp_patterns *p, uint64_t form, struct lp_str level)
     }
     g->words = lp_arena_array(&p->ar, c->n, sizeof(*g->words));
     g->seps = lp_arena_array(&p->ar, c->n + 1, sizeof(*g->seps));
-    bool ok = g->words != NULL && g->seps != NULL;
+    bool ok = g->words != NULL && g->seps != NULL && lp_arena_str(&p->ar, level, &g->level);
     for (size_t i = 0; i <= c->n && ok; i++) {
         ok = lp_arena_str(&p->ar, c->seps[i], &g->seps[i]);
     }
@@ -198,7 +198,6 @@ new_group(struct lp_patterns *p, uint64_t form, struct lp_str level)
         return NULL;
     }
     g->form = form;
-    g->level = level;
     g->nwords = c->n;
     g->next = p->buckets[form % LP_ARRAY_LEN(p->buckets)];
     p->buckets[form % LP_ARRAY_LEN(p->buckets)] = g;

@@ -28,7 +28,7 @@ struct lp_patterns;
 struct lp_patterns *lp_patterns_new(size_t budget_bytes, struct lp_arena_share *share);
 void lp_patterns_free(struct lp_patterns *p);
 
-/* Adds a line that stands for so many. Steps come in rising order. level is static, or lives as long as p. */
+/* Adds a line that stands for so many. Steps come in rising order. What is kept of level and line is copied. */
 void lp_patterns_add(struct lp_patterns *p, struct lp_str level, struct lp_str line, uint32_t step, double lines);
 /*
  * The patterns that say something, at most `limit`, those with most lines first; p is not added to any more. They live as long as p. False

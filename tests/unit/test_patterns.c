@@ -104,6 +104,21 @@ one_line_alone(void)
 }
 
 static void
+nothing_is_borrowed(void)
+{
+    struct lp_patterns *p = make();
+    const struct lp_pattern *v;
+    char level[] = "notice", line[] = "it begins";
+    lp_patterns_add(p, lp_str_c(level), lp_str_c(line), 0, 1);
+    memset(level, 'x', sizeof(level) - 1);
+    memset(line, 'x', sizeof(line) - 1);
+    CU_ASSERT_EQUAL_FATAL(finish(p, &v), 1);
+    expect(&v[0], "it begins", 1);
+    CU_ASSERT(lp_str_eqc(v[0].level, "notice"));
+    lp_patterns_free(p);
+}
+
+static void
 samples_by_step(void)
 {
     struct lp_patterns *p = make();
@@ -226,5 +241,6 @@ memory_has_an_end(void)
 
 LP_SUITE(patterns, {"what varies is left out", what_varies_is_left_out},
          {"levels and signs tell apart", levels_and_signs_tell_apart}, {"one line alone", one_line_alone},
-         {"samples by step", samples_by_step}, {"patterns match their lines", patterns_match_their_lines},
+         {"samples by step", samples_by_step}, {"nothing is borrowed", nothing_is_borrowed},
+         {"patterns match their lines", patterns_match_their_lines},
          {"long lines end in a hole", long_lines_end_in_a_hole}, {"memory has an end", memory_has_an_end});
