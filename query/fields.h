@@ -23,6 +23,10 @@ typedef bool (*lp_field_fn)(void *arg, struct lp_str key, struct lp_str value);
 lp_rc lp_fields_json(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_field_fn fn, void *arg,
                      struct lp_err *err) LP_MUST_USE;
 
+/* Every string of the object itself, for `unpack`: keys cleaned, other values and nested ones are none. LP_ERR_PARSE as above. */
+lp_rc lp_fields_json_strings(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_field_fn fn, void *arg,
+                             struct lp_err *err) LP_MUST_USE;
+
 /* What stands at a path: a string unescaped, an array or object as it stands, null and what is not there as LP_ERR_NOT_FOUND. */
 lp_rc lp_fields_json_path(struct lp_str line, const struct lp_path_step *steps, size_t nsteps, struct lp_buf *text,
                           struct lp_str *ret, struct lp_err *err) LP_MUST_USE;

@@ -44,10 +44,6 @@ void lp_pipe_prog_free(struct lp_pipe_prog *p);
 bool lp_pipe_filters(const struct lp_pipe_prog *p);
 /* Are labels and line those of the row, and no level is needed: nothing to run? */
 bool lp_pipe_idle(const struct lp_pipe_prog *p);
-/* Does it look at the line, or at the metadata of a row? */
-bool lp_pipe_reads_line(const struct lp_pipe_prog *p);
-bool lp_pipe_reads_meta(const struct lp_pipe_prog *p);
-
 struct lp_pipe_row {
     int64_t time_ns;
     const struct lp_pair *labels; /* of the stream (lp_stream_labels), by rising name */
