@@ -304,10 +304,11 @@ find_key(struct cursor c, struct lp_str key, struct lp_buf *room, struct value *
     bool more = true;
     lp_rc rc = enter_object(&c, err);
     for (bool first = true; rc == LP_OK && more; first = false) {
+        m.key = LP_STR_NULL;
         rc = next_member(&c, first, room, &m, &more, err);
-        if (rc == LP_OK && more && lp_str_eq(m.key, key)) {
+        if (more && m.key.p != NULL && lp_str_eq(m.key, key)) {
             *ret = m.value;
-            return LP_OK;
+            return rc; /* broken right there is told; what breaks before or behind is not */
         }
     }
     return not_there(err);

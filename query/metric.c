@@ -127,7 +127,8 @@ eval(const struct lp_metric_query *q, const struct lp_expr *e, bool root, struct
     }
     LP_ASSERT(e->kind == LP_EXPR_VECTOR_AGG);
     const struct lp_vector_agg *agg = &e->vector_agg;
-    if (agg->op == LP_VECTOR_SUM && agg->inner->kind == LP_EXPR_RANGE_AGG) {
+    if (agg->op == LP_VECTOR_SUM && agg->inner->kind == LP_EXPR_RANGE_AGG &&
+        lp_metric_range_sums(&agg->inner->range_agg)) {
         return lp_metric_range(q, &agg->inner->range_agg, &agg->by, max_series, ret, err);
     }
     struct lp_matrix in;

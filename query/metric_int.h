@@ -80,6 +80,17 @@ lp_rc lp_metric_over_budget(const struct lp_metric_query *q, struct lp_err *err)
  */
 lp_rc lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg, const struct lp_grouping *by,
                       size_t max_series, struct lp_matrix *ret, struct lp_err *err) LP_MUST_USE;
+/* Is the sum of its series the same over the samples of all of them? Then a sum's grouping may be given to lp_metric_range. */
+bool lp_metric_range_sums(const struct lp_range_agg *agg);
+/* The search that the leaf is. */
+struct lp_search lp_metric_search(const struct lp_metric_query *q, const struct lp_range_agg *agg);
+
+/* --- metric_fold.c --- */
+
+/* The same for rows that go through stages, or are unwrapped. */
+lp_rc lp_metric_fold(const struct lp_metric_query *q, const struct lp_range_agg *agg, const struct lp_grouping *by,
+                     struct lp_pipe_prog *prog, size_t max_series, struct lp_matrix *ret, struct lp_err *err) LP_MUST_USE;
+
 /* The range aggregations that lp_metric_range knows. */
 lp_rc lp_metric_range_supported(const struct lp_expr *e, struct lp_err *err) LP_MUST_USE;
 

@@ -11,7 +11,7 @@
 #include "query/exec.h"
 #include "query/metric.h"
 
-/* {"status":"success",...,"data":{"resultType":"streams",...}}: streams by rising label text, entries as they were found. */
+/* {"status":"success",...,"data":{"resultType":"streams",...}}: streams by rising label text, entries as they were found. The search must have wanted labels. */
 lp_rc lp_result_streams(const struct lp_found *f, bool categorize, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
 /* A value of one instant. ns: its time. Vectors take seconds, scalars milliseconds, as Loki does. */

@@ -40,6 +40,7 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
         .share = &s->query_memory,
         .scan_bytes = (uint64_t)LP_SETTING(&s->set, query_scan),
         .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
+        .want_labels = true,
     };
     struct lp_found found;
     lp_rc rc = lp_query_limit(c, LIMIT_DEFAULT, (size_t)LP_SETTING(&s->set, max_entries), &q.limit);
