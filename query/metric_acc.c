@@ -255,13 +255,18 @@ quantile(double p, struct lp_sample *v, size_t n)
     return v[below].v * (1 - weight) + v[above].v * weight;
 }
 
-/*
- * The increase of a counter, resets taken into account, extrapolated to the ends of the window as Prometheus
- * does: to an end that is near (1.1 mean distances of samples) wholly, else by half a distance, and not below
- * zero.
- */
+/* How much of the time up to an end of the window the samples speak for: all where it is near, else half of
+ * their mean distance. */
 static double
-counter_rate(struct lp_sample *v, size_t n, double range_s)
+reach(double to_end_s, double apart_s)
+{
+    return to_end_s < apart_s * 1.1 ? to_end_s : apart_s / 2;
+}
+
+/* The increase of a counter, resets taken into account, extrapolated to the ends of the window as Prometheus
+ * does; not below zero. */
+static double
+counter_rate(struct lp_sample *v, size_t n, int64_t end_ns, int64_t range_ns)
 {
     if (n < 2) {
         return 0;
@@ -272,18 +277,19 @@ counter_rate(struct lp_sample *v, size_t n, double range_s)
         increase += v[i].v < last ? last : 0;
         last = v[i].v;
     }
+    double range_s = (double)range_ns / 1e9;
     double sampled_s = (double)(v[n - 1].time_ns - v[0].time_ns) / 1e9, apart_s = sampled_s / (double)(n - 1);
-    double before_s = range_s, near_s = apart_s * 1.1, covered_s = sampled_s;
+    double after_s = (double)(end_ns - v[n - 1].time_ns) / 1e9, before_s = range_s - after_s - sampled_s;
     if (increase > 0 && v[0].v >= 0) {
         before_s = LP_MIN(before_s, sampled_s * (v[0].v / increase));
     }
-    covered_s += before_s < near_s ? before_s : apart_s / 2;
+    double covered_s = sampled_s + reach(before_s, apart_s) + reach(after_s, apart_s);
     return increase * (covered_s / sampled_s) / range_s;
 }
 
 double
-lp_acc_samples_value(struct lp_sample *v, size_t n, const struct lp_range_agg *agg)
+lp_acc_samples_value(struct lp_sample *v, size_t n, const struct lp_range_agg *agg, int64_t end_ns)
 {
     return agg->op == LP_RANGE_QUANTILE ? quantile(agg->param, v, n)
-                                        : counter_rate(v, n, (double)agg->range.range_ns / 1e9);
+                                        : counter_rate(v, n, end_ns, agg->range.range_ns);
 }

@@ -43,8 +43,8 @@ double lp_acc_value(const struct lp_acc *a, const struct lp_range_agg *agg, bool
 
 /* Lists: appends their samples to v, which has room; returns how many. */
 size_t lp_acc_samples(const struct lp_acc *a, struct lp_sample *v);
-/* The value of all samples of a window, n > 0; sorts them. */
-double lp_acc_samples_value(struct lp_sample *v, size_t n, const struct lp_range_agg *agg);
+/* The value of all samples of the window that ends so, n > 0; sorts them. */
+double lp_acc_samples_value(struct lp_sample *v, size_t n, const struct lp_range_agg *agg, int64_t end_ns);
 
 /* The p-quantile of values in rising order, between the two nearest. */
 double lp_quantile(double p, const double *sorted, size_t n);

@@ -123,9 +123,17 @@ failed_row(const struct lp_pipe_out *out, struct lp_err *err)
     return rc;
 }
 
+/* Errors of parsers may be counted: sum by (__error__). */
 static bool
-counts_errors(const struct fold_leaf *l)
+counts_error(const struct fold_leaf *l, const struct lp_pipe_out *out)
 {
+    struct lp_str error = LP_STR("");
+    for (size_t i = 0; i < out->nlabels; i++) {
+        error = lp_str_eqc(out->labels[i].name, LP_ERROR_LABEL) ? out->labels[i].value : error;
+    }
+    if (!lp_str_eqc(error, LP_JSON_ERROR) && !lp_str_eqc(error, LP_LOGFMT_ERROR)) {
+        return false;
+    }
     for (size_t i = 0; l->by != NULL && l->by->kind == LP_GROUP_BY && i < l->by->n; i++) {
         if (lp_str_eqc(l->by->names[i], LP_ERROR_LABEL)) {
             return true;
@@ -268,7 +276,7 @@ take_row(struct fold_leaf *l, struct lp_worker *w, struct lp_scan *s, const stru
         return rc;
     }
     w->stats.passed_lines++;
-    if (out.failed && !counts_errors(l)) {
+    if (out.failed && !counts_error(l, &out)) {
         return failed_row(&out, err);
     }
     struct local_sample *sample = &g->v[g->n];
@@ -469,7 +477,8 @@ list_windows(const struct fold_leaf *l, const struct stretches *s, struct lp_ser
             n += lp_acc_samples(s->v[k], v + n);
         }
         if (n > 0) {
-            put(l, to, i, lp_acc_samples_value(v, n, l->agg));
+            int64_t end_ns = l->windows.first_ns + (int64_t)i * l->windows.step_ns;
+            put(l, to, i, lp_acc_samples_value(v, n, l->agg, end_ns));
         }
     }
     return true;

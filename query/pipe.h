@@ -22,6 +22,8 @@ struct lp_label {
 
 #define LP_ERROR_LABEL "__error__"
 #define LP_ERROR_DETAILS_LABEL "__error_details__"
+#define LP_JSON_ERROR "JSONParserErr"
+#define LP_LOGFMT_ERROR "LogfmtParserErr"
 
 /* Which labels the caller looks at behind the last stage: what nobody looks at need not be found. */
 struct lp_pipe_need {

@@ -104,7 +104,7 @@ json_extracts(struct lp_pipe *p, const struct lp_parser_args *args)
         return;
     }
     if (line.n == 0 || memchr("{[\"", line.p[0], 3) == NULL) {
-        fail(p, "JSONParserErr", NULL);
+        fail(p, LP_JSON_ERROR, NULL);
         return;
     }
     for (size_t i = 0; i < args->nextracts; i++) {
@@ -113,7 +113,7 @@ json_extracts(struct lp_pipe *p, const struct lp_parser_args *args)
         lp_err_clear(&why);
         lp_rc rc = lp_fields_json_path(p->at, e->steps, e->nsteps, &p->text, &value, &why);
         if (rc == LP_ERR_PARSE) {
-            fail(p, "JSONParserErr", &why);
+            fail(p, LP_JSON_ERROR, &why);
         }
         struct lp_str name = label_name(p, e->name);
         lp_row_labels_set(&p->labels, LP_LABEL_PARSED, name, rc == LP_OK ? keep(p, value) : LP_STR(""));
@@ -168,7 +168,7 @@ lp_pipe_json(struct lp_pipe *p, const struct lp_pipe_step *s)
     }
     lp_err_clear(&why);
     if (lp_fields_json(p->at, &p->keys, &p->text, set_field, &f, &why) != LP_OK) {
-        fail(p, "JSONParserErr", &why);
+        fail(p, LP_JSON_ERROR, &why);
     }
 }
 
@@ -186,7 +186,7 @@ lp_pipe_logfmt(struct lp_pipe *p, const struct lp_pipe_step *s)
                    ? logfmt_extracts(p, args, &why)
                    : lp_fields_logfmt(p->at, args->strict, true, &p->keys, &p->text, set_field, &f, &why);
     if (rc != LP_OK) {
-        fail(p, "LogfmtParserErr", &why);
+        fail(p, LP_LOGFMT_ERROR, &why);
     }
 }
 
@@ -273,7 +273,7 @@ lp_pipe_unpack(struct lp_pipe *p)
     }
     lp_err_clear(&why);
     if (lp_fields_json_strings(p->at, &p->keys, &p->text, take_packed, &k, &why) != LP_OK) {
-        fail(p, "JSONParserErr", &why);
+        fail(p, LP_JSON_ERROR, &why);
         return;
     }
     if (k.entry.p == NULL) {
