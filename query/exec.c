@@ -17,13 +17,6 @@
 #define CACHE_BYTES (8u << 20)
 #define INTERVAL_ROUND 64 /* rows looked for in one round: many are thrown away where rows are dense */
 
-lp_rc
-lp_exec_unsupported(const char *what, struct lp_pos pos, struct lp_err *err)
-{
-    return lp_err_set(err, LP_ERR_UNSUPPORTED, "%s (line %u, col %u) is parsed but cannot be evaluated yet",
-                      what, pos.line, pos.col);
-}
-
 /* ------------------------------------------------------------------ shared tools */
 
 lp_rc

@@ -158,13 +158,4 @@ struct lp_stream_counts {
 };
 lp_rc lp_streams_count(const struct lp_streams_query *q, struct lp_stream_counts *ret, struct lp_err *err) LP_MUST_USE;
 
-/* --- constants --- */
-
-/*
- * The value of a metric query that looks at no logs: literals, vector(), and arithmetic and comparisons between them.
- * *ret_empty: a comparison of vectors left nothing. *ret_scalar: the query is a bare number, not a vector.
- * LP_ERR_UNSUPPORTED where it needs logs, or more than this.
- */
-lp_rc lp_const_eval(const struct lp_expr *e, double *ret, bool *ret_empty, bool *ret_scalar, struct lp_err *err) LP_MUST_USE;
-
 #endif

@@ -114,8 +114,6 @@ void lp_exec_end(struct lp_exec *x);
 /* Tells the server's metrics what a query that ended with rc looked at. */
 void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
 
-/* "... is parsed but cannot be evaluated yet" */
-lp_rc lp_exec_unsupported(const char *what, struct lp_pos pos, struct lp_err *err);
 /* Stages behind the leading line filters, compiled for these needs. */
 lp_rc lp_exec_prog(const struct lp_log_query *log, const struct lp_unwrap *unwrap, const struct lp_pipe_need *need,
                    struct lp_pipe_prog **ret, struct lp_err *err) LP_MUST_USE;

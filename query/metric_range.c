@@ -590,10 +590,3 @@ lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg,
     lp_pipe_prog_free(prog);
     return rc;
 }
-
-lp_rc
-lp_metric_range_supported(const struct lp_expr *e, struct lp_err *err)
-{
-    (void)e, (void)err;
-    return LP_OK;
-}

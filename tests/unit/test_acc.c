@@ -49,18 +49,21 @@ by_definition(enum lp_range_op op, const struct lp_sample *v, size_t n)
 static void
 folds_are_what_their_definition_says(void)
 {
-    static const enum lp_range_op ops[] = {LP_RANGE_SUM,    LP_RANGE_AVG,    LP_RANGE_MIN,   LP_RANGE_MAX,  LP_RANGE_STDVAR,
-                                           LP_RANGE_STDDEV, LP_RANGE_FIRST, LP_RANGE_LAST, LP_RANGE_COUNT};
+    static const enum lp_range_op ops[] = {LP_RANGE_SUM,   LP_RANGE_AVG,    LP_RANGE_MIN,
+                                           LP_RANGE_MAX,   LP_RANGE_STDVAR, LP_RANGE_STDDEV,
+                                           LP_RANGE_FIRST, LP_RANGE_LAST,   LP_RANGE_COUNT};
     uint64_t seed = 11;
     for (unsigned round = 0; round < 200; round++) {
         struct lp_sample v[SAMPLES], mixed[SAMPLES];
         size_t n = 1 + lp_test_below(&seed, SAMPLES), cut = lp_test_below(&seed, (unsigned)n + 1);
         for (size_t i = 0; i < n; i++) { /* many of one time: their order of arrival counts */
-            v[i] = (struct lp_sample){(int64_t)i / 3, 1, i, (double)lp_test_below(&seed, 1000000) / 7 - 50000};
+            v[i] =
+                (struct lp_sample){(int64_t)i / 3, 1, i, (double)lp_test_below(&seed, 1000000) / 7 - 50000};
             mixed[i] = v[i];
         }
         for (size_t i = 0; i < n; i++) { /* inside of each part */
-            size_t k = i < cut ? lp_test_below(&seed, (unsigned)cut) : cut + lp_test_below(&seed, (unsigned)(n - cut));
+            size_t k = i < cut ? lp_test_below(&seed, (unsigned)cut)
+                               : cut + lp_test_below(&seed, (unsigned)(n - cut));
             struct lp_sample other = mixed[k];
             mixed[k] = mixed[i];
             mixed[i] = other;
@@ -94,7 +97,8 @@ sums_keep_what_rounding_takes(void)
 }
 
 static double
-list_value(const struct lp_range_agg *agg, const double *values, const int64_t *times, size_t n, int64_t end_ns)
+list_value(const struct lp_range_agg *agg, const double *values, const int64_t *times, size_t n,
+           int64_t end_ns)
 {
     struct lp_arena ar;
     struct lp_acc a = {.n = 0};
@@ -124,7 +128,8 @@ quantiles_lie_between_values(void)
     }
 }
 
-/* Samples every 10 s in a window of 60 s: near both ends it is extrapolated to them, a reset adds what was before. */
+/* Samples every 10 s in a window of 60 s: near both ends it is extrapolated to them, a reset adds what was
+ * before. */
 static void
 a_counters_rate(void)
 {
@@ -138,4 +143,5 @@ a_counters_rate(void)
 
 LP_SUITE(acc, {"folds are what their definition says", folds_are_what_their_definition_says},
          {"sums keep what rounding takes", sums_keep_what_rounding_takes},
-         {"quantiles lie between values", quantiles_lie_between_values}, {"a counter's rate", a_counters_rate});
+         {"quantiles lie between values", quantiles_lie_between_values},
+         {"a counter's rate", a_counters_rate});

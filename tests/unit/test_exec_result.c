@@ -2,7 +2,6 @@
  * test_exec_result.c - answers as text: streams with their labels and metadata, exports, label sets, counts,
  * constants. Oracle: the contract's forms, written out; for counts every record ever put in.
  */
-#include <math.h>
 #include <string.h>
 
 #include "query/result.h"
@@ -299,42 +298,6 @@ counts_are_exact(void)
     lp_world_close(&w);
 }
 
-static void
-constants_have_values(void)
-{
-    static const struct {
-        const char *query;
-        double v;
-        bool empty, scalar;
-    } cases[] = {
-        {"vector(1)+vector(1)", 2, false, false},
-        {"1 + 2 * 3", 7, false, true},
-        {"vector(1) > 2", 0, true, false},
-        {"vector(3) > 2", 3, false, false},
-        {"2 < vector(3)", 3, false, false},
-        {"vector(3) > bool 2", 1, false, false},
-        {"vector(1) > bool 2", 0, false, false},
-        {"vector(1) / 0", NAN, false, false},
-        {"(vector(1) > 2) or vector(5)", 5, false, false},
-        {"vector(1) and (vector(1) > 2)", 0, true, false},
-        {"vector(1) unless (vector(1) > 2)", 1, false, false},
-        {"vector(1) unless vector(4)", 0, true, false},
-    };
-    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
-        struct lp_test_query q;
-        double v;
-        bool empty, scalar;
-        lp_test_query_parse(&q, lp_str_c(cases[i].query), true);
-        CU_ASSERT_EQUAL_FATAL(q.rc, LP_OK);
-        CU_ASSERT_EQUAL_FATAL(lp_const_eval(q.expr, &v, &empty, &scalar, NULL), LP_OK);
-        bool same = isnan(cases[i].v) ? isnan(v) : fabs(v - cases[i].v) < 1e-12;
-        lp_test_check(empty == cases[i].empty && scalar == cases[i].scalar && (empty || same),
-                      "another value came", lp_str_c(cases[i].query));
-        lp_test_query_clear(&q);
-    }
-}
-
 LP_SUITE(exec_result, {"streams have Loki's form", streams_have_loki_form},
          {"statistics are true", statistics_are_true}, {"exports are exact", exports_are_exact},
-         {"label sets of a range", label_sets_of_a_range}, {"counts are exact", counts_are_exact},
-         {"constants have values", constants_have_values});
+         {"label sets of a range", label_sets_of_a_range}, {"counts are exact", counts_are_exact});

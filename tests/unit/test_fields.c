@@ -1,6 +1,7 @@
 /*
- * test_fields.c - fields of JSON and logfmt lines. Oracle: what a real Loki made of such lines, written down by
- * hand; and for broken lines that nothing outside of them is read (every line is in memory of its exact size).
+ * test_fields.c - fields of JSON and logfmt lines. Oracle: what a real Loki made of such lines, written down
+ * by hand; and for broken lines that nothing outside of them is read (every line is in memory of its exact
+ * size).
  */
 #include "query/fields.h"
 
@@ -73,14 +74,16 @@ expect(enum reader how, const char *line, const char *want)
 static void
 json_objects_are_flattened(void)
 {
-    expect(JSON, "{\"a\":\"b\",\"n\":1.50e3,\"t\":true,\"z\":null,\"l\":[1,{\"x\":2}]}", "a=<b> n=<1.50e3> t=<true>");
+    expect(JSON, "{\"a\":\"b\",\"n\":1.50e3,\"t\":true,\"z\":null,\"l\":[1,{\"x\":2}]}",
+           "a=<b> n=<1.50e3> t=<true>");
     expect(JSON, " {\"a\" : {\"b\":{\"c\":\"d\"},\"e\":\"\"} }", "a_b_c=<d> a_e=<>");
     expect(JSON, "{\"a\":\"1\",\"a\":\"2\"}", "a=<1> a=<2>");
     expect(JSON, "{\"a.b-c\":\"1\",\"9x\":\"2\",\"\":\"3\",\" k \":\"4\",\"\xc3\xa9t\":\"5\"}",
            "a_b_c=<1> _9x=<2> k=<4> _t=<5>");
     expect(JSON, "{\"a\":\"q\\\"\\\\\\/\\n\\u00e9\\ud83d\\ude00\"}", "a=<q\"\\/\n\xc3\xa9\xf0\x9f\x98\x80>");
-    expect(JSON, "{\"a\":\"x\\ud83dy\",\"b\":\"bad \\q\"}", "a=<> b=<>"); /* a lone surrogate; no such escape */
-    expect(JSON, "{\"a\":\"x\xffy\xef\xbf\xbdz\"}", "a=<xyz>");          /* no UTF-8, and what stands for it */
+    expect(JSON, "{\"a\":\"x\\ud83dy\",\"b\":\"bad \\q\"}",
+           "a=<> b=<>");                                        /* a lone surrogate; no such escape */
+    expect(JSON, "{\"a\":\"x\xffy\xef\xbf\xbdz\"}", "a=<xyz>"); /* no UTF-8, and what stands for it */
     expect(JSON, "{\"k\\u0041\":\"v\"}", "kA=<v>");
     expect(JSON, "{}", "");
 }
@@ -129,7 +132,8 @@ json_is_not_nested_without_end(void)
 static void
 logfmt_pairs(void)
 {
-    expect(LOGFMT, "a=1 b=\"x y\" c d= e=\"\"  f=\"q\\\"\\n\\u00e9\"", "a=<1> b=<x y> c=<> d=<> e=<> f=<q\"\n\xc3\xa9>");
+    expect(LOGFMT, "a=1 b=\"x y\" c d= e=\"\"  f=\"q\\\"\\n\\u00e9\"",
+           "a=<1> b=<x y> c=<> d=<> e=<> f=<q\"\n\xc3\xa9>");
     expect(LOGFMT, "a.b=1 9x=2 a=3", "a_b=<1> _9x=<2> a=<3>");
     expect(AS_IS, "a.b=1", "a.b=<1>");
     expect(LOGFMT, "=x a\"b=1 c=d=e f=g\"h i=1", "i=<1>");

@@ -362,7 +362,8 @@ statistics_say_what_was_looked_at(void)
     CU_ASSERT_EQUAL_FATAL(lp_metric_eval(&q, &m, NULL), LP_OK);
     CU_ASSERT_EQUAL(m.n, 3);
     CU_ASSERT_EQUAL(m.stats.stored_lines, w.n);
-    CU_ASSERT(m.stats.stored_bytes > w.n && m.stats.stored_bytes < bytes + 100 * w.n); /* what was decoded: times and columns */
+    CU_ASSERT(m.stats.stored_bytes > w.n &&
+              m.stats.stored_bytes < bytes + 100 * w.n); /* what was decoded: times and columns */
     CU_ASSERT_EQUAL(m.stats.passed_lines, passed);
     CU_ASSERT_EQUAL(m.stats.blocks, m.stats.all_blocks);
     CU_ASSERT(m.stats.duration_ns > 0);
@@ -503,37 +504,6 @@ limits_hold(void)
     lp_world_close(&w);
 }
 
-static void
-what_is_not_evaluated_is_named(void)
-{
-    static const struct {
-        const char *query, *text;
-    } cases[] = {
-        {"sum(count_over_time({a=\"b\"} | json [1m]))", "| json (line 1, col 31) is"},
-        {"sum(count_over_time({a=\"b\"} |= \"x\" | d > 1 [1m]))", "a label filter (line 1, col 38) is"},
-        {"sum_over_time({a=\"b\"} | unwrap x [1m])", "sum_over_time (line 1, col 1) is"},
-        {"rate({a=\"b\"} | unwrap x [1m])", "| unwrap (line 1, col 16) is"},
-        {"absent_over_time({a=\"b\"}[1m])", "absent_over_time (line 1, col 1) is"},
-        {"topk(1, count_over_time({a=\"b\"}[1m]))", "topk (line 1, col 1) is"},
-        {"sum(stddev(rate({a=\"b\"}[1m])))", "stddev (line 1, col 5) is"},
-        {"sum(rate({a=\"b\"}[1m])) / 2", "/ (line 1, col "},
-        {"label_replace(rate({a=\"b\"}[1m]), \"a\", \"b\", \"c\", \"d\")",
-         "label_replace (line 1, col 1) is"},
-    };
-    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
-        struct lp_test_query q;
-        struct lp_err err;
-        lp_test_query_parse(&q, lp_str_c(cases[i].query), true);
-        CU_ASSERT_EQUAL_FATAL(q.rc, LP_OK);
-        CU_ASSERT(lp_metric_has_logs(q.expr));
-        CU_ASSERT_EQUAL(lp_metric_supported(q.expr, &err), LP_ERR_UNSUPPORTED);
-        lp_test_check(lp_str_starts(lp_str_c(err.text), lp_str_c(cases[i].text)) &&
-                          lp_str_ends(lp_str_c(err.text), LP_STR("is parsed but cannot be evaluated yet")),
-                      "another text came", lp_str_c(err.text));
-        lp_test_query_clear(&q);
-    }
-}
-
 /* ------------------------------------------------------------------ text */
 
 static void
@@ -612,5 +582,4 @@ LP_SUITE(metric, {"spans are what they say", spans_are_what_they_say},
          {"metadata is looked at where it counts", metadata_is_looked_at_where_it_counts},
          {"ends of windows may be no times", ends_of_windows_may_be_no_times},
          {"damage is told", damage_is_told}, {"limits hold", limits_hold},
-         {"what is not evaluated is named", what_is_not_evaluated_is_named},
          {"answers have Loki's form", answers_have_loki_form});
