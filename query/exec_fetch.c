@@ -102,7 +102,8 @@ static lp_rc
 run_stages(struct fetch *f, struct lp_scan *s, size_t at, struct lp_str *line, struct lp_err *err)
 {
     struct lp_pipe_out out;
-    lp_rc rc = lp_row_pipe_run(f->x, &f->pipe, s, f->hits[at].time_ns, f->hits[at].vstream, *line, &out, err);
+    lp_rc rc =
+        lp_row_pipe_run(f->x, &f->pipe, s, f->hits[at].time_ns, f->hits[at].vstream, *line, NULL, &out, err);
     if (rc != LP_OK) {
         return rc;
     }

@@ -146,9 +146,9 @@ struct lp_row_pipe {
 /* prog may be NULL. */
 void lp_row_pipe_begin(struct lp_row_pipe *p, const struct lp_pipe_prog *prog);
 void lp_row_pipe_end(struct lp_row_pipe *p);
-/* line: the row's, which its metadata, read here, leaves as it is. */
+/* line: the row's, which its metadata, read here, leaves as it is; *meta_bytes (may be NULL) grows by that. */
 lp_rc lp_row_pipe_run(struct lp_exec *x, struct lp_row_pipe *p, struct lp_scan *s, int64_t time_ns, uint32_t stream,
-                      struct lp_str line, struct lp_pipe_out *ret, struct lp_err *err) LP_MUST_USE;
+                      struct lp_str line, uint64_t *meta_bytes, struct lp_pipe_out *ret, struct lp_err *err) LP_MUST_USE;
 
 /* --- exec_labels.c --- */
 

@@ -37,13 +37,16 @@ find_labels(struct lp_exec *x, struct lp_row_pipe *p, uint32_t stream, struct lp
 
 lp_rc
 lp_row_pipe_run(struct lp_exec *x, struct lp_row_pipe *p, struct lp_scan *s, int64_t time_ns, uint32_t stream,
-                struct lp_str line, struct lp_pipe_out *ret, struct lp_err *err)
+                struct lp_str line, uint64_t *meta_bytes, struct lp_pipe_out *ret, struct lp_err *err)
 {
     struct lp_pipe_row row = {.time_ns = time_ns, .labels = p->labels, .line = line};
     lp_rc rc = find_labels(x, p, stream, err);
     row.nlabels = p->n;
     if (rc == LP_OK) {
         rc = lp_scan_meta(s, &row.meta, &row.nmeta, err);
+    }
+    for (size_t i = 0; i < row.nmeta && rc == LP_OK && meta_bytes != NULL; i++) {
+        *meta_bytes += row.meta[i].name.n + row.meta[i].value.n;
     }
     return rc == LP_OK ? lp_pipe_run(p->pipe, &row, ret, err) : rc;
 }

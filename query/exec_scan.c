@@ -91,7 +91,7 @@ consider(const struct search *r, struct lp_worker *w, struct lp_scan *s, const s
         }
         if (x->pass != NULL) {
             struct lp_pipe_out out;
-            rc = lp_row_pipe_run(x, &f->pipe, s, row->time_ns, row->stream, line, &out, err);
+            rc = lp_row_pipe_run(x, &f->pipe, s, row->time_ns, row->stream, line, NULL, &out, err);
             if (rc != LP_OK || !out.passed) {
                 return rc;
             }

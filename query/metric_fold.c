@@ -271,7 +271,8 @@ take_row(struct fold_leaf *l, struct lp_worker *w, struct lp_scan *s, const stru
     if (span->lo >= span->hi) {
         return LP_OK;
     }
-    lp_rc rc = lp_row_pipe_run(&l->x, &g->pipe, s, row->time_ns, row->stream, line, &out, err);
+    lp_rc rc =
+        lp_row_pipe_run(&l->x, &g->pipe, s, row->time_ns, row->stream, line, &w->stats.meta_bytes, &out, err);
     if (rc != LP_OK || !out.passed) {
         return rc;
     }

@@ -62,6 +62,7 @@ find(struct lp_world *w, const char *text, bool backward, struct lp_found *ret)
     lp_test_query_parse(&q, lp_str_c(text), true);
     struct lp_search s = lp_world_search(w, &q);
     s.backward = backward;
+    s.want_labels = true;
     CU_ASSERT_EQUAL_FATAL(lp_search(&s, ret, NULL), LP_OK);
     lp_test_query_clear(&q);
 }
@@ -95,26 +96,32 @@ streams_have_loki_form(void)
     for (int sealed = 0; sealed < 2; sealed++) {
         /* two instances are one stream; entries in query direction */
         expect_streams(&w, "{app=\"a\"}", false, false,
-                       "{\"stream\":{\"app\":\"a\",\"service_name\":\"a\"},\"values\":[[\"20\",\"from u1\"],"
+                       "{\"stream\":{\"app\":\"a\",\"detected_level\":\"unknown\",\"service_name\":\"a\"},"
+                       "\"values\":[[\"20\",\"from u1\"],"
                        "[\"30\",\"from u2 \\u003c\\u0026\\u003e\"]]}");
-        expect_streams(&w, "{app=\"a\"}", true, false,
-                       "{\"stream\":{\"app\":\"a\",\"service_name\":\"a\"},\"values\":["
-                       "[\"30\",\"from u2 \\u003c\\u0026\\u003e\"],[\"20\",\"from u1\"]]}");
+        expect_streams(
+            &w, "{app=\"a\"}", true, false,
+            "{\"stream\":{\"app\":\"a\",\"detected_level\":\"unknown\",\"service_name\":\"a\"},\"values\":["
+            "[\"30\",\"from u2 \\u003c\\u0026\\u003e\"],[\"20\",\"from u1\"]]}");
         /* metadata among the labels: names cleaned, a clash renamed, so one stream becomes two */
         expect_streams(
             &w, "{app=\"b\"}", false, false,
-            "{\"stream\":{\"_9lives\":\"y\",\"app\":\"b\",\"pod\":\"b-1\",\"pod_extracted\":\"other\","
+            "{\"stream\":{\"_9lives\":\"y\",\"app\":\"b\",\"detected_level\":\"unknown\",\"pod\":\"b-1\","
+            "\"pod_extracted\":\"other\","
             "\"service_name\":\"b\",\"user_id\":\"7\"},\"values\":[[\"40\",\"bad \\ufffd byte\"]]},"
-            "{\"stream\":{\"app\":\"b\",\"pod\":\"b-1\",\"service_name\":\"b\",\"trace\":\"t1\"},"
+            "{\"stream\":{\"app\":\"b\",\"detected_level\":\"unknown\",\"pod\":\"b-1\",\"service_name\":"
+            "\"b\",\"trace\":\"t1\"},"
             "\"values\":[[\"10\",\"first\"]]}");
         expect_streams(&w, "{app=\"b\"}", true, true,
                        "{\"stream\":{\"app\":\"b\",\"pod\":\"b-1\",\"service_name\":\"b\"},\"values\":["
-                       "[\"40\",\"bad \\ufffd byte\",{\"structuredMetadata\":{\"_9lives\":\"y\","
+                       "[\"40\",\"bad \\ufffd "
+                       "byte\",{\"structuredMetadata\":{\"_9lives\":\"y\",\"detected_level\":\"unknown\","
                        "\"pod_extracted\":\"other\",\"user_id\":\"7\"}}],"
-                       "[\"10\",\"first\",{\"structuredMetadata\":{\"trace\":\"t1\"}}]]}");
+                       "[\"10\",\"first\",{\"structuredMetadata\":{\"detected_level\":\"unknown\",\"trace\":"
+                       "\"t1\"}}]]}");
         expect_streams(&w, "{x=~\".+\"}", true, true,
                        "{\"stream\":{\"service_name\":\"own\",\"x\":\"\\\"q\\\"\"},\"values\":["
-                       "[\"50\",\"tab\\there\",{}]]}");
+                       "[\"50\",\"tab\\there\",{\"structuredMetadata\":{\"detected_level\":\"unknown\"}}]]}");
         expect_streams(&w, "{app=\"none\"}", true, false, "");
         lp_world_seal(&w);
     }
@@ -241,13 +248,15 @@ label_sets_of_a_range(void)
     put_rows(&w);
     for (int sealed = 0; sealed < 2; sealed++) {
         expect_sets(&w, NULL, 0, LP_TIME_MIN, LP_TIME_MAX,
-                    "{\"status\":\"success\",\"data\":[{\"app\":\"a\",\"service_name\":\"a\"},"
+                    "{\"status\":\"success\",\"data\":[{\"app\":\"a\","
+                    "\"service_name\":\"a\"},"
                     "{\"app\":\"b\",\"pod\":\"b-1\",\"service_name\":\"b\"},"
                     "{\"service_name\":\"own\",\"x\":\"\\\"q\\\"\"}]}\n",
                     "{\"status\":\"success\",\"data\":[\"app\",\"pod\",\"service_name\",\"x\"]}\n",
                     "{\"status\":\"success\",\"data\":[\"a\",\"b\"]}\n");
         expect_sets(&w, two, 2, LP_TIME_MIN, 50, /* the end is outside */
-                    "{\"status\":\"success\",\"data\":[{\"app\":\"a\",\"service_name\":\"a\"}]}\n",
+                    "{\"status\":\"success\",\"data\":[{\"app\":\"a\","
+                    "\"service_name\":\"a\"}]}\n",
                     "{\"status\":\"success\",\"data\":[\"app\",\"service_name\"]}\n",
                     "{\"status\":\"success\",\"data\":[\"a\"]}\n");
         expect_sets(&w, two, 2, 60, LP_TIME_MAX, "{\"status\":\"success\",\"data\":[]}\n",

@@ -81,22 +81,24 @@ static const struct {
     enum lp_vector_op outer;
     const char *outer_labels; /* NULL: there is no aggregation but a sum over the leaf, if any */
 } queries[] = {
-    {"count_over_time({}[1m])", NULL, LP_RANGE_COUNT, "app pod seq service_name", 0, NULL},
-    {"rate({} |= \"alpha\" [1m])", has_alpha, LP_RANGE_RATE, "app pod seq service_name", 0, NULL},
+    {"count_over_time({}[1m])", NULL, LP_RANGE_COUNT, "app detected_level pod seq service_name", 0, NULL},
+    {"rate({} |= \"alpha\" [1m])", has_alpha, LP_RANGE_RATE, "app detected_level pod seq service_name", 0,
+     NULL},
     {"sum(count_over_time({}[1m]))", NULL, LP_RANGE_COUNT, "", 0, NULL},
     {"sum by (app)(count_over_time({}[1m]))", NULL, LP_RANGE_COUNT, "app", 0, NULL},
     {"sum by (service_name, pod)(rate({app!=\"app-1\"}[1m]))", not_app_1, LP_RANGE_RATE, "pod service_name",
      0, NULL},
     {"sum by (app)(count_over_time({} |= \"alpha\" [1m]))", has_alpha, LP_RANGE_COUNT, "app", 0, NULL},
     {"sum by (nowhere)(bytes_over_time({}[1m]))", NULL, LP_RANGE_BYTES, "", 0, NULL},
-    {"sum without (seq)(bytes_over_time({}[1m]))", NULL, LP_RANGE_BYTES, "app pod service_name", 0, NULL},
+    {"sum without (seq)(bytes_over_time({}[1m]))", NULL, LP_RANGE_BYTES,
+     "app detected_level pod service_name", 0, NULL},
     {"sum by (pod)(bytes_rate({} |= \"alpha\" [1m]))", has_alpha, LP_RANGE_BYTES_RATE, "pod", 0, NULL},
     {"sum by (seq, app)(bytes_over_time({} |= \"alpha\" [1m]))", has_alpha, LP_RANGE_BYTES, "app seq", 0,
      NULL},
     {"sum(count_over_time({} |= \"no line holds this\" [1m]))", never, LP_RANGE_COUNT, "", 0, NULL},
     {"sum(sum by (app)(count_over_time({}[1m])))", NULL, LP_RANGE_COUNT, "app", LP_VECTOR_SUM, ""},
-    {"max by (app)(count_over_time({}[1m]))", NULL, LP_RANGE_COUNT, "app pod seq service_name", LP_VECTOR_MAX,
-     "app"},
+    {"max by (app)(count_over_time({}[1m]))", NULL, LP_RANGE_COUNT, "app detected_level pod seq service_name",
+     LP_VECTOR_MAX, "app"},
     {"min(sum by (pod)(rate({}[1m])))", NULL, LP_RANGE_RATE, "pod", LP_VECTOR_MIN, ""},
     {"avg by (app)(sum by (app, pod)(bytes_over_time({}[1m])))", NULL, LP_RANGE_BYTES, "app pod",
      LP_VECTOR_AVG, "app"},
@@ -133,10 +135,10 @@ oracle_series(struct oracle *o, const char *labels)
 static void
 labels_of(const struct lp_rec *r, const char *stay, char *out, size_t n)
 {
-    const char *const names[] = {"app", "pod", "seq", "service_name"};
-    const char *const values[] = {r->app, r->pod, r->seq % 2 ? r->line : "", r->app};
+    const char *const names[] = {"app", "detected_level", "pod", "seq", "service_name"};
+    const char *const values[] = {r->app, "unknown", r->pod, r->seq % 2 ? r->line : "", r->app};
     size_t at = (size_t)snprintf(out, n, "{");
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         if (strstr(stay, names[i]) != NULL && values[i][0] != 0) {
             at += (size_t)snprintf(out + at, n - at, "%s%s=\"%s\"", at > 1 ? ", " : "", names[i], values[i]);
         }
@@ -563,12 +565,14 @@ answers_have_loki_form(void)
                     "{\"metric\":{\"app\":\"\\u003ca\\u003e\"},\"values\":[[160,\"1\"]]},"
                     "{\"metric\":{\"app\":\"b\"},\"values\":[[100,\"1\"],[160,\"2\"]]}");
         expect_text(&w, "rate({app=\"b\"}[1m])", 160 * s + LP_NS_PER_S / 2, s, 1,
-                    "{\"metric\":{\"app\":\"b\",\"service_name\":\"b\",\"trace_id\":\"7\"},\"value\":[160.5,"
+                    "{\"metric\":{\"app\":\"b\",\"detected_level\":\"unknown\",\"service_name\":\"b\","
+                    "\"trace_id\":\"7\"},\"value\":[160.5,"
                     "\"0.016666666666666666\"]}");
-        expect_text(
-            &w, "bytes_over_time({app=\"b\"}[1m])", 160 * s, s, 1, /* no bytes are not no lines */
-            "{\"metric\":{\"app\":\"b\",\"service_name\":\"b\",\"trace_id\":\"7\"},\"value\":[160,\"0\"]},"
-            "{\"metric\":{\"app\":\"b\",\"service_name\":\"b\"},\"value\":[160,\"2\"]}");
+        expect_text(&w, "bytes_over_time({app=\"b\"}[1m])", 160 * s, s, 1, /* no bytes are not no lines */
+                    "{\"metric\":{\"app\":\"b\",\"detected_level\":\"unknown\",\"service_name\":\"b\","
+                    "\"trace_id\":\"7\"},\"value\":[160,\"0\"]},"
+                    "{\"metric\":{\"app\":\"b\",\"detected_level\":\"unknown\",\"service_name\":\"b\"},"
+                    "\"value\":[160,\"2\"]}");
         expect_text(&w, "sum(rate({app=\"c\"}[1m]))", 160 * s, s, 1, "");
         lp_world_seal(&w);
     }
