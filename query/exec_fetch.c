@@ -78,6 +78,19 @@ copy_meta(struct fetch *f, const struct lp_pair *meta, size_t n, struct lp_found
     return LP_OK;
 }
 
+/* Is it the stream's own, not one that a stage made of it? */
+static bool
+is_of_stream(const struct fetch *f, const struct lp_label *l)
+{
+    for (size_t i = 0; i < f->pipe.n && l->origin == LP_LABEL_STREAM; i++) {
+        const struct lp_pair *own = &f->pipe.labels[i];
+        if (own->name.p == l->name.p && own->value.p == l->value.p) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The labels that the stages left. Those of the stream live as long as the view, which the result keeps. */
 static lp_rc
 copy_labels(struct fetch *f, const struct lp_pipe_out *out, struct lp_found_row *row, struct lp_err *err)
@@ -86,6 +99,10 @@ copy_labels(struct fetch *f, const struct lp_pipe_out *out, struct lp_found_row 
     struct lp_label *kept = lp_arena_array(ar, out->nlabels, sizeof(*kept));
     for (size_t i = 0; i < out->nlabels; i++) {
         const struct lp_label *l = &out->labels[i];
+        if (kept != NULL && is_of_stream(f, l)) {
+            kept[i] = *l;
+            continue;
+        }
         if (kept == NULL || !lp_arena_str(ar, l->name, &kept[i].name) ||
             !lp_arena_str(ar, l->value, &kept[i].value)) {
             return over_budget(f, err);

@@ -213,6 +213,7 @@ next_member(struct cursor *c, bool first, struct lp_buf *key_room, struct member
 
 struct walk {
     struct lp_buf *keys, *text;
+    lp_field_want_fn wants;
     lp_field_fn fn;
     void *arg;
     unsigned depth;
@@ -250,7 +251,7 @@ walk_object(struct walk *w, struct cursor *c, struct lp_err *err)
         if (m.value.kind == OBJECT) {
             struct cursor inner = {m.value.text.p, m.value.text.p + m.value.text.n};
             rc = walk_object(w, &inner, err);
-        } else if (w->keys->n > 0) {
+        } else if (w->keys->n > 0 && (w->wants == NULL || w->wants(w->arg, lp_buf_view(w->keys)))) {
             w->ended = !w->fn(w->arg, lp_buf_view(w->keys), text_of(&m.value, w->text));
         }
         w->keys->n = prefix;
@@ -260,10 +261,10 @@ walk_object(struct walk *w, struct cursor *c, struct lp_err *err)
 }
 
 lp_rc
-lp_fields_json(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_field_fn fn, void *arg,
-               struct lp_err *err)
+lp_fields_json(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_field_want_fn wants,
+               lp_field_fn fn, void *arg, struct lp_err *err)
 {
-    struct walk w = {.keys = keys, .text = text, .fn = fn, .arg = arg};
+    struct walk w = {.keys = keys, .text = text, .wants = wants, .fn = fn, .arg = arg};
     struct cursor c = {line.p, line.p + line.n};
     lp_buf_reset(keys);
     return walk_object(&w, &c, err);

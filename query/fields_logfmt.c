@@ -112,9 +112,24 @@ bad_pair(const char *why, struct lp_err *err)
     return lp_err_set(err, LP_ERR_PARSE, "logfmt: %s", why);
 }
 
+/* The pair's key, cleaned or as it stands, and its value; *ret_skip: nobody wants it. False: the value's
+ * escapes are bad. */
+static bool
+take_pair(struct pair *pair, bool clean, struct lp_buf *keys, struct lp_buf *text, lp_field_want_fn wants,
+          void *arg, struct lp_str *ret_value, bool *ret_skip)
+{
+    if (clean) {
+        lp_buf_reset(keys);
+        lp_field_name(pair->key, keys);
+        pair->key = lp_buf_view(keys);
+    }
+    *ret_skip = pair->key.n == 0 || (wants != NULL && !wants(arg, pair->key));
+    return *ret_skip || value_of(pair, text, ret_value);
+}
+
 lp_rc
 lp_fields_logfmt(struct lp_str line, bool strict, bool clean, struct lp_buf *keys, struct lp_buf *text,
-                 lp_field_fn fn, void *arg, struct lp_err *err)
+                 lp_field_want_fn wants, lp_field_fn fn, void *arg, struct lp_err *err)
 {
     struct scan s = {line.p, line.p + line.n, NULL};
     for (;;) {
@@ -126,23 +141,15 @@ lp_fields_logfmt(struct lp_str line, bool strict, bool clean, struct lp_buf *key
         if (s.p == s.end) {
             return LP_OK;
         }
-        bool good = read_pair(&s, &pair);
-        if (good && !value_of(&pair, text, &value)) {
+        bool skip = false, good = read_pair(&s, &pair);
+        if (good && !take_pair(&pair, clean, keys, text, wants, arg, &value, &skip)) {
             s.why = s.why != NULL ? s.why : "a quoted value has a bad escape";
             good = false;
         }
         if (!good && strict) {
             return bad_pair(s.why, err);
         }
-        if (!good) {
-            continue;
-        }
-        if (clean) {
-            lp_buf_reset(keys);
-            lp_field_name(pair.key, keys);
-            pair.key = lp_buf_view(keys);
-        }
-        if (pair.key.n > 0 && !fn(arg, pair.key, value)) {
+        if (good && !skip && !fn(arg, pair.key, value)) {
             return LP_OK;
         }
     }

@@ -204,14 +204,47 @@ lp_acc_samples(const struct lp_acc *a, struct lp_sample *v)
 }
 
 /* NaN before all others. */
-static int
-by_value(const void *va, const void *vb)
+static bool
+is_less(double a, double b)
 {
-    double a = ((const struct lp_sample *)va)->v, b = ((const struct lp_sample *)vb)->v;
-    if (isnan(a) || isnan(b)) {
-        return isnan(b) - isnan(a);
+    return isnan(a) ? !isnan(b) : a < b;
+}
+
+static void
+swap(struct lp_sample *a, struct lp_sample *b)
+{
+    struct lp_sample kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Hoare's selection: v[k] becomes what it is in order, what lies before it is not larger, what lies behind
+ * not smaller. */
+static void
+select_nth(struct lp_sample *v, size_t n, size_t k)
+{
+    size_t lo = 0, hi = n; /* it is in [lo, hi) */
+    while (hi - lo > 1) {
+        double pivot = v[lo + (hi - lo - 1) / 2].v; /* not the last: so both sides have something */
+        size_t i = lo, j = hi - 1;
+        for (;; i++, j--) {
+            while (is_less(v[i].v, pivot)) {
+                i++;
+            }
+            while (is_less(pivot, v[j].v)) {
+                j--;
+            }
+            if (i >= j) {
+                break;
+            }
+            swap(&v[i], &v[j]);
+        }
+        if (k <= j) { /* [lo, j] is not larger than what lies behind it */
+            hi = j + 1;
+        } else {
+            lo = j + 1;
+        }
     }
-    return (a > b) - (a < b);
 }
 
 static int
@@ -250,8 +283,11 @@ quantile(double p, struct lp_sample *v, size_t n)
     if (isnan(p) || p < 0 || p > 1) {
         return lp_quantile(p, &v->v, 1);
     }
-    qsort(v, n, sizeof(*v), by_value);
     size_t below = rank_of(p, n, &weight), above = LP_MIN(below + 1, n - 1);
+    select_nth(v, n, below);
+    if (above > below) {
+        select_nth(v + above, n - above, 0);
+    }
     return v[below].v * (1 - weight) + v[above].v * weight;
 }
 

@@ -8,6 +8,7 @@
 #include "query/pipe.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "query/level.h"
@@ -291,6 +292,18 @@ lp_pipe_wants(const struct lp_pipe_prog *p, struct lp_str name)
         wants = lp_template_reads(p->templates[i], name);
     }
     return wants;
+}
+
+bool
+lp_pipe_may_want(const struct lp_pipe_prog *p, struct lp_str name)
+{
+    char longer[256 + sizeof(LP_EXTRACTED)];
+    if (p->need.all || name.n > 256 || lp_pipe_wants(p, name)) {
+        return true;
+    }
+    memcpy(longer, name.p, name.n);
+    memcpy(longer + name.n, LP_EXTRACTED, sizeof(LP_EXTRACTED) - 1);
+    return lp_pipe_wants(p, lp_str_of(longer, name.n + sizeof(LP_EXTRACTED) - 1));
 }
 
 static bool

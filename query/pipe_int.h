@@ -32,14 +32,20 @@ struct lp_row_labels {
     bool failed; /* the arena is spent */
 };
 
+struct lp_pipe_prog;
+
 void lp_row_labels_begin(struct lp_row_labels *l, const struct lp_pipe_row *row);
 bool lp_row_labels_get(const struct lp_row_labels *l, struct lp_str name, struct lp_str *ret_value, enum lp_label_origin *ret_origin);
 /* The value, or "" ; of the error and its details, too. */
 struct lp_str lp_row_labels_value(const struct lp_row_labels *l, struct lp_str name);
-/* Does the stream have it, whatever became of it? */
-bool lp_row_labels_of_stream(const struct lp_row_labels *l, struct lp_str name);
 /* Parsed labels take the place of all others, metadata that of the stream's; what comes from a stream takes no other's. */
 void lp_row_labels_set(struct lp_row_labels *l, enum lp_label_origin origin, struct lp_str name, struct lp_str value);
+/*
+ * What a parser found: a name that the stream or the metadata has gets "_extracted"; one that was parsed before is written over, or left. name is copied where it
+ * is new and `fresh` says that its bytes will go; value must last.
+ */
+void lp_row_labels_parsed(struct lp_row_labels *l, const struct lp_pipe_prog *prog, struct lp_str name, bool fresh, bool overwrite,
+                          struct lp_str value);
 void lp_row_labels_drop(struct lp_row_labels *l, struct lp_str name);
 void lp_row_labels_fail(struct lp_row_labels *l, struct lp_str error, const struct lp_err *details);
 /* All of them by rising name, the error included; in the arena. */
@@ -115,6 +121,9 @@ struct lp_pipe {
 
 /* Does anybody behind the parsers look at this label? */
 bool lp_pipe_wants(const struct lp_pipe_prog *p, struct lp_str name);
+/* May somebody look at the label that this parsed name becomes? */
+bool lp_pipe_may_want(const struct lp_pipe_prog *p, struct lp_str name);
+#define LP_EXTRACTED "_extracted"
 
 /* --- stages. They change pipe->labels and pipe->at; false: the row is left out. --- */
 

@@ -103,10 +103,12 @@ lp_row_labels_value(const struct lp_row_labels *l, struct lp_str name)
     return value;
 }
 
-bool
-lp_row_labels_of_stream(const struct lp_row_labels *l, struct lp_str name)
+static void
+leave_base(struct lp_row_labels *l, size_t base)
 {
-    return find_base(l, name) != NONE;
+    if (base != NONE) {
+        l->gone[base / 64] |= UINT64_C(1) << (base % 64);
+    }
 }
 
 void
@@ -123,9 +125,43 @@ lp_row_labels_set(struct lp_row_labels *l, enum lp_label_origin origin, struct l
     } else {
         append(l, origin, name, value);
     }
-    if (base != NONE) {
-        l->gone[base / 64] |= UINT64_C(1) << (base % 64);
+    leave_base(l, base);
+}
+
+static struct lp_str
+extracted(struct lp_row_labels *l, struct lp_str name)
+{
+    char *longer = lp_arena_bytes(l->ar, name.n + sizeof(LP_EXTRACTED));
+    if (longer == NULL) {
+        l->failed = true;
+        return name;
     }
+    memcpy(longer, name.p, name.n);
+    memcpy(longer + name.n, LP_EXTRACTED, sizeof(LP_EXTRACTED) - 1);
+    return lp_str_of(longer, name.n + sizeof(LP_EXTRACTED) - 1);
+}
+
+void
+lp_row_labels_parsed(struct lp_row_labels *l, const struct lp_pipe_prog *prog, struct lp_str name, bool fresh,
+                     bool overwrite, struct lp_str value)
+{
+    size_t own = find_own(l, name), base = find_base(l, name);
+    if (base != NONE || (own != NONE && l->own[own].origin == LP_LABEL_META)) {
+        name = extracted(l, name);
+        fresh = false;
+        own = find_own(l, name);
+        base = find_base(l, name);
+    }
+    if (!lp_pipe_wants(prog, name)) {
+        return;
+    }
+    if (own == NONE) {
+        append(l, LP_LABEL_PARSED, fresh ? lp_row_labels_keep(l, name) : name, value);
+    } else if (overwrite || l->own[own].origin != LP_LABEL_PARSED) {
+        l->own[own].value = value;
+        l->own[own].origin = LP_LABEL_PARSED;
+    }
+    leave_base(l, base);
 }
 
 void
@@ -140,9 +176,7 @@ lp_row_labels_drop(struct lp_row_labels *l, struct lp_str name)
     if (own != NONE) {
         l->own[own] = l->own[--l->nown];
     }
-    if (base != NONE) {
-        l->gone[base / 64] |= UINT64_C(1) << (base % 64);
-    }
+    leave_base(l, base);
 }
 
 struct lp_str

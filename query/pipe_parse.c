@@ -6,42 +6,6 @@
  */
 #include "query/pipe_int.h"
 
-#define SUFFIX "_extracted"
-
-/* Has the metadata it? */
-static bool
-is_meta(const struct lp_row_labels *l, struct lp_str name)
-{
-    struct lp_str value;
-    enum lp_label_origin origin;
-    return lp_row_labels_get(l, name, &value, &origin) && origin == LP_LABEL_META;
-}
-
-static bool
-is_parsed(const struct lp_row_labels *l, struct lp_str name)
-{
-    struct lp_str value;
-    enum lp_label_origin origin;
-    return lp_row_labels_get(l, name, &value, &origin) && origin == LP_LABEL_PARSED;
-}
-
-/* The label that a parsed name becomes; may be `name` itself, borrowed. */
-static struct lp_str
-label_name(struct lp_pipe *p, struct lp_str name)
-{
-    if (!lp_row_labels_of_stream(&p->labels, name) && !is_meta(&p->labels, name)) {
-        return name;
-    }
-    char *longer = lp_arena_bytes(&p->ar, name.n + sizeof(SUFFIX));
-    if (longer == NULL) {
-        p->labels.failed = true;
-        return name;
-    }
-    memcpy(longer, name.p, name.n);
-    memcpy(longer + name.n, SUFFIX, sizeof(SUFFIX) - 1);
-    return lp_str_of(longer, name.n + sizeof(SUFFIX) - 1);
-}
-
 static bool
 is_within(struct lp_str part, struct lp_str whole)
 {
@@ -70,20 +34,23 @@ struct fields {
 };
 
 static bool
+wants_field(void *arg, struct lp_str key)
+{
+    const struct fields *f = arg;
+    return lp_pipe_may_want(f->p->prog, key);
+}
+
+static bool
 set_field(void *arg, struct lp_str key, struct lp_str value)
 {
     struct fields *f = arg;
     struct lp_pipe *p = f->p;
-    if (value.n == 0 && !f->keep_empty) {
-        return true;
+    size_t known = p->labels.nown;
+    if (value.n > 0 || f->keep_empty) {
+        lp_row_labels_parsed(&p->labels, p->prog, key, true, false, keep(p, value));
     }
-    struct lp_str name = label_name(p, key);
-    if (!lp_pipe_wants(p->prog, name) || is_parsed(&p->labels, name)) {
-        return true;
-    }
-    name = name.p == key.p ? lp_row_labels_keep(&p->labels, name) : name;
-    lp_row_labels_set(&p->labels, LP_LABEL_PARSED, name, keep(p, value));
-    return !p->labels.failed && (f->left == SIZE_MAX || --f->left > 0);
+    f->left -= f->left != SIZE_MAX && p->labels.nown > known;
+    return !p->labels.failed && f->left > 0;
 }
 
 /* How many names are needed behind the parsers, where that is known. */
@@ -115,8 +82,8 @@ json_extracts(struct lp_pipe *p, const struct lp_parser_args *args)
         if (rc == LP_ERR_PARSE) {
             fail(p, LP_JSON_ERROR, &why);
         }
-        struct lp_str name = label_name(p, e->name);
-        lp_row_labels_set(&p->labels, LP_LABEL_PARSED, name, rc == LP_OK ? keep(p, value) : LP_STR(""));
+        lp_row_labels_parsed(&p->labels, p->prog, e->name, false, true,
+                             rc == LP_OK ? keep(p, value) : LP_STR(""));
     }
 }
 
@@ -133,7 +100,7 @@ set_extract(void *arg, struct lp_str key, struct lp_str value)
     for (size_t i = 0; i < x->args->nextracts; i++) {
         const struct lp_extract *e = &x->args->extracts[i];
         if (lp_str_eq(e->steps[0].key, key)) {
-            lp_row_labels_set(&x->p->labels, LP_LABEL_PARSED, label_name(x->p, e->name), keep(x->p, value));
+            lp_row_labels_parsed(&x->p->labels, x->p->prog, e->name, false, true, keep(x->p, value));
         }
     }
     return !x->p->labels.failed;
@@ -144,12 +111,9 @@ logfmt_extracts(struct lp_pipe *p, const struct lp_parser_args *args, struct lp_
 {
     struct logfmt_extracts x = {p, args};
     for (size_t i = 0; i < args->nextracts; i++) {
-        struct lp_str name = label_name(p, args->extracts[i].name);
-        if (!is_parsed(&p->labels, name)) {
-            lp_row_labels_set(&p->labels, LP_LABEL_PARSED, name, LP_STR(""));
-        }
+        lp_row_labels_parsed(&p->labels, p->prog, args->extracts[i].name, false, false, LP_STR(""));
     }
-    return lp_fields_logfmt(p->at, args->strict, false, &p->keys, &p->text, set_extract, &x, err);
+    return lp_fields_logfmt(p->at, args->strict, false, &p->keys, &p->text, NULL, set_extract, &x, err);
 }
 
 /* ------------------------------------------------------------------ stages */
@@ -167,7 +131,7 @@ lp_pipe_json(struct lp_pipe *p, const struct lp_pipe_step *s)
         return;
     }
     lp_err_clear(&why);
-    if (lp_fields_json(p->at, &p->keys, &p->text, set_field, &f, &why) != LP_OK) {
+    if (lp_fields_json(p->at, &p->keys, &p->text, wants_field, set_field, &f, &why) != LP_OK) {
         fail(p, LP_JSON_ERROR, &why);
     }
 }
@@ -182,20 +146,11 @@ lp_pipe_logfmt(struct lp_pipe *p, const struct lp_pipe_step *s)
         return;
     }
     lp_err_clear(&why);
-    lp_rc rc = args->nextracts > 0
-                   ? logfmt_extracts(p, args, &why)
-                   : lp_fields_logfmt(p->at, args->strict, true, &p->keys, &p->text, set_field, &f, &why);
+    lp_rc rc = args->nextracts > 0 ? logfmt_extracts(p, args, &why)
+                                   : lp_fields_logfmt(p->at, args->strict, true, &p->keys, &p->text,
+                                                      wants_field, set_field, &f, &why);
     if (rc != LP_OK) {
         fail(p, LP_LOGFMT_ERROR, &why);
-    }
-}
-
-static void
-set_capture(struct lp_pipe *p, struct lp_str name, struct lp_str value)
-{
-    name = label_name(p, name);
-    if (lp_pipe_wants(p->prog, name)) {
-        lp_row_labels_set(&p->labels, LP_LABEL_PARSED, name, value);
     }
 }
 
@@ -212,7 +167,8 @@ lp_pipe_regexp(struct lp_pipe *p, const struct lp_pipe_step *s)
     }
     for (int i = 1; i <= s->groups; i++) {
         if (s->names[i].n > 0) {
-            set_capture(p, s->names[i], groups[i].p != NULL ? keep(p, groups[i]) : LP_STR(""));
+            lp_row_labels_parsed(&p->labels, p->prog, s->names[i], false, true,
+                                 groups[i].p != NULL ? keep(p, groups[i]) : LP_STR(""));
         }
     }
 }
@@ -227,7 +183,7 @@ lp_pipe_pattern(struct lp_pipe *p, const struct lp_pipe_step *s)
     }
     size_t n = lp_pattern_captures(&s->pattern, p->at, values);
     for (size_t i = 0; i < n; i++) {
-        set_capture(p, s->names[i], values[i]);
+        lp_row_labels_parsed(&p->labels, p->prog, s->names[i], false, true, values[i]);
     }
 }
 
@@ -257,9 +213,7 @@ take_packed(void *arg, struct lp_str key, struct lp_str value)
         return false;
     }
     k->v = grown;
-    struct lp_str name = label_name(p, key);
-    name = name.p == key.p ? lp_row_labels_keep(&p->labels, name) : name;
-    k->v[k->n++] = (struct lp_pair){name, keep(p, value)};
+    k->v[k->n++] = (struct lp_pair){lp_row_labels_keep(&p->labels, key), keep(p, value)};
     return true;
 }
 
@@ -280,9 +234,7 @@ lp_pipe_unpack(struct lp_pipe *p)
         return;
     }
     for (size_t i = 0; i < k.n; i++) {
-        if (lp_pipe_wants(p->prog, k.v[i].name)) {
-            lp_row_labels_set(&p->labels, LP_LABEL_PARSED, k.v[i].name, k.v[i].value);
-        }
+        lp_row_labels_parsed(&p->labels, p->prog, k.v[i].name, false, true, k.v[i].value);
     }
     p->at = k.entry;
 }

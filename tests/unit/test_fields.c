@@ -45,11 +45,11 @@ read_fields(enum reader how, const char *line, size_t n, size_t most, struct see
     s->most = most;
     struct lp_str str = lp_str_of(own, n);
     if (how == JSON) {
-        rc = lp_fields_json(str, &keys, &text, note, s, NULL);
+        rc = lp_fields_json(str, &keys, &text, NULL, note, s, NULL);
     } else if (how == STRINGS) {
         rc = lp_fields_json_strings(str, &keys, &text, note, s, NULL);
     } else {
-        rc = lp_fields_logfmt(str, how == STRICT, how != AS_IS, &keys, &text, note, s, NULL);
+        rc = lp_fields_logfmt(str, how == STRICT, how != AS_IS, &keys, &text, NULL, note, s, NULL);
     }
     CU_ASSERT(rc == LP_OK || rc == LP_ERR_PARSE);
     lp_buf_c(&s->text, rc == LP_OK ? "" : " !");
