@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/lock.h"
+#include "query/excerpt.h"
 #include "query/exec.h"
 #include "query/linefilter.h"
 #include "query/matcher.h"
@@ -140,12 +141,17 @@ struct lp_row_pipe {
     struct lp_pipe *pipe; /* NULL: there is nothing to run */
     uint32_t stream;      /* whose labels these are */
     size_t n;
+    struct lp_excerpts *excerpts; /* NULL: rows' lines are needed whole */
     struct lp_pair labels[LP_STREAM_LABELS_MAX];
 };
 
 /* prog may be NULL. */
 void lp_row_pipe_begin(struct lp_row_pipe *p, const struct lp_pipe_prog *prog);
 void lp_row_pipe_end(struct lp_row_pipe *p);
+/* A part begins. */
+void lp_row_pipe_part(struct lp_row_pipe *p);
+/* What of the row's line the stages need; p NULL: all of it. */
+lp_rc lp_row_pipe_excerpt(struct lp_row_pipe *p, struct lp_scan *s, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
 /* line: the row's, which its metadata, read here, leaves as it is; *meta_bytes (may be NULL) grows by that. */
 lp_rc lp_row_pipe_run(struct lp_exec *x, struct lp_row_pipe *p, struct lp_scan *s, int64_t time_ns, uint32_t stream,
                       struct lp_str line, uint64_t *meta_bytes, struct lp_pipe_out *ret, struct lp_err *err) LP_MUST_USE;

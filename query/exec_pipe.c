@@ -9,6 +9,7 @@ void
 lp_row_pipe_begin(struct lp_row_pipe *p, const struct lp_pipe_prog *prog)
 {
     p->pipe = prog != NULL ? lp_pipe_new(prog) : NULL;
+    p->excerpts = prog != NULL ? lp_excerpts_new(prog) : NULL;
     p->stream = LP_NO_STREAM;
     p->n = 0;
 }
@@ -17,7 +18,22 @@ void
 lp_row_pipe_end(struct lp_row_pipe *p)
 {
     lp_pipe_free(p->pipe);
+    lp_excerpts_free(p->excerpts);
     p->pipe = NULL;
+    p->excerpts = NULL;
+}
+
+void
+lp_row_pipe_part(struct lp_row_pipe *p)
+{
+    lp_excerpts_begin(p->excerpts);
+}
+
+lp_rc
+lp_row_pipe_excerpt(struct lp_row_pipe *p, struct lp_scan *s, struct lp_str *ret, struct lp_err *err)
+{
+    *ret = LP_STR_NULL;
+    return p->excerpts != NULL ? lp_excerpts_line(p->excerpts, s, ret, err) : LP_OK;
 }
 
 static lp_rc

@@ -80,8 +80,9 @@ consider(const struct search *r, struct lp_worker *w, struct lp_scan *s, const s
     w->stats.head_lines += !stored;
     bool filtered = !x->unfiltered && !row->sure;
     if (filtered || x->pass != NULL) {
-        struct lp_str line;
-        lp_rc rc = lp_scan_line(s, &line, err);
+        struct lp_str line = LP_STR_NULL;
+        lp_rc rc = !filtered ? lp_row_pipe_excerpt(&f->pipe, s, &line, err) : LP_OK;
+        rc = rc == LP_OK && line.p == NULL ? lp_scan_line(s, &line, err) : rc;
         if (rc != LP_OK) {
             return rc;
         }
@@ -143,6 +144,7 @@ scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
         lp_row_pipe_begin(&f->pipe, x->pass);
         f->has_pipe = true;
     }
+    lp_row_pipe_part(&f->pipe);
     lp_rc rc = lp_exec_open(x, p, w->codec, r->from_ns, r->to_ns, x->q->backward, &s, &block, err);
     if (rc == LP_OK) {
         rc = scan_rows(r, w, s, err);

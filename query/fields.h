@@ -25,6 +25,12 @@ typedef bool (*lp_field_want_fn)(void *arg, struct lp_str key);
 lp_rc lp_fields_json(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_field_want_fn wants, lp_field_fn fn, void *arg,
                      struct lp_err *err) LP_MUST_USE;
 
+/* The same with values as they stand, quotes included; and the members of the object itself, of any kind, with keys as they are. */
+lp_rc lp_fields_json_raw(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_field_want_fn wants, lp_field_fn fn, void *arg,
+                         struct lp_err *err) LP_MUST_USE;
+lp_rc lp_fields_json_members(struct lp_str line, struct lp_buf *text, lp_field_want_fn wants, lp_field_fn fn, void *arg,
+                             struct lp_err *err) LP_MUST_USE;
+
 /* Every string of the object itself, for `unpack`: keys cleaned, other values and nested ones are none. LP_ERR_PARSE as above. */
 lp_rc lp_fields_json_strings(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_field_fn fn, void *arg,
                              struct lp_err *err) LP_MUST_USE;

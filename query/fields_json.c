@@ -217,8 +217,15 @@ struct walk {
     lp_field_fn fn;
     void *arg;
     unsigned depth;
-    bool ended;
+    bool raw, ended;
 };
+
+/* As it stands, quotes included. */
+static struct lp_str
+raw_of(const struct value *v)
+{
+    return v->kind == STRING ? lp_str_of(v->text.p - 1, v->text.n + 2) : v->text;
+}
 
 /* Appends a part of a name to w->keys, behind what stands there of the parts above. */
 static void
@@ -252,7 +259,8 @@ walk_object(struct walk *w, struct cursor *c, struct lp_err *err)
             struct cursor inner = {m.value.text.p, m.value.text.p + m.value.text.n};
             rc = walk_object(w, &inner, err);
         } else if (w->keys->n > 0 && (w->wants == NULL || w->wants(w->arg, lp_buf_view(w->keys)))) {
-            w->ended = !w->fn(w->arg, lp_buf_view(w->keys), text_of(&m.value, w->text));
+            struct lp_str value = w->raw ? raw_of(&m.value) : text_of(&m.value, w->text);
+            w->ended = !w->fn(w->arg, lp_buf_view(w->keys), value);
         }
         w->keys->n = prefix;
     }
@@ -268,6 +276,33 @@ lp_fields_json(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_
     struct cursor c = {line.p, line.p + line.n};
     lp_buf_reset(keys);
     return walk_object(&w, &c, err);
+}
+
+lp_rc
+lp_fields_json_raw(struct lp_str line, struct lp_buf *keys, struct lp_buf *text, lp_field_want_fn wants,
+                   lp_field_fn fn, void *arg, struct lp_err *err)
+{
+    struct walk w = {.keys = keys, .text = text, .wants = wants, .fn = fn, .arg = arg, .raw = true};
+    struct cursor c = {line.p, line.p + line.n};
+    lp_buf_reset(keys);
+    return walk_object(&w, &c, err);
+}
+
+lp_rc
+lp_fields_json_members(struct lp_str line, struct lp_buf *text, lp_field_want_fn wants, lp_field_fn fn,
+                       void *arg, struct lp_err *err)
+{
+    struct cursor c = {line.p, line.p + line.n};
+    struct member m;
+    bool more = true;
+    lp_rc rc = enter_object(&c, err);
+    for (bool first = true; rc == LP_OK && more; first = false) {
+        rc = next_member(&c, first, text, &m, &more, err);
+        if (rc == LP_OK && more && wants(arg, m.key)) {
+            more = fn(arg, m.key, raw_of(&m.value));
+        }
+    }
+    return rc;
 }
 
 lp_rc

@@ -251,13 +251,19 @@ span_of(const struct fold_leaf *l, struct gather *g, int64_t time_ns)
     return &g->span;
 }
 
+static bool
+needs_length(const struct fold_leaf *l)
+{
+    return l->agg->op == LP_RANGE_BYTES || l->agg->op == LP_RANGE_BYTES_RATE;
+}
+
 static double
 value_of(const struct fold_leaf *l, const struct lp_pipe_out *out)
 {
     if (l->agg->range.unwrap != NULL) {
         return out->value;
     }
-    return l->agg->op == LP_RANGE_BYTES || l->agg->op == LP_RANGE_BYTES_RATE ? (double)out->line.n : 1;
+    return needs_length(l) ? (double)out->line.n : 1;
 }
 
 /* The row that the scan is at, and that passed the leading line filters. */
@@ -305,12 +311,17 @@ scan_rows(struct fold_leaf *l, struct lp_worker *w, struct lp_scan *s, bool stor
             rc = lp_exec_check(l->q->deadline_ns, l->q->cancel, err);
         }
         ++*(stored ? &w->stats.stored_lines : &w->stats.head_lines);
-        rc = rc == LP_OK ? lp_scan_line(s, &line, err) : rc;
+        bool known = l->x.unfiltered || row.sure;
+        line = LP_STR_NULL;
+        if (rc == LP_OK && known && !needs_length(l)) {
+            rc = lp_row_pipe_excerpt(&g->pipe, s, &line, err);
+        }
+        rc = rc == LP_OK && line.p == NULL ? lp_scan_line(s, &line, err) : rc;
         if (rc != LP_OK) {
             break;
         }
         w->stats.head_bytes += stored ? 0 : line.n;
-        if (l->x.unfiltered || row.sure || lp_linefilter_match(l->x.filter, line)) {
+        if (known || lp_linefilter_match(l->x.filter, line)) {
             rc = take_row(l, w, s, &row, line, err);
         }
     }
@@ -331,6 +342,7 @@ scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
         lp_row_pipe_begin(&g->pipe, l->prog);
         lp_buf_init(&g->key, 64u << 20);
     }
+    lp_row_pipe_part(&g->pipe);
     lp_rc rc = lp_exec_open(&l->x, p, w->codec, l->from_ns, l->to_ns, false, &s, &block, err);
     w->stats.blocks += p->seg != NULL;
     w->stats.head_parts += p->seg == NULL;
