@@ -63,6 +63,8 @@ int lp_regex_groups(const struct lp_regex *re);
 struct lp_str lp_regex_group_name(const struct lp_regex *re, int i);
 /* Unanchored match with captures: groups[0] is the whole match; n at most LP_REGEX_GROUPS_MAX slots are filled; unmatched groups have p NULL. */
 bool lp_regex_captures(const struct lp_regex *re, struct lp_str text, struct lp_str *groups, int n);
+/* The same of a match that begins at byte `from` or behind it; what stands in front still counts for ^ and \b. The text is UTF-8. */
+bool lp_regex_captures_from(const struct lp_regex *re, struct lp_str text, size_t from, struct lp_str *groups, int n);
 
 #ifdef __cplusplus
 }
