@@ -286,8 +286,8 @@ bool
 lp_regex_captures_from(const struct lp_regex *re, struct lp_str text, size_t from, struct lp_str *groups,
                        int n)
 {
-    re2::StringPiece found[LP_GROUPS_MAX];
-    n = LP_MIN(n, LP_GROUPS_MAX);
+    re2::StringPiece found[LP_REGEX_GROUPS_MAX];
+    n = LP_MIN(n, LP_REGEX_GROUPS_MAX);
     const re2::StringPiece all(text.p != nullptr ? text.p : "", text.n);
     if (from > text.n || !re->re.Match(all, from, text.n, RE2::UNANCHORED, found, n)) {
         return false;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "query/exec_int.h"
 #include "query/level.h"
 #include "query/pipe_int.h"
 #include "query/text.h"
@@ -341,7 +342,7 @@ settle(struct lp_pipe_prog *p)
     if (p->counted && p->ncounted == 0) {
         leave_out_parsers(p);
     }
-    p->needs_level = lp_pipe_wants(p, LP_STR(LP_LEVEL_LABEL));
+    p->needs_level = lp_pipe_may_want(p, LP_STR(LP_LEVEL_LABEL));
 }
 
 lp_rc
@@ -567,12 +568,13 @@ static void
 add_level(struct lp_pipe *p)
 {
     const struct lp_pipe_row *r = p->row;
-    struct lp_str name = LP_STR(LP_LEVEL_LABEL), value;
-    enum lp_label_origin origin;
-    if (!lp_row_labels_get(&p->labels, name, &value, &origin)) {
-        lp_row_labels_set(&p->labels, LP_LABEL_META, name,
-                          lp_level_detect(r->labels, r->nlabels, r->meta, r->nmeta, r->line));
+    struct lp_str name;
+    if (!lp_labels_meta_name(&p->ar, r->labels, r->nlabels, LP_STR(LP_LEVEL_LABEL), &name)) {
+        p->labels.failed = true;
+        return;
     }
+    lp_row_labels_set(&p->labels, LP_LABEL_META, name,
+                      lp_level_detect(r->labels, r->nlabels, r->meta, r->nmeta, r->line));
 }
 
 lp_rc

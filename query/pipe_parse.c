@@ -127,9 +127,6 @@ lp_pipe_json(struct lp_pipe *p, const struct lp_pipe_step *s)
         json_extracts(p, &s->stage->parser);
         return;
     }
-    if (p->at.n == 0) {
-        return;
-    }
     lp_err_clear(&why);
     if (lp_fields_json(p->at, &p->keys, &p->text, wants_field, set_field, &f, &why) != LP_OK) {
         fail(p, LP_JSON_ERROR, &why);

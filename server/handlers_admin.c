@@ -38,13 +38,25 @@ handle_metrics(struct lp_http_req *req, void *ctx)
     lp_http_reply_buf(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
 }
 
+/* ?mode=diff: what is not as it is by default; ?mode=defaults: the defaults. */
 static void
 handle_config(struct lp_http_req *req, void *ctx)
 {
     struct lp_server *s = ctx;
+    struct lp_settings defaults;
+    struct lp_str mode = LP_STR_NULL;
+    const struct lp_pair *params;
+    size_t n;
     struct lp_buf b;
+    if (lp_http_params(req, &params, &n, NULL) == LP_OK) {
+        for (size_t i = 0; i < n; i++) {
+            mode = lp_str_eqc(params[i].name, "mode") ? params[i].value : mode;
+        }
+    }
     lp_buf_init(&b, 1 << 20);
-    lp_settings_print(&s->set, false, &b);
+    lp_settings_init(&defaults);
+    lp_settings_print(lp_str_eqc(mode, "defaults") ? &defaults : &s->set, lp_str_eqc(mode, "diff"), &b);
+    lp_settings_clear(&defaults);
     lp_http_reply_buf(req, 200, "text/plain; charset=utf-8", &b);
 }
 
@@ -78,13 +90,14 @@ put_compaction(struct lp_server *s, struct lp_buf *b)
     lp_maintain_stats(lp_store_maintain(s->store), &m);
     lp_buf_printf(
         b,
-        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"copied_blocks\":%llu,\"sealed_bytes\":%llu,"
+        "\"compaction\":{\"on\":%s,\"merges\":%llu,\"merged_segments\":%llu,\"copied_blocks\":%llu,\"sealed_"
+        "bytes\":%llu,"
         "\"written_bytes\":%llu,\"debt_bytes\":%llu,\"running\":%s,\"inputs\":%llu,\"running_ms\":%lld,"
         "\"asked\":%llu,\"answered\":%llu,\"files_waiting\":%llu,\"problem\":",
         s->set.compact ? "true" : "false", (unsigned long long)m.merges,
-        (unsigned long long)m.merged_segments, (unsigned long long)m.copied_blocks, (unsigned long long)m.sealed_bytes,
-        (unsigned long long)m.written_bytes, (unsigned long long)m.debt_bytes, m.running ? "true" : "false",
-        (unsigned long long)m.inputs,
+        (unsigned long long)m.merged_segments, (unsigned long long)m.copied_blocks,
+        (unsigned long long)m.sealed_bytes, (unsigned long long)m.written_bytes,
+        (unsigned long long)m.debt_bytes, m.running ? "true" : "false", (unsigned long long)m.inputs,
         (long long)(m.running ? (lp_mono_ns() - m.running_since_ns) / LP_NS_PER_MS : 0),
         (unsigned long long)m.asked, (unsigned long long)m.answered, (unsigned long long)m.waiting_files);
     lp_buf_json(b, lp_str_c(m.problem));
@@ -146,11 +159,10 @@ static void
 handle_buildinfo(struct lp_http_req *req, void *ctx)
 {
     (void)ctx;
-    /* Grafana and Logs Drilldown read a Loki version here and want at least 3.2 */
-    lp_http_reply(
-        req, 200, "application/json",
-        LP_STR("{\"version\":\"3.5.0\",\"revision\":\"logpond-" PACKAGE_VERSION
-               "\",\"branch\":\"main\",\"buildDate\":\"\",\"buildUser\":\"\",\"goVersion\":\"\"}\n"));
+    lp_http_reply(req, 200, "application/json",
+                  LP_STR("{\"version\":\"" LP_LOKI_VERSION "\",\"revision\":\"logpond-" PACKAGE_VERSION
+                         "\",\"branch\":\"main\",\"buildDate\":\"\",\"buildUser\":\"\",\"goVersion\":\"\","
+                         "\"logpond\":\"" PACKAGE_VERSION "\"}\n"));
 }
 
 const struct lp_http_route lp_admin_routes[] = {

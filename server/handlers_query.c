@@ -131,6 +131,7 @@ work_query_range(struct lp_http_req *req, struct lp_server *s)
     }
     lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
     lp_rc rc = lp_query_range(&c, &start_ns, &end_ns);
+    rc = rc == LP_OK ? lp_query_check(&c) : rc;
     if (rc == LP_OK) {
         rc = lp_query_step(&c, start_ns, end_ns, &step_ns);
     }
@@ -162,7 +163,8 @@ instant(struct lp_query_call *c, struct lp_buf *out)
 {
     const struct lp_expr *e;
     int64_t ns;
-    lp_rc rc = lp_query_time(c, "time", c->now_ns, &ns);
+    lp_rc rc = lp_query_check(c);
+    rc = rc == LP_OK ? lp_query_time(c, "time", c->now_ns, &ns) : rc;
     if (rc == LP_OK) {
         rc = lp_logql_parse(lp_query_param(c, "query"), NULL, &c->ar, &e, &c->err);
     }
@@ -213,19 +215,47 @@ work_format_query(struct lp_http_req *req, struct lp_server *s)
     lp_query_end(&c);
 }
 
+lp_rc
+lp_query_streams(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns, int64_t end_ns,
+                 struct lp_buf *out)
+{
+    return search(c, log, start_ns, end_ns, out);
+}
+
 #define READ (LP_GET | LP_POST)
+#define LOKI "/loki/api/v1"
+#define OLD "/api/prom"
 
 const struct lp_work_route lp_query_routes[] = {
-    {READ, "/loki/api/v1/query_range", work_query_range, false},
-    {READ, "/loki/api/v1/query", work_query, false},
-    {READ, "/loki/api/v1/labels", lp_query_work_labels, false},
-    {READ, "/loki/api/v1/label", lp_query_work_labels, false},
-    {READ, "/loki/api/v1/label/*/values", lp_query_work_values, false},
-    {READ, "/api/prom/label", lp_query_work_labels, false},
-    {READ, "/api/prom/label/*/values", lp_query_work_values, false},
-    {READ, "/loki/api/v1/series", lp_query_work_series, false},
-    {READ, "/loki/api/v1/index/stats", lp_query_work_stats, false},
-    {READ, "/loki/api/v1/format_query", work_format_query, false},
+    {READ, LOKI "/query_range", work_query_range, false},
+    {READ, LOKI "/query", work_query, false},
+    {READ, LOKI "/labels", lp_query_work_labels, false},
+    {READ, LOKI "/label", lp_query_work_labels, false},
+    {READ, LOKI "/label/*/values", lp_query_work_values, false},
+    {READ, LOKI "/series", lp_query_work_series, false},
+    {READ, LOKI "/index/stats", lp_query_work_stats, false},
+    {READ, LOKI "/index/volume", lp_query_work_volume, false},
+    {READ, LOKI "/index/volume_range", lp_query_work_volume_range, false},
+    {READ, LOKI "/patterns", lp_query_work_patterns, false},
+    {READ, LOKI "/detected_labels", lp_query_work_detected_labels, false},
+    {READ, LOKI "/detected_fields", lp_query_work_detected_fields, false},
+    {READ, LOKI "/detected_field/*/values", lp_query_work_detected_values, false},
+    {READ, LOKI "/format_query", work_format_query, false},
+    {LP_GET, LOKI "/drilldown-limits", lp_loki_work_drilldown, false},
+    {LP_GET, LOKI "/rules", lp_loki_work_no_rules, false},
+    {LP_GET, LOKI "/rules/**", lp_loki_work_no_rules, false},
+    {LP_GET | LP_POST | LP_PUT | LP_DELETE, LOKI "/delete", lp_loki_work_no_delete, false},
+    {READ, OLD "/query", lp_query_work_legacy, false},
+    {READ, OLD "/label", lp_query_work_labels, false},
+    {READ, OLD "/label/*/values", lp_query_work_values, false},
+    {READ, OLD "/series", lp_query_work_series, false},
+    {LP_GET, OLD "/rules", lp_loki_work_no_rules, false},
+    {LP_GET, OLD "/rules/**", lp_loki_work_no_rules, false},
+    {LP_GET, "/prometheus/api/v1/rules", lp_loki_work_prom_rules, false},
+    {LP_GET, "/prometheus/api/v1/alerts", lp_loki_work_prom_alerts, false},
+    {LP_GET, "/config/tenant/v1/limits", lp_loki_work_limits, false},
+    {LP_GET, "/services", lp_loki_work_services, false},
+    {READ, "/log_level", lp_loki_work_log_level, false},
     {READ, "/api/v1/export", lp_query_work_export, false},
 };
 const size_t lp_query_nroutes = LP_ARRAY_LEN(lp_query_routes);

@@ -37,17 +37,45 @@ lp_rc lp_query_time(struct lp_query_call *c, const char *name, int64_t otherwise
 /* start, end, since. end < start is LP_ERR_PARSE. */
 lp_rc lp_query_range(struct lp_query_call *c, int64_t *ret_start_ns, int64_t *ret_end_ns) LP_MUST_USE;
 lp_rc lp_query_limit(struct lp_query_call *c, size_t otherwise, size_t most, size_t *ret) LP_MUST_USE;
+/* As lp_query_limit, of another name. */
+lp_rc lp_query_lines(struct lp_query_call *c, const char *name, size_t otherwise, size_t most, size_t *ret) LP_MUST_USE;
+/* A positive number of 32 bits. */
+lp_rc lp_query_number(struct lp_query_call *c, const char *name, size_t otherwise, size_t *ret) LP_MUST_USE;
 lp_rc lp_query_direction(struct lp_query_call *c, bool otherwise_backward, bool *ret_backward) LP_MUST_USE;
 /* Seconds with a fraction, or a Prometheus duration. */
 lp_rc lp_query_duration(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret) LP_MUST_USE;
 /* step, with its default for the range; too many points are LP_ERR_PARSE. */
 lp_rc lp_query_step(struct lp_query_call *c, int64_t start_ns, int64_t end_ns, int64_t *ret) LP_MUST_USE;
+/* limit, direction and interval have to be well formed also where a query does not use them. */
+lp_rc lp_query_check(struct lp_query_call *c) LP_MUST_USE;
 
-/* handlers_query_meta.c, handlers_query_export.c */
+/* handlers_query.c: the lines of a log query as /query_range answers them, with its parameters. */
+lp_rc lp_query_streams(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns, int64_t end_ns, struct lp_buf *out) LP_MUST_USE;
+/* handlers_query_meta.c: what questions about streams have in common. */
+struct lp_streams_query lp_query_streams_query(const struct lp_query_call *c);
+
+/* handlers_query_meta.c, handlers_query_detect.c, handlers_query_legacy.c, handlers_query_export.c */
 void lp_query_work_labels(struct lp_http_req *req, struct lp_server *s);
 void lp_query_work_values(struct lp_http_req *req, struct lp_server *s);
 void lp_query_work_series(struct lp_http_req *req, struct lp_server *s);
 void lp_query_work_stats(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_volume(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_volume_range(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_detected_labels(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_detected_fields(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_detected_values(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_patterns(struct lp_http_req *req, struct lp_server *s);
+void lp_query_work_legacy(struct lp_http_req *req, struct lp_server *s);
 void lp_query_work_export(struct lp_http_req *req, struct lp_server *s);
+
+/* handlers_loki.c: what clients of Loki ask besides searches. */
+void lp_loki_work_limits(struct lp_http_req *req, struct lp_server *s);
+void lp_loki_work_drilldown(struct lp_http_req *req, struct lp_server *s);
+void lp_loki_work_services(struct lp_http_req *req, struct lp_server *s);
+void lp_loki_work_log_level(struct lp_http_req *req, struct lp_server *s);
+void lp_loki_work_no_rules(struct lp_http_req *req, struct lp_server *s);
+void lp_loki_work_prom_rules(struct lp_http_req *req, struct lp_server *s);
+void lp_loki_work_prom_alerts(struct lp_http_req *req, struct lp_server *s);
+void lp_loki_work_no_delete(struct lp_http_req *req, struct lp_server *s);
 
 #endif

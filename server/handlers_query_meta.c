@@ -9,8 +9,8 @@
 
 static const struct lp_logql_opts ANY = {.allow_empty_selector = true};
 
-static struct lp_streams_query
-streams_query(const struct lp_query_call *c)
+struct lp_streams_query
+lp_query_streams_query(const struct lp_query_call *c)
 {
     return (struct lp_streams_query){
         .store = c->s->store,
@@ -34,11 +34,11 @@ labels(struct lp_http_req *req, struct lp_server *s, const struct lp_str *name)
         return;
     }
     lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
-    struct lp_streams_query q = streams_query(&c);
+    struct lp_streams_query q = lp_query_streams_query(&c);
     struct lp_str text = lp_query_param(&c, "query");
     lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
     if (rc == LP_OK && text.n > 0) {
-        rc = lp_logql_parse_selector(text, &ANY, &c.ar, &selector, &c.err);
+        rc = lp_logql_parse_selector(text, NULL, &c.ar, &selector, &c.err);
         q.selectors = &selector;
         q.nselectors = 1;
     }
@@ -97,7 +97,7 @@ lp_query_work_series(struct lp_http_req *req, struct lp_server *s)
         return;
     }
     lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
-    struct lp_streams_query q = streams_query(&c);
+    struct lp_streams_query q = lp_query_streams_query(&c);
     q.selectors = selectors;
     lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
     if (rc == LP_OK) {
@@ -125,10 +125,13 @@ lp_query_work_stats(struct lp_http_req *req, struct lp_server *s)
         return;
     }
     lp_buf_init(&out, 1 << 12);
-    struct lp_streams_query q = streams_query(&c);
+    struct lp_streams_query q = lp_query_streams_query(&c);
+    int64_t step;
     q.selectors = &selector;
     q.nselectors = 1;
     lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
+    rc = rc == LP_OK ? lp_query_check(&c) : rc;
+    rc = rc == LP_OK ? lp_query_step(&c, q.from_ns, q.to_ns, &step) : rc;
     if (rc == LP_OK) {
         rc = lp_logql_parse_selector(lp_query_param(&c, "query"), NULL, &c.ar, &selector, &c.err);
     }

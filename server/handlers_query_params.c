@@ -2,6 +2,8 @@
  * handlers_query_params.c - parameters of queries in Loki's forms, and errors in its statuses.
  */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "query/parse.h"
 #include "query/text.h"
@@ -74,11 +76,39 @@ lp_query_param(const struct lp_query_call *c, const char *name)
     return LP_STR_NULL;
 }
 
+/* ------------------------------------------------------------------ the parameters' forms, refused in Loki's
+ * words */
+
+/* A value as error texts show it. */
+#define SHOWN_BYTES 60u
+
 static lp_rc
-bad_param(struct lp_query_call *c, const char *name, struct lp_str v, const char *what)
+bad_number(struct lp_query_call *c, const char *who, const char *function, struct lp_str v, const char *why)
 {
-    return lp_err_set(&c->err, LP_ERR_PARSE, "could not parse '%s' parameter: \"%.*s\" is not %s", name,
-                      (int)LP_MIN(v.n, (size_t)80), v.p, what);
+    char room[64];
+    return lp_err_set(&c->err, LP_ERR_PARSE, "%sstrconv.%s: parsing \"%s\": %s", who, function,
+                      lp_text_clip(v, SHOWN_BYTES, room), why);
+}
+
+/* Is it a whole number, whatever its size? */
+static bool
+is_whole(struct lp_str v)
+{
+    size_t i = v.n > 0 && (v.p[0] == '-' || v.p[0] == '+');
+    size_t first = i;
+    while (i < v.n && v.p[i] >= '0' && v.p[i] <= '9') {
+        i++;
+    }
+    return i == v.n && i > first;
+}
+
+/* Loki takes RFC 3339 with its 'T' and a zone only. */
+static bool
+parse_date(struct lp_str v, int64_t *ret)
+{
+    char zone = v.n > 6 ? v.p[v.n - 6] : 0;
+    bool has_zone = v.n > 10 && (v.p[v.n - 1] == 'Z' || zone == '+' || zone == '-');
+    return has_zone && v.p[10] == 'T' && lp_time_rfc3339(v, ret);
 }
 
 static bool
@@ -95,18 +125,22 @@ parse_time(struct lp_str v, int64_t *ret)
         *ret = LP_MAX(n, LP_TIME_MIN);
         return true;
     }
-    return v.n > 10 && lp_time_rfc3339(v, ret);
+    return parse_date(v, ret);
 }
 
 lp_rc
 lp_query_time(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret)
 {
     struct lp_str v = lp_query_param(c, name);
+    char who[64] = "";
     *ret = otherwise_ns;
     if (v.n == 0 || parse_time(v, ret)) {
         return LP_OK;
     }
-    return bad_param(c, name, v, "a time (seconds, nanoseconds or RFC 3339)");
+    if (strcmp(name, "time") != 0) {
+        snprintf(who, sizeof(who), "could not parse '%s' parameter: ", name);
+    }
+    return bad_number(c, who, "ParseInt", v, is_whole(v) ? "value out of range" : "invalid syntax");
 }
 
 lp_rc
@@ -115,7 +149,10 @@ lp_query_range(struct lp_query_call *c, int64_t *ret_start_ns, int64_t *ret_end_
     int64_t since = SINCE_NS, otherwise;
     struct lp_str v = lp_query_param(c, "since");
     if (v.n > 0 && !lp_text_parse_range(v, &since)) {
-        return bad_param(c, "since", v, "a duration such as 1h30m");
+        char room[64];
+        return lp_err_set(&c->err, LP_ERR_PARSE,
+                          "could not parse 'since' parameter: not a valid duration string: \"%s\"",
+                          lp_text_clip(v, SHOWN_BYTES, room));
     }
     lp_rc rc = lp_query_time(c, "end", c->now_ns, ret_end_ns);
     if (rc == LP_OK) {
@@ -130,31 +167,56 @@ lp_query_range(struct lp_query_call *c, int64_t *ret_start_ns, int64_t *ret_end_
     return rc;
 }
 
-lp_rc
-lp_query_limit(struct lp_query_call *c, size_t otherwise, size_t most, size_t *ret)
+/* A positive number; those beyond 32 bits are refused where no more can be meant. */
+static lp_rc
+count(struct lp_query_call *c, const char *name, size_t otherwise, size_t most, size_t *ret)
 {
-    struct lp_str v = lp_query_param(c, "limit");
-    int64_t n = (int64_t)otherwise;
+    struct lp_str v = lp_query_param(c, name);
+    int64_t n = (int64_t)LP_MIN(otherwise, (size_t)INT64_MAX);
     if (v.n > 0 && !lp_str_i64(v, &n)) {
-        return bad_param(c, "limit", v, "a whole number");
+        return bad_number(c, "", "Atoi", v, is_whole(v) ? "value out of range" : "invalid syntax");
     }
     if (n <= 0) {
         return lp_err_set(&c->err, LP_ERR_PARSE, "limit must be a positive value");
     }
-    if ((uint64_t)n > most) {
-        return lp_err_set(
-            &c->err, LP_ERR_PARSE,
-            "max entries limit per query exceeded, limit > max_entries_limit_per_query (%lld > %zu)",
-            (long long)n, most);
+    if (n > UINT32_MAX && most <= UINT32_MAX) {
+        return lp_err_set(&c->err, LP_ERR_PARSE, "limit value %lld is out of range [0, %u]", (long long)n,
+                          UINT32_MAX);
     }
     *ret = (size_t)n;
     return LP_OK;
 }
 
 lp_rc
+lp_query_number(struct lp_query_call *c, const char *name, size_t otherwise, size_t *ret)
+{
+    return count(c, name, otherwise, UINT32_MAX, ret);
+}
+
+lp_rc
+lp_query_lines(struct lp_query_call *c, const char *name, size_t otherwise, size_t most, size_t *ret)
+{
+    lp_rc rc = count(c, name, otherwise, most, ret);
+    if (rc == LP_OK && *ret > most) {
+        return lp_err_set(
+            &c->err, LP_ERR_PARSE,
+            "max entries limit per query exceeded, limit > max_entries_limit_per_query (%zu > %zu)", *ret,
+            most);
+    }
+    return rc;
+}
+
+lp_rc
+lp_query_limit(struct lp_query_call *c, size_t otherwise, size_t most, size_t *ret)
+{
+    return lp_query_lines(c, "limit", otherwise, most, ret);
+}
+
+lp_rc
 lp_query_direction(struct lp_query_call *c, bool otherwise_backward, bool *ret_backward)
 {
     struct lp_str v = lp_query_param(c, "direction");
+    char room[64];
     *ret_backward = otherwise_backward;
     if (v.n == 0) {
         return LP_OK;
@@ -163,7 +225,7 @@ lp_query_direction(struct lp_query_call *c, bool otherwise_backward, bool *ret_b
     if (*ret_backward || lp_str_ieq(v, LP_STR("forward"))) {
         return LP_OK;
     }
-    return bad_param(c, "direction", v, "forward or backward");
+    return lp_err_set(&c->err, LP_ERR_PARSE, "invalid direction '%s'", lp_text_clip(v, SHOWN_BYTES, room));
 }
 
 lp_rc
@@ -171,15 +233,18 @@ lp_query_duration(struct lp_query_call *c, const char *name, int64_t otherwise_n
 {
     struct lp_str v = lp_query_param(c, name);
     double seconds;
+    char room[64];
+    bool number = v.n > 0 && lp_str_f64(v, &seconds);
     *ret = otherwise_ns;
-    if (v.n == 0 || lp_text_parse_range(v, ret)) {
+    if (v.n == 0 || (!number && lp_text_parse_range(v, ret))) {
         return LP_OK;
     }
-    if (lp_str_f64(v, &seconds) && isfinite(seconds) && fabs(seconds) < 9e9) {
+    if (number && fabs(seconds) < 9e9) {
         *ret = (int64_t)llround(seconds * 1e9);
         return LP_OK;
     }
-    return bad_param(c, name, v, "a duration (seconds, or such as 1h30m)");
+    return lp_err_set(&c->err, LP_ERR_PARSE, "cannot parse \"%s\" to a valid duration%s",
+                      lp_text_clip(v, SHOWN_BYTES, room), number ? ". It overflows int64" : "");
 }
 
 lp_rc
@@ -203,4 +268,16 @@ lp_query_step(struct lp_query_call *c, int64_t start_ns, int64_t end_ns, int64_t
             "of the step parameter");
     }
     return LP_OK;
+}
+
+lp_rc
+lp_query_check(struct lp_query_call *c)
+{
+    size_t limit;
+    bool backward;
+    int64_t interval;
+    lp_rc rc = lp_query_number(c, "limit", 1, &limit);
+    rc = rc == LP_OK ? lp_query_direction(c, true, &backward) : rc;
+    rc = rc == LP_OK ? lp_query_duration(c, "interval", 0, &interval) : rc;
+    return rc == LP_OK && interval < 0 ? lp_err_set(&c->err, LP_ERR_PARSE, "interval must be >= 0") : rc;
 }

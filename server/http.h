@@ -104,7 +104,11 @@ struct lp_arena *lp_http_arena(struct lp_http_req *req);
 bool lp_http_gone(const struct lp_http_req *req);
 const _Atomic bool *lp_http_gone_flag(const struct lp_http_req *req);
 
-/* --- answers [any thread] --- */
+/*
+ * --- answers [any thread] ---
+ * Whole answers of at least 1 KiB of text or JSON with status 200 are sent as gzip to clients that take it. Whole answers to GET say that pages of
+ * other origins may read them (CORS), and OPTIONS is answered as a browser's preflight wants it.
+ */
 /* Adds a header to the coming answer. Name and value are copied; one with CR, LF or NUL is left out. */
 void lp_http_add_header(struct lp_http_req *req, const char *name, struct lp_str value);
 /* Whole answer; body is copied. content_type NULL: none. */

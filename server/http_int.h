@@ -200,6 +200,12 @@ void lp_http_route_refuse(struct lp_http_req *req);
 void lp_http_allow_text(unsigned methods, char *out, size_t bytes);
 #define LP_HTTP_ALLOW_BYTES 64
 
+/* --- http_gzip.c --- */
+/* By a header Accept-Encoding. */
+bool lp_http_takes_gzip(struct lp_str accept);
+/* Appends body as one gzip member; false when there is no memory. */
+bool lp_http_gzip(struct lp_str body, struct lp_buf *out);
+
 /* --- http_reply.c --- */
 /* The HTTP thread takes what handlers have left in its mailbox. Ends requests, and may close connections. */
 void lp_http_mail_take(struct lp_http_thread *t);

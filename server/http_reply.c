@@ -27,6 +27,7 @@
 #include <event2/util.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define REFERENCE_BYTES (16u * 1024)     /* larger bodies are not copied but referred to */
@@ -34,6 +35,9 @@
 #define STREAM_UNSENT_LOW (512u * 1024)  /* ... and goes on below this */
 #define STREAM_PIECE_BYTES (256u * 1024) /* taken at a time, so that mu is never held long */
 #define ERROR_TEXT_MAX (16u * 1024)
+#define GZIP_BYTES_MIN 1024u /* smaller answers are sent as they are */
+#define GZIP_BYTES_HERE                                                                                      \
+    (256u * 1024) /* larger ones are compressed by workers only: an HTTP thread must not be held up */
 #define TEXT_PLAIN "text/plain; charset=utf-8"
 
 /* --- the mailbox --- */
@@ -163,6 +167,9 @@ send_whole(struct lp_http_req *req, struct lp_str body)
     LP_ASSERT(req->ev != NULL && !req->answered);
     req->answered = true;
     put_headers(req);
+    if (req->head.method == LP_GET || req->head.method == LP_HEAD || req->head.method == LP_OPTIONS) {
+        evhttp_add_header(evhttp_request_get_output_headers(req->ev), "Access-Control-Allow-Origin", "*");
+    }
     if (status_has_body(req->status)) {
         put_length(req, body.n);
         struct evbuffer *out = evhttp_request_get_output_buffer(req->ev);
@@ -347,6 +354,28 @@ set_answer(struct lp_http_req *req, int status, const char *content_type)
     }
 }
 
+static bool
+is_text(const char *content_type)
+{
+    return content_type != NULL &&
+           (strncmp(content_type, "text/", 5) == 0 || strncmp(content_type, "application/json", 16) == 0);
+}
+
+/* The body as gzip in out, where that is worth it and the client takes it; false: it is sent as it is. */
+static bool
+compress_body(struct lp_http_req *req, struct lp_str body, struct lp_buf *out)
+{
+    bool here = lp_http_this_thread() == req->t;
+    if (body.n < GZIP_BYTES_MIN || (here && body.n > GZIP_BYTES_HERE) || req->status != 200 ||
+        req->head.method == LP_HEAD || !is_text(req->content_type) || lp_http_gone(req) ||
+        !lp_http_takes_gzip(lp_http_header(req, "Accept-Encoding")) || !lp_http_gzip(body, out)) {
+        return false;
+    }
+    lp_http_add_header(req, "Content-Encoding", LP_STR("gzip"));
+    lp_http_add_header(req, "Vary", LP_STR("Accept-Encoding"));
+    return true;
+}
+
 /* On its own thread the answer needs no mail. */
 static void
 reply_here(struct lp_http_req *req, struct lp_str body)
@@ -359,18 +388,38 @@ reply_here(struct lp_http_req *req, struct lp_str body)
     send_whole(req, body);
 }
 
+/* The body is req->reply, or borrowed and on the request's own thread. */
+static void
+reply(struct lp_http_req *req, struct lp_str body)
+{
+    struct lp_buf packed;
+    lp_buf_init(&packed, SIZE_MAX);
+    if (compress_body(req, body, &packed)) {
+        lp_buf_clear(&req->reply);
+        req->reply = packed;
+        body = lp_buf_view(&req->reply);
+    } else {
+        lp_buf_clear(&packed);
+    }
+    if (lp_http_this_thread() == req->t) {
+        reply_here(req, body);
+    } else {
+        hand_back(req, false);
+    }
+}
+
 void
 lp_http_reply(struct lp_http_req *req, int status, const char *content_type, struct lp_str body)
 {
     set_answer(req, status, content_type);
     if (lp_http_this_thread() == req->t) {
-        reply_here(req, body);
+        reply(req, body);
         return;
     }
     if (!lp_buf_str(&req->reply, body)) {
         req->status = 503;
     }
-    hand_back(req, false);
+    reply(req, lp_buf_view(&req->reply));
 }
 
 void
@@ -379,11 +428,7 @@ lp_http_reply_buf(struct lp_http_req *req, int status, const char *content_type,
     set_answer(req, status, content_type);
     req->reply = *body;
     lp_buf_init(body, body->limit);
-    if (lp_http_this_thread() == req->t) {
-        reply_here(req, lp_buf_view(&req->reply));
-        return;
-    }
-    hand_back(req, false);
+    reply(req, lp_buf_view(&req->reply));
 }
 
 void

@@ -191,6 +191,20 @@ lp_http_allow_text(unsigned methods, char *out, size_t bytes)
     }
 }
 
+/* What a browser asks before a page of another origin may send a request that is not of the simplest kind. */
+static void
+add_preflight(struct lp_http_req *req)
+{
+    char methods[LP_HTTP_ALLOW_BYTES];
+    lp_http_allow_text(req->allow & (LP_GET | LP_HEAD | LP_POST | LP_OPTIONS), methods, sizeof(methods));
+    lp_http_add_header(req, "Access-Control-Allow-Methods", lp_str_c(methods));
+    lp_http_add_header(
+        req, "Access-Control-Allow-Headers",
+        LP_STR("Accept, Authorization, Cache-Control, Content-Type, X-Loki-Response-Encoding-Flags, "
+               "X-Query-Tags, X-Scope-OrgID"));
+    lp_http_add_header(req, "Access-Control-Max-Age", LP_STR("86400"));
+}
+
 void
 lp_http_route_refuse(struct lp_http_req *req)
 {
@@ -201,6 +215,7 @@ lp_http_route_refuse(struct lp_http_req *req)
     }
     switch (req->route_status) {
     case 204:
+        add_preflight(req);
         lp_http_reply(req, 204, NULL, LP_STR_NULL);
         return;
     case 404:

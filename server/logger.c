@@ -53,6 +53,12 @@ lp_log_enabled(enum lp_log_level level)
     return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
 
+const char *
+lp_log_level_name(void)
+{
+    return level_names[atomic_load(&max_level)];
+}
+
 /* Copies text behind line[n) with its control bytes escaped, up to `max` bytes in all. */
 static size_t
 put_text(char *line, size_t n, size_t max, const char *text)

@@ -32,6 +32,8 @@ bool lp_log_level_parse(struct lp_str name, enum lp_log_level *ret);
 /* Messages above it are not written. At first LP_LOG_INFO. */
 void lp_log_set_level(enum lp_log_level level);
 bool lp_log_enabled(enum lp_log_level level);
+/* The name of the present level. Static string. */
+const char *lp_log_level_name(void);
 
 /* area: a short static word ("http", "kafka"). Through the macros, which bring the site. */
 void lp_log_at(struct lp_log_site *site, enum lp_log_level level, const char *area, const char *fmt, ...) LP_PRINTF(4, 5);

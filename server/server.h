@@ -38,6 +38,9 @@ struct lp_server {
     size_t ndecoders;
 };
 
+/* The version of Loki whose API this is: Grafana and its Logs Drilldown want at least 3.2. */
+#define LP_LOKI_VERSION "3.5.0"
+
 /* All routes; each handlers_*.c brings its own table. */
 struct lp_route_table {
     const struct lp_http_route *routes;

@@ -32,7 +32,7 @@ DOORS = [
     ("xxhash.h", ["base/hash*.c"]),
     ("lmdb.h", ["store/catalog*.c", "store/catalog_int.h"]),
     ("zstd*.h", ["store/codec*.c", "ingest/content*.c"]),
-    ("zlib.h", ["ingest/content*.c"]),
+    ("zlib.h", ["ingest/content*.c", "server/http_gzip.c"]),
     ("snappy*", ["ingest/content*.c"]),
     ("librdkafka/*", ["ingest/kafka*.c", "ingest/kafka*_int.h"]),
     ("event2/*", ["server/http*.c", "server/http*_int.h"]),
