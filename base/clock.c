@@ -57,10 +57,9 @@ lp_mono_ns(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-/* Days since 1970-01-01 of a date in the Gregorian calendar. Years begin in March here, so a leap day comes
- * last. */
-static int64_t
-days_of_date(int64_t year, int month, int day)
+/* Years begin in March here, so a leap day comes last. */
+int64_t
+lp_date_days(int64_t year, int month, int day)
 {
     int64_t y = year - (month <= 2);
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -69,8 +68,8 @@ days_of_date(int64_t year, int month, int day)
     return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
 }
 
-static void
-date_of_days(int64_t days, int64_t *year, int *month, int *day)
+void
+lp_date_of_days(int64_t days, int64_t *year, int *month, int *day)
 {
     int64_t z = days + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
@@ -83,8 +82,8 @@ date_of_days(int64_t days, int64_t *year, int *month, int *day)
     *year = yoe + era * 400 + (*month <= 2);
 }
 
-static int
-days_in_month(int year, int month)
+int
+lp_date_month_days(int64_t year, int month)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -215,11 +214,11 @@ lp_time_rfc3339(struct lp_str s, int64_t *ret)
         return false;
     }
     /* second 60 is a leap second: the first second of the next minute */
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 ||
-        second > 60) {
+    if (month < 1 || month > 12 || day < 1 || day > lp_date_month_days(year, month) || hour > 23 ||
+        minute > 59 || second > 60) {
         return false;
     }
-    int64_t seconds = days_of_date(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - zone_s;
+    int64_t seconds = lp_date_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - zone_s;
     return join_ns(seconds, ns, ret);
 }
 
@@ -369,7 +368,7 @@ lp_time_text(int64_t ns, char out[LP_TIME_TEXT])
     int64_t of_day = second - days * 86400;
     int64_t year;
     int month, day;
-    date_of_days(days, &year, &month, &day);
+    lp_date_of_days(days, &year, &month, &day);
 
     const struct {
         int64_t v;

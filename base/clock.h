@@ -19,6 +19,11 @@ extern "C" {
 int64_t lp_now_ns(void);  /* wall clock; with --enable-test-hooks LP_CLOCK_OFFSET=SECONDS in the environment shifts it */
 int64_t lp_mono_ns(void); /* monotonic, for deadlines and durations */
 
+/* Days since 1970-01-01 of a date in the Gregorian calendar, and back; how many days a month (1 to 12) has. */
+int64_t lp_date_days(int64_t year, int month, int day);
+void lp_date_of_days(int64_t days, int64_t *year, int *month, int *day);
+int lp_date_month_days(int64_t year, int month);
+
 /* RFC 3339 with any fraction, 'T' or blank, 'Z' or an offset (a missing zone is UTC). False on anything else or out of range. */
 bool lp_time_rfc3339(struct lp_str s, int64_t *ret);
 /* Decimal epoch text "1795132800.123456789" in units of unit_ns (LP_NS_PER_S for seconds), exact to 1 ns, exponent allowed. */

@@ -72,6 +72,12 @@ lp_io_close(const struct lp_io *io, int fd)
     }
 }
 
+void
+lp_io_expect(const struct lp_io *io, int fd, uint64_t off, size_t n)
+{
+    io->ops->expect(io, fd, off, n);
+}
+
 lp_rc
 lp_io_pread(const struct lp_io *io, int fd, void *p, size_t n, uint64_t off, struct lp_err *err)
 {

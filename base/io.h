@@ -35,6 +35,8 @@ lp_rc lp_io_open(const struct lp_io *io, const char *path, int flags, int *ret_f
 void lp_io_close(const struct lp_io *io, int fd);
 /* Exactly n bytes at off. LP_ERR_CORRUPT when the file ends before. */
 lp_rc lp_io_pread(const struct lp_io *io, int fd, void *p, size_t n, uint64_t off, struct lp_err *err) LP_MUST_USE;
+/* These bytes will be read soon: the system may fetch them meanwhile. Never waits; a hint, so nothing can fail. */
+void lp_io_expect(const struct lp_io *io, int fd, uint64_t off, size_t n);
 /* All bytes of iov at off. iov is changed. */
 lp_rc lp_io_pwritev(const struct lp_io *io, int fd, struct iovec *iov, int iovcnt, uint64_t off, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_io_pwrite(const struct lp_io *io, int fd, const void *p, size_t n, uint64_t off, struct lp_err *err) LP_MUST_USE;

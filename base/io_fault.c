@@ -163,6 +163,13 @@ fault_pread(const struct lp_io *io, int fd, void *p, size_t n, uint64_t off)
     return rc < 0 ? rc : below()->ops->pread(below(), fd, p, n, off);
 }
 
+static void
+fault_expect(const struct lp_io *io, int fd, uint64_t off, size_t n)
+{
+    (void)io;
+    below()->ops->expect(below(), fd, off, n);
+}
+
 static ssize_t
 fault_pwritev(const struct lp_io *io, int fd, const struct iovec *iov, int iovcnt, uint64_t off)
 {
@@ -272,6 +279,7 @@ lp_io_fault_new(void)
         .open = fault_open,
         .close = fault_close,
         .pread = fault_pread,
+        .expect = fault_expect,
         .pwritev = fault_pwritev,
         .datasync = fault_datasync,
         .fullsync = fault_fullsync,

@@ -16,6 +16,7 @@ struct lp_io_ops {
     int (*open)(const struct lp_io *io, const char *path, int oflags);
     void (*close)(const struct lp_io *io, int fd);
     ssize_t (*pread)(const struct lp_io *io, int fd, void *p, size_t n, uint64_t off);
+    void (*expect)(const struct lp_io *io, int fd, uint64_t off, size_t n);
     ssize_t (*pwritev)(const struct lp_io *io, int fd, const struct iovec *iov, int iovcnt, uint64_t off);
     int (*datasync)(const struct lp_io *io, int fd);
     int (*fullsync)(const struct lp_io *io, int fd);

@@ -42,6 +42,13 @@ posix_pread(const struct lp_io *io, int fd, void *p, size_t n, uint64_t off)
     return got < 0 ? -errno : got;
 }
 
+static void
+posix_expect(const struct lp_io *io, int fd, uint64_t off, size_t n)
+{
+    (void)io;
+    (void)posix_fadvise(fd, (off_t)off, (off_t)n, POSIX_FADV_WILLNEED);
+}
+
 static ssize_t
 posix_pwritev(const struct lp_io *io, int fd, const struct iovec *iov, int iovcnt, uint64_t off)
 {
@@ -128,6 +135,7 @@ lp_io_posix(void)
         .open = posix_open,
         .close = posix_close,
         .pread = posix_pread,
+        .expect = posix_expect,
         .pwritev = posix_pwritev,
         .datasync = posix_datasync,
         .fullsync = posix_fullsync,

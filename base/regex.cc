@@ -21,7 +21,6 @@
 #include "base/regex_int.h"
 
 #define LP_PROGRAM_BYTES (8 << 20)
-#define LP_GROUPS_MAX 17
 /* Of text searched, and for each byte of the pattern: RE2 takes about as long for so much as Hyperscan for
  * compiling. */
 #define LP_HS_AFTER_BYTES (512u << 10)
@@ -272,9 +271,25 @@ lp_regex_group_name(const struct lp_regex *re, int i)
 bool
 lp_regex_captures(const struct lp_regex *re, struct lp_str text, struct lp_str *groups, int n)
 {
-    re2::StringPiece found[LP_GROUPS_MAX];
-    n = LP_MIN(n, LP_GROUPS_MAX);
+    re2::StringPiece found[LP_REGEX_GROUPS_MAX];
+    n = LP_MIN(n, LP_REGEX_GROUPS_MAX);
     if (!match(re, text, RE2::UNANCHORED, found, n)) {
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        groups[i] = lp_str_of(found[i].data(), found[i].size());
+    }
+    return true;
+}
+
+bool
+lp_regex_captures_from(const struct lp_regex *re, struct lp_str text, size_t from, struct lp_str *groups,
+                       int n)
+{
+    re2::StringPiece found[LP_REGEX_GROUPS_MAX];
+    n = LP_MIN(n, LP_REGEX_GROUPS_MAX);
+    const re2::StringPiece all(text.p != nullptr ? text.p : "", text.n);
+    if (from > text.n || !re->re.Match(all, from, text.n, RE2::UNANCHORED, found, n)) {
         return false;
     }
     for (int i = 0; i < n; i++) {

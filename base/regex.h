@@ -21,6 +21,7 @@ struct lp_regex;
 
 #define LP_REGEX_PATTERN_MAX 4096
 #define LP_REGEX_LITERAL_MAX 64 /* bytes of one in lp_regex_need; of a longer one a part is required */
+#define LP_REGEX_GROUPS_MAX 128 /* groups of lp_regex_captures, the whole match included */
 #define LP_REGEX_CLAUSE_MAX 16  /* literals of a clause */
 #define LP_REGEX_CLAUSES_MAX 8
 
@@ -60,8 +61,10 @@ const struct lp_regex_need *lp_regex_needs(const struct lp_regex *re);
 /* Number of capture groups; name of group i (1-based), empty if unnamed. */
 int lp_regex_groups(const struct lp_regex *re);
 struct lp_str lp_regex_group_name(const struct lp_regex *re, int i);
-/* Unanchored match with captures: groups[0] is the whole match; n at most 17 slots are filled; unmatched groups have p NULL. */
+/* Unanchored match with captures: groups[0] is the whole match; n at most LP_REGEX_GROUPS_MAX slots are filled; unmatched groups have p NULL. */
 bool lp_regex_captures(const struct lp_regex *re, struct lp_str text, struct lp_str *groups, int n);
+/* The same of a match that begins at byte `from` or behind it; what stands in front still counts for ^ and \b. The text is UTF-8. */
+bool lp_regex_captures_from(const struct lp_regex *re, struct lp_str text, size_t from, struct lp_str *groups, int n);
 
 #ifdef __cplusplus
 }

@@ -17,59 +17,14 @@
 #define CACHE_BYTES (8u << 20)
 #define INTERVAL_ROUND 64 /* rows looked for in one round: many are thrown away where rows are dense */
 
-/* ------------------------------------------------------------------ what can be evaluated */
-
-static const char *
-stage_name(enum lp_stage_kind kind)
-{
-    switch (kind) {
-    case LP_STAGE_LOGFMT:
-        return "| logfmt";
-    case LP_STAGE_JSON:
-        return "| json";
-    case LP_STAGE_REGEXP:
-        return "| regexp";
-    case LP_STAGE_PATTERN:
-        return "| pattern";
-    case LP_STAGE_UNPACK:
-        return "| unpack";
-    case LP_STAGE_LABEL_FILTER:
-        return "a label filter";
-    case LP_STAGE_LINE_FORMAT:
-        return "| line_format";
-    case LP_STAGE_LABEL_FORMAT:
-        return "| label_format";
-    case LP_STAGE_DECOLORIZE:
-        return "| decolorize";
-    case LP_STAGE_DROP:
-        return "| drop";
-    case LP_STAGE_KEEP:
-        return "| keep";
-    case LP_STAGE_LINE_FILTER:
-        break;
-    }
-    return "a line filter";
-}
-
-lp_rc
-lp_search_supported(const struct lp_log_query *log, struct lp_err *err)
-{
-    size_t filters = lp_linefilter_run(log->stages, log->nstages);
-    if (filters == log->nstages) {
-        return LP_OK;
-    }
-    const struct lp_stage *s = &log->stages[filters];
-    return lp_exec_unsupported(stage_name(s->kind), s->pos, err);
-}
-
-lp_rc
-lp_exec_unsupported(const char *what, struct lp_pos pos, struct lp_err *err)
-{
-    return lp_err_set(err, LP_ERR_UNSUPPORTED, "%s (line %u, col %u) is parsed but cannot be evaluated yet",
-                      what, pos.line, pos.col);
-}
-
 /* ------------------------------------------------------------------ shared tools */
+
+lp_rc
+lp_exec_prog(const struct lp_log_query *log, const struct lp_unwrap *unwrap, const struct lp_pipe_need *need,
+             struct lp_pipe_prog **ret, struct lp_err *err)
+{
+    return lp_pipe_prog_new(log, lp_linefilter_run(log->stages, log->nstages), unwrap, need, ret, err);
+}
 
 lp_rc
 lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *err)
@@ -195,7 +150,8 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
 {
     const struct lp_search *q = x->q;
     size_t damaged = 0;
-    lp_rc rc = lp_linefilter_new(q->log->stages, q->log->nstages, &x->filter, err);
+    lp_rc rc = lp_linefilter_new(q->log->stages, lp_linefilter_run(q->log->stages, q->log->nstages),
+                                 &x->filter, err);
     if (rc == LP_OK) {
         x->unfiltered = lp_linefilter_passes_all(x->filter);
         rc = lp_exec_check(q->deadline_ns, q->cancel, err); /* may wait: before there is a transaction */
@@ -239,6 +195,7 @@ void
 lp_exec_end(struct lp_exec *x)
 {
     lp_match_plan_free(x->plan);
+    lp_pipe_prog_free(x->pass);
     lp_linefilter_free(x->filter);
     lp_free(x->order);
 }
@@ -319,6 +276,19 @@ range_of(const struct lp_search *q, int64_t *ret_from_ns, int64_t *ret_to_ns)
     }
 }
 
+/* What decides whether rows pass, where line filters alone do not. */
+static lp_rc
+compile_pass(struct lp_exec *x, struct lp_err *err)
+{
+    const struct lp_pipe_need nothing = {.all = false};
+    lp_rc rc = lp_exec_prog(x->q->log, NULL, &nothing, &x->pass, err);
+    if (rc == LP_OK && !lp_pipe_filters(x->pass)) {
+        lp_pipe_prog_free(x->pass);
+        x->pass = NULL;
+    }
+    return rc;
+}
+
 static lp_rc
 run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
 {
@@ -328,6 +298,9 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     range_of(q, &from_ns, &to_ns);
     lp_best_init(&best, x, q->limit, q->backward);
     lp_rc rc = lp_exec_begin(x, from_ns, to_ns, err);
+    if (rc == LP_OK) {
+        rc = compile_pass(x, err);
+    }
     if (rc == LP_OK) {
         rc = find_hits(x, from_ns, to_ns, &best, err);
     }
@@ -351,10 +324,6 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
     struct lp_exec x = {.q = q, .cache = q->cache};
     struct lp_err local; /* what is damaged is told in the result, also where nobody wants errors */
     int64_t begin_ns = lp_mono_ns();
-    lp_rc rc = lp_search_supported(q->log, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
     lp_err_clear(&local);
     err = err != NULL ? err : &local;
     if (x.cache == NULL) {
@@ -363,7 +332,7 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
     memset(ret, 0, sizeof(*ret));
     lp_arena_init(&ret->ar, q->budget_bytes, 1 << 16);
     lp_arena_join(&ret->ar, q->share);
-    rc = run(&x, ret, err);
+    lp_rc rc = run(&x, ret, err);
     ret->view = x.view;
     ret->stats = x.stats;
     memcpy(ret->damage, x.damage, sizeof(ret->damage));

@@ -4,8 +4,8 @@
  * Order. Rows are ordered by (time, stream hash, generation, arrival); backward is the exact reverse. The order is total,
  * and the same whether a row is in the head or in a segment, so an answer does not depend on seals or threads.
  *
- * Evaluated here: the stream selector and a chain of line filters. What else the language knows is LP_ERR_UNSUPPORTED,
- * with a text that says which part of the query it is.
+ * Line filters that come first are searched for in compressed blocks (match.h); the stages behind them are run row by row (pipe.h), on the rows that are left:
+ * while scanning, where they leave rows out, and on those that were found.
  *
  * Threads: a search runs on the calling thread and on those workers of its pool that are free; it never waits for a
  * worker that has not begun, so searches that run on the pool themselves cannot block each other. A result belongs to one
@@ -16,6 +16,7 @@
 
 #include "base/thread.h"
 #include "query/ast.h"
+#include "query/pipe.h"
 #include "store/service.h"
 #include "store/view.h"
 
@@ -58,6 +59,7 @@ struct lp_search {
     size_t budget_bytes;          /* memory for streams, and for the rows found: over it LP_ERR_LIMIT */
     uint64_t scan_bytes;          /* > 0: most bytes that the search may decode or read: over it LP_ERR_LIMIT */
     size_t page_bytes;            /* > 0: the result ends early once its lines hold so many bytes (but has a row) */
+    bool want_labels;             /* rows come with all of their labels, as the stages leave them; else only where there are stages */
     bool want_last;               /* the place of the last row is wanted, to go on behind it */
 };
 
@@ -65,8 +67,10 @@ struct lp_found_row {
     int64_t time_ns;
     uint32_t stream; /* index into the result's streams */
     uint32_t nmeta;
-    struct lp_str line;
-    const struct lp_pair *meta; /* by rising name */
+    struct lp_str line;         /* as the stages leave it */
+    const struct lp_pair *meta; /* as stored, by rising name */
+    const struct lp_label *labels; /* by rising name; NULL: not wanted */
+    size_t nlabels;
 };
 
 /*
@@ -107,9 +111,6 @@ struct lp_found {
  */
 lp_rc lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err) LP_MUST_USE;
 void lp_found_clear(struct lp_found *f);
-
-/* LP_OK if lp_search can evaluate the stages of this query. */
-lp_rc lp_search_supported(const struct lp_log_query *log, struct lp_err *err) LP_MUST_USE;
 
 /* --- the streams of a range --- */
 
@@ -156,14 +157,5 @@ struct lp_stream_counts {
     uint64_t damaged;
 };
 lp_rc lp_streams_count(const struct lp_streams_query *q, struct lp_stream_counts *ret, struct lp_err *err) LP_MUST_USE;
-
-/* --- constants --- */
-
-/*
- * The value of a metric query that looks at no logs: literals, vector(), and arithmetic and comparisons between them.
- * *ret_empty: a comparison of vectors left nothing. *ret_scalar: the query is a bare number, not a vector.
- * LP_ERR_UNSUPPORTED where it needs logs, or more than this.
- */
-lp_rc lp_const_eval(const struct lp_expr *e, double *ret, bool *ret_empty, bool *ret_scalar, struct lp_err *err) LP_MUST_USE;
 
 #endif

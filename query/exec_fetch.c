@@ -24,6 +24,7 @@ struct fetch {
     struct lp_found *out;
     bool *lost; /* rows in damaged places */
     uint64_t meta_bytes;
+    struct lp_row_pipe pipe; /* makes lines and labels of rows; without one they stay as they are stored */
 };
 
 typedef lp_rc (*row_fn)(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err);
@@ -77,6 +78,59 @@ copy_meta(struct fetch *f, const struct lp_pair *meta, size_t n, struct lp_found
     return LP_OK;
 }
 
+/* Is it the stream's own, not one that a stage made of it? */
+static bool
+is_of_stream(const struct fetch *f, const struct lp_label *l)
+{
+    for (size_t i = 0; i < f->pipe.n && l->origin == LP_LABEL_STREAM; i++) {
+        const struct lp_pair *own = &f->pipe.labels[i];
+        if (own->name.p == l->name.p && own->value.p == l->value.p) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The labels that the stages left. Those of the stream live as long as the view, which the result keeps. */
+static lp_rc
+copy_labels(struct fetch *f, const struct lp_pipe_out *out, struct lp_found_row *row, struct lp_err *err)
+{
+    struct lp_arena *ar = &f->out->ar;
+    struct lp_label *kept = lp_arena_array(ar, out->nlabels, sizeof(*kept));
+    for (size_t i = 0; i < out->nlabels; i++) {
+        const struct lp_label *l = &out->labels[i];
+        if (kept != NULL && is_of_stream(f, l)) {
+            kept[i] = *l;
+            continue;
+        }
+        if (kept == NULL || !lp_arena_str(ar, l->name, &kept[i].name) ||
+            !lp_arena_str(ar, l->value, &kept[i].value)) {
+            return over_budget(f, err);
+        }
+        kept[i].origin = l->origin;
+    }
+    row->labels = kept;
+    row->nlabels = out->nlabels;
+    return LP_OK;
+}
+
+/* *line becomes what the stages make of it. */
+static lp_rc
+run_stages(struct fetch *f, struct lp_scan *s, size_t at, struct lp_str *line, struct lp_err *err)
+{
+    struct lp_pipe_out out;
+    lp_rc rc =
+        lp_row_pipe_run(f->x, &f->pipe, s, f->hits[at].time_ns, f->hits[at].vstream, *line, NULL, &out, err);
+    if (rc != LP_OK) {
+        return rc;
+    }
+    if (!out.passed) { /* it did, in the scan */
+        return lp_corrupt(err, "a line passed the query's stages once, and not again");
+    }
+    *line = out.line;
+    return copy_labels(f, &out, &f->out->rows[at], err);
+}
+
 static lp_rc
 row_content(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err)
 {
@@ -87,6 +141,9 @@ row_content(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err)
     lp_rc rc = lp_scan_line(s, &line, err);
     if (rc == LP_OK) {
         rc = lp_scan_meta(s, &meta, &n, err);
+    }
+    if (rc == LP_OK && f->pipe.pipe != NULL) {
+        rc = run_stages(f, s, at, &line, err);
     }
     if (rc != LP_OK) {
         return rc;
@@ -227,6 +284,21 @@ name_streams(struct fetch *f, struct lp_err *err)
     return out->streams != NULL ? rc : over_budget(f, err);
 }
 
+/* The stages, where there are any or the labels are wanted. */
+static lp_rc
+begin_pipe(struct fetch *f, struct lp_pipe_prog **ret, struct lp_err *err)
+{
+    const struct lp_search *q = f->x->q;
+    const struct lp_pipe_need everything = {.all = true};
+    lp_rc rc = LP_OK;
+    *ret = NULL;
+    if (q->want_labels || lp_linefilter_run(q->log->stages, q->log->nstages) < q->log->nstages) {
+        rc = lp_exec_prog(q->log, NULL, &everything, ret, err);
+    }
+    lp_row_pipe_begin(&f->pipe, *ret);
+    return rc;
+}
+
 lp_rc
 lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_found *ret,
               struct lp_err *err)
@@ -234,12 +306,15 @@ lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_
     struct fetch f = {.x = x, .hits = hits, .n = n, .out = ret};
     struct lp_codec *codec = lp_codec_new();
     size_t end = n;
-    lp_rc rc = LP_OK;
+    struct lp_pipe_prog *prog;
+    lp_rc rc = begin_pipe(&f, &prog, err);
     ret->rows = lp_arena_array(&ret->ar, n, sizeof(*ret->rows));
     f.wants = lp_malloc(n * sizeof(*f.wants));
     f.lost = lp_calloc(n, sizeof(*f.lost));
-    if (ret->rows == NULL) {
+    if (rc == LP_OK && ret->rows == NULL) {
         rc = over_budget(&f, err);
+    }
+    if (rc != LP_OK) {
         goto out;
     }
     for (size_t i = 0; i < n; i++) {
@@ -264,6 +339,8 @@ lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_
         ret->used = end;
     }
 out:
+    lp_row_pipe_end(&f.pipe);
+    lp_pipe_prog_free(prog);
     lp_free(f.wants);
     lp_free(f.lost);
     lp_codec_free(codec);

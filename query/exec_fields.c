@@ -13,7 +13,6 @@
 #include "query/detect.h"
 #include "query/exec_int.h"
 #include "query/fields.h"
-#include "query/found.h"
 #include "query/text.h"
 
 #define ROW_BYTES (64u << 20) /* what one row's fields may take: a line is limited by ingestion */
@@ -133,7 +132,9 @@ take_row(struct reader *r, uint32_t i)
     r->row = &r->f->rows[i];
     r->pairs = NULL;
     r->npairs = r->cap = 0;
-    return lp_found_labels(r->f, r->row, &r->ar, &r->labels, &r->nlabels);
+    r->labels = r->row->labels;
+    r->nlabels = r->row->nlabels;
+    return true;
 }
 
 /* Sorts the rows by the labels of their streams. */
@@ -233,12 +234,12 @@ static bool
 read_line(struct reader *r)
 {
     r->parser = LP_DETECT_JSON;
-    if (lp_fields_json(r->row->line, &r->keys, &r->text, add_pair, r, NULL) != LP_OK) {
+    if (lp_fields_json(r->row->line, &r->keys, &r->text, NULL, add_pair, r, NULL) != LP_OK) {
         r->parser = LP_DETECT_LOGFMT;
         r->npairs = 0;
-        r->spent =
-            lp_fields_logfmt(r->row->line, false, true, &r->keys, &r->text, add_pair, r, NULL) != LP_OK ||
-            r->spent;
+        r->spent = lp_fields_logfmt(r->row->line, false, true, &r->keys, &r->text, NULL, add_pair, r, NULL) !=
+                       LP_OK ||
+                   r->spent;
     }
     return !r->spent;
 }

@@ -12,9 +12,11 @@
 #include <stdatomic.h>
 
 #include "base/lock.h"
+#include "query/excerpt.h"
 #include "query/exec.h"
 #include "query/linefilter.h"
 #include "query/matcher.h"
+#include "query/pipe.h"
 
 /* A row's position in the total order, valid inside one view. */
 struct lp_key {
@@ -94,8 +96,9 @@ struct lp_exec {
     const struct lp_part *parts;
     size_t nparts;
     uint32_t *order; /* parts in query direction: by largest time falling, or smallest rising */
-    struct lp_linefilter *filter;
-    bool unfiltered;
+    struct lp_linefilter *filter; /* the leading line filters */
+    bool unfiltered;              /* by them */
+    struct lp_pipe_prog *pass;    /* which rows pass the stages behind them; NULL: all do */
     struct lp_match_plan *plan; /* what blocks can tell of the filter; NULL: unfiltered */
     struct lp_block_cache *cache;  /* NULL: blocks are read once */
     struct lp_search_stats stats; /* workers add to it under the lock of their round */
@@ -112,8 +115,9 @@ void lp_exec_end(struct lp_exec *x);
 /* Tells the server's metrics what a query that ended with rc looked at. */
 void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
 
-/* "... is parsed but cannot be evaluated yet" */
-lp_rc lp_exec_unsupported(const char *what, struct lp_pos pos, struct lp_err *err);
+/* Stages behind the leading line filters, compiled for these needs. */
+lp_rc lp_exec_prog(const struct lp_log_query *log, const struct lp_unwrap *unwrap, const struct lp_pipe_need *need,
+                   struct lp_pipe_prog **ret, struct lp_err *err) LP_MUST_USE;
 /* LP_ERR_CANCELED or LP_ERR_TIMEOUT when the search should end. May wait while other queries go first (turn.h): no lock is held here. */
 lp_rc lp_exec_check(int64_t deadline_ns, const _Atomic bool *cancel, struct lp_err *err) LP_MUST_USE;
 /* Is it the memory of all queries together that is spent? Then err says so (LP_ERR_BUSY). */
@@ -130,6 +134,27 @@ lp_rc lp_exec_start(const struct lp_exec *x, struct lp_scan *s, struct lp_err *e
 /* Adds what the store passed over by itself, before the scan is closed. */
 void lp_exec_count_passed(const struct lp_scan *s, bool stored, struct lp_search_stats *st);
 void lp_exec_close(struct lp_exec *x, const struct lp_part *p, struct lp_scan *s, struct lp_block *block);
+
+/* --- exec_pipe.c: stages run on the row that a scan is at. One thread. --- */
+
+struct lp_row_pipe {
+    struct lp_pipe *pipe; /* NULL: there is nothing to run */
+    uint32_t stream;      /* whose labels these are */
+    size_t n;
+    struct lp_excerpts *excerpts; /* NULL: rows' lines are needed whole */
+    struct lp_pair labels[LP_STREAM_LABELS_MAX];
+};
+
+/* prog may be NULL. */
+void lp_row_pipe_begin(struct lp_row_pipe *p, const struct lp_pipe_prog *prog);
+void lp_row_pipe_end(struct lp_row_pipe *p);
+/* A part begins. */
+void lp_row_pipe_part(struct lp_row_pipe *p);
+/* What of the row's line the stages need; p NULL: all of it. */
+lp_rc lp_row_pipe_excerpt(struct lp_row_pipe *p, struct lp_scan *s, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
+/* line: the row's, which its metadata, read here, leaves as it is; *meta_bytes (may be NULL) grows by that. */
+lp_rc lp_row_pipe_run(struct lp_exec *x, struct lp_row_pipe *p, struct lp_scan *s, int64_t time_ns, uint32_t stream,
+                      struct lp_str line, uint64_t *meta_bytes, struct lp_pipe_out *ret, struct lp_err *err) LP_MUST_USE;
 
 /* --- exec_labels.c --- */
 

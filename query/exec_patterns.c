@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "query/found.h"
 #include "query/level.h"
 #include "query/metric.h"
 
@@ -81,36 +80,29 @@ count_lines(const struct lp_pattern_query *q, const struct steps *s, struct lp_m
     return lp_metric_eval(&m, ret, err);
 }
 
+/* Static text: patterns outlive the rows. */
 static struct lp_str
 level_of(const struct lp_label *labels, size_t n)
 {
-    struct lp_str level = LP_STR("unknown");
+    static const struct lp_str known[] = {LP_STR("trace"), LP_STR("debug"),    LP_STR("info"), LP_STR("warn"),
+                                          LP_STR("error"), LP_STR("critical"), LP_STR("fatal")};
     for (size_t i = 0; i < n; i++) {
-        if (lp_str_eqc(labels[i].name, LP_LEVEL_LABEL)) {
-            level = labels[i].value;
+        for (size_t k = 0; k < LP_ARRAY_LEN(known) && lp_str_eqc(labels[i].name, LP_LEVEL_LABEL); k++) {
+            if (lp_str_eq(labels[i].value, known[k])) {
+                return known[k];
+            }
         }
     }
-    return level;
+    return LP_STR("unknown");
 }
 
-static lp_rc
-add_rows(struct lp_pattern_set *set, const struct lp_found *f, uint32_t step, double lines,
-         struct lp_err *err)
+static void
+add_rows(struct lp_pattern_set *set, const struct lp_found *f, uint32_t step, double lines)
 {
-    struct lp_arena ar;
-    bool ok = true;
-    lp_arena_init(&ar, SIZE_MAX, 0); /* one row's labels, whose size ingestion limits */
-    for (size_t i = 0; i < f->n && ok; i++) {
-        const struct lp_label *labels;
-        size_t n;
-        lp_arena_reset(&ar);
-        ok = lp_found_labels(f, &f->rows[i], &ar, &labels, &n);
-        if (ok) {
-            lp_patterns_add(set->owned, level_of(labels, n), f->rows[i].line, step, lines);
-        }
+    for (size_t i = 0; i < f->n; i++) {
+        const struct lp_found_row *row = &f->rows[i];
+        lp_patterns_add(set->owned, level_of(row->labels, row->nlabels), row->line, step, lines);
     }
-    lp_arena_clear(&ar);
-    return ok ? LP_OK : lp_err_set(err, LP_ERR_NOMEM, "no memory for labels");
 }
 
 /* Looks at the newest lines of a step, which has so many. */
@@ -124,14 +116,15 @@ look_at(const struct lp_pattern_query *q, const struct steps *s, size_t step, do
     search.to_ns = begin_of(s, step + 1);
     search.limit = most;
     search.backward = true;
+    search.want_labels = true;
     lp_rc rc = lp_search(&search, &f, err);
     if (rc != LP_OK) {
         return rc;
     }
     double each = f.n == most && lines > (double)f.n ? lines / (double)f.n : 1;
-    rc = add_rows(set, &f, (uint32_t)step, each, err);
+    add_rows(set, &f, (uint32_t)step, each);
     lp_found_clear(&f);
-    return rc;
+    return LP_OK;
 }
 
 static lp_rc

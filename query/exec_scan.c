@@ -24,6 +24,8 @@ struct search {
 
 /* A worker's own. */
 struct finds {
+    struct lp_row_pipe pipe;
+    bool has_pipe;
     unsigned steps;
     size_t nhits;
     struct lp_hit hits[LOCAL_HITS];
@@ -76,15 +78,24 @@ consider(const struct search *r, struct lp_worker *w, struct lp_scan *s, const s
     bool stored = x->parts[w->part].seg != NULL;
     w->stats.stored_lines += stored;
     w->stats.head_lines += !stored;
-    if (!x->unfiltered && !row->sure) {
-        struct lp_str line;
-        lp_rc rc = lp_scan_line(s, &line, err);
+    bool filtered = !x->unfiltered && !row->sure;
+    if (filtered || x->pass != NULL) {
+        struct lp_str line = LP_STR_NULL;
+        lp_rc rc = !filtered ? lp_row_pipe_excerpt(&f->pipe, s, &line, err) : LP_OK;
+        rc = rc == LP_OK && line.p == NULL ? lp_scan_line(s, &line, err) : rc;
         if (rc != LP_OK) {
             return rc;
         }
         w->stats.head_bytes += stored ? 0 : line.n;
-        if (!lp_linefilter_match(x->filter, line)) {
+        if (filtered && !lp_linefilter_match(x->filter, line)) {
             return LP_OK;
+        }
+        if (x->pass != NULL) {
+            struct lp_pipe_out out;
+            rc = lp_row_pipe_run(x, &f->pipe, s, row->time_ns, row->stream, line, NULL, &out, err);
+            if (rc != LP_OK || !out.passed) {
+                return rc;
+            }
         }
     }
     w->stats.passed_lines++;
@@ -128,6 +139,12 @@ scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
     const struct lp_part *p = &x->parts[w->part];
     struct lp_scan *s;
     struct lp_block *block;
+    struct finds *f = w->own;
+    if (!f->has_pipe) {
+        lp_row_pipe_begin(&f->pipe, x->pass);
+        f->has_pipe = true;
+    }
+    lp_row_pipe_part(&f->pipe);
     lp_rc rc = lp_exec_open(x, p, w->codec, r->from_ns, r->to_ns, x->q->backward, &s, &block, err);
     if (rc == LP_OK) {
         rc = scan_rows(r, w, s, err);
@@ -137,6 +154,15 @@ scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
     w->stats.head_parts += p->seg == NULL;
     flush(r, w);
     return rc;
+}
+
+static void
+end_finds(void *own)
+{
+    struct finds *f = own;
+    if (f->has_pipe) {
+        lp_row_pipe_end(&f->pipe);
+    }
 }
 
 /* Can the part hold a row of this round that is better than the worst of the best? */
@@ -159,8 +185,12 @@ lp_exec_scan(struct lp_exec *x, int64_t from_ns, int64_t to_ns, const struct lp_
 {
     struct search r = {.x = x, .from_ns = from_ns, .to_ns = to_ns, .after = after, .best = best};
     r.edge_ns = x->q->backward ? LP_TIME_MIN : LP_TIME_MAX;
-    struct lp_round_task task = {
-        .x = x, .arg = &r, .own_bytes = sizeof(struct finds), .wants = can_count, .scan = scan_part};
+    struct lp_round_task task = {.x = x,
+                                 .arg = &r,
+                                 .own_bytes = sizeof(struct finds),
+                                 .wants = can_count,
+                                 .scan = scan_part,
+                                 .end = end_finds};
     lp_rc rc = lp_round_run(&task, err);
     if (rc == LP_OK) {
         lp_best_finish(best);

@@ -1,10 +1,12 @@
 /*
- * metric_group.c - vector aggregations: what a grouping leaves of labels, and one value a step of all series
- * that are then equal.
+ * metric_group.c - groupings: what by and without leave of labels, series in groups of those that are then
+ * equal, and aggregations, which give one series for each group.
  */
 #include <math.h>
 
 #include "query/metric_int.h"
+
+/* ------------------------------------------------------------------ labels */
 
 static bool
 names(const struct lp_grouping *by, struct lp_str name)
@@ -39,64 +41,110 @@ lp_grouping_wants_meta(const struct lp_grouping *by, const struct lp_pair *label
     return by->kind == LP_GROUP_WITHOUT || !all;
 }
 
-bool
-lp_metric_group_supported(enum lp_vector_op op)
-{
-    return op == LP_VECTOR_SUM || op == LP_VECTOR_AVG || op == LP_VECTOR_MIN || op == LP_VECTOR_MAX ||
-           op == LP_VECTOR_COUNT;
-}
+/* ------------------------------------------------------------------ groups */
 
-/* The aggregate of n values and one more, from that of the n. */
-static double
-fold(enum lp_vector_op op, double so_far, uint32_t n, double v)
-{
-    switch ((int)op) {
-    case LP_VECTOR_SUM:
-        return n == 0 ? v : so_far + v;
-    case LP_VECTOR_AVG:
-        return n == 0 ? v : so_far + (v - so_far) / (n + 1.0);
-    case LP_VECTOR_MIN:
-        return n == 0 || v < so_far || isnan(so_far) ? v : so_far;
-    case LP_VECTOR_MAX:
-        return n == 0 || v > so_far || isnan(so_far) ? v : so_far;
-    default:
-        return n + 1.0;
-    }
-}
-
-/* Of each series the group it is in; the groups into sets. False when the memory is spent. */
+/* There is a place for the first series of each of n groups. */
 static bool
-find_groups(const struct lp_grouping *by, const struct lp_matrix *in, struct lp_label_index *sets,
-            struct lp_arena *ar, uint32_t *group_of)
+grow_first(struct lp_groups *g, size_t n, struct lp_arena *ar)
 {
-    bool ok = true;
-    for (size_t i = 0; i < in->n && ok; i++) {
-        const struct lp_series *s = &in->series[i];
-        struct lp_pair *left = lp_arena_array(ar, s->nlabels, sizeof(*left));
-        if (left == NULL) {
+    size_t known = g->cap;
+    uint32_t *grown = lp_arena_grow(ar, g->first, &g->cap, n, sizeof(*grown));
+    if (grown == NULL) {
+        return false;
+    }
+    memset(grown + known, 0, (g->cap - known) * sizeof(*grown));
+    g->first = grown;
+    return true;
+}
+
+bool
+lp_groups_make(struct lp_groups *g, const struct lp_grouping *by, const struct lp_matrix *m,
+               struct lp_label_index *sets, struct lp_arena *ar)
+{
+    size_t most = 0;
+    *g = (struct lp_groups){.first = NULL};
+    for (size_t i = 0; i < m->n; i++) {
+        most = LP_MAX(most, m->series[i].nlabels);
+    }
+    struct lp_pair *left = lp_arena_array(ar, most, sizeof(*left));
+    g->next = lp_arena_array(ar, m->n, sizeof(*g->next));
+    if (left == NULL || g->next == NULL) {
+        return false;
+    }
+    for (size_t i = m->n; i > 0; i--) { /* each goes in front of its chain, which so has the series' order */
+        const struct lp_series *s = &m->series[i - 1];
+        uint32_t group = lp_label_index_add(sets, left, lp_grouping_labels(by, s->labels, s->nlabels, left));
+        if (group == LP_LABELS_NONE || !grow_first(g, sets->n, ar)) {
             return false;
         }
-        group_of[i] = lp_label_index_add(sets, left, lp_grouping_labels(by, s->labels, s->nlabels, left));
-        ok = group_of[i] != LP_LABELS_NONE;
-        lp_arena_reset(ar);
+        g->next[i - 1] = g->first[group];
+        g->first[group] = (uint32_t)i;
     }
-    return ok;
+    return true;
 }
 
-/* counts: of the values folded so far, by group and step; zero at first. */
+/* ------------------------------------------------------------------ aggregations */
+
+/* What is known of the samples of a group at a step. */
+struct fold {
+    uint32_t n;
+    double value; /* the sum, least or greatest; or the sum of squares of how far values are from the mean */
+    double mean;
+};
+
 static void
-fold_all(enum lp_vector_op op, const struct lp_matrix *in, const uint32_t *group_of, uint32_t *counts,
-         struct lp_matrix *ret)
+fold_in(enum lp_vector_op op, struct fold *f, double v)
 {
-    for (size_t i = 0; i < in->n; i++) {
-        const struct lp_series *from = &in->series[i];
-        struct lp_series *to = &ret->series[group_of[i]];
-        uint32_t *n = counts + group_of[i] * in->steps;
-        for (size_t k = 0; k < in->steps; k++) {
-            if (from->has[k]) {
-                to->v[k] = fold(op, to->v[k], n[k]++, from->v[k]);
-                to->has[k] = true;
+    bool spread = op == LP_VECTOR_STDDEV || op == LP_VECTOR_STDVAR;
+    if (f->n++ == 0) {
+        f->value = spread ? 0 : v;
+        f->mean = v;
+        return;
+    }
+    double off = v - f->mean;
+    f->mean += off / f->n;
+    if (spread) {
+        f->value += off * (v - f->mean);
+    } else if (op == LP_VECTOR_SUM) {
+        f->value += v;
+    } else if (isnan(f->value) || (op == LP_VECTOR_MIN && v < f->value) ||
+               (op == LP_VECTOR_MAX && v > f->value)) {
+        f->value = v;
+    }
+}
+
+static double
+folded(enum lp_vector_op op, const struct fold *f)
+{
+    switch ((int)op) {
+    case LP_VECTOR_AVG:
+        return f->mean;
+    case LP_VECTOR_COUNT:
+        return f->n;
+    case LP_VECTOR_STDVAR:
+        return f->value / f->n;
+    case LP_VECTOR_STDDEV:
+        return sqrt(f->value / f->n);
+    default:
+        return f->value;
+    }
+}
+
+static void
+fold_group(enum lp_vector_op op, const struct lp_matrix *in, const struct lp_groups *g, uint32_t first,
+           struct lp_series *ret)
+{
+    for (size_t k = 0; k < in->steps; k++) {
+        struct fold f = {.n = 0};
+        for (uint32_t i = first; i > 0; i = g->next[i - 1]) {
+            const struct lp_series *s = &in->series[i - 1];
+            if (s->has[k]) {
+                fold_in(op, &f, s->v[k]);
             }
+        }
+        if (f.n > 0) {
+            ret->v[k] = folded(op, &f);
+            ret->has[k] = true;
         }
     }
 }
@@ -105,23 +153,18 @@ lp_rc
 lp_metric_group(const struct lp_metric_query *q, const struct lp_vector_agg *agg, const struct lp_matrix *in,
                 struct lp_matrix *ret, struct lp_err *err)
 {
-    struct lp_arena scratch;
+    struct lp_groups groups;
     struct lp_label_index sets;
-    uint32_t *group_of = lp_malloc(in->n * sizeof(*group_of)), *counts = NULL;
-    lp_matrix_init(ret, q);
-    lp_arena_init(&scratch, ret->ar.budget, 1 << 12);
-    lp_arena_join(&scratch, q->share);
+    lp_rc rc = LP_OK;
+    lp_matrix_init_all(ret, q);
     lp_label_index_init(&sets, &ret->ar);
-    bool ok = find_groups(&agg->by, in, &sets, &scratch, group_of) && lp_matrix_series(ret, &sets);
-    if (ok) {
-        counts = lp_arena_zalloc(&scratch, sets.n * in->steps * sizeof(*counts));
-        ok = counts != NULL;
+    if (!lp_groups_make(&groups, &agg->by, in, &sets, &ret->ar) || !lp_matrix_series(ret, &sets)) {
+        rc = lp_metric_over_budget(q, err);
     }
-    if (ok) {
-        fold_all(agg->op, in, group_of, counts, ret);
+    for (size_t g = 0; g < ret->n && rc == LP_OK; g++) {
+        fold_group(agg->op, in, &groups, lp_groups_first(&groups, g), &ret->series[g]);
+        rc = lp_metric_check(q, err);
     }
     lp_label_index_clear(&sets);
-    lp_arena_clear(&scratch);
-    lp_free(group_of);
-    return ok ? LP_OK : lp_metric_over_budget(q, err);
+    return rc;
 }

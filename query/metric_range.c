@@ -504,19 +504,25 @@ scan(struct leaf *l, struct lp_err *err)
     return lp_round_run(&task, err);
 }
 
-lp_rc
-lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg, const struct lp_grouping *by,
-                size_t max_series, struct lp_matrix *ret, struct lp_err *err)
+struct lp_search
+lp_metric_search(const struct lp_metric_query *q, const struct lp_range_agg *agg)
 {
-    const struct lp_search search = {.store = q->store,
-                                     .tenant = q->tenant,
-                                     .log = &agg->range.log,
-                                     .pool = q->pool,
-                                     .deadline_ns = q->deadline_ns,
-                                     .cancel = q->cancel,
-                                     .share = q->share,
-                                     .scan_bytes = q->scan_bytes,
-                                     .budget_bytes = q->budget_bytes};
+    return (struct lp_search){.store = q->store,
+                              .tenant = q->tenant,
+                              .log = &agg->range.log,
+                              .pool = q->pool,
+                              .deadline_ns = q->deadline_ns,
+                              .cancel = q->cancel,
+                              .share = q->share,
+                              .scan_bytes = q->scan_bytes,
+                              .budget_bytes = q->budget_bytes};
+}
+
+static lp_rc
+count(const struct lp_metric_query *q, const struct lp_range_agg *agg, const struct lp_grouping *by,
+      size_t max_series, struct lp_matrix *ret, struct lp_err *err)
+{
+    const struct lp_search search = lp_metric_search(q, agg);
     struct leaf l = {.q = q, .agg = agg, .by = by, .max_series = max_series, .x = {.q = &search}};
     lp_rc rc = LP_OK;
     lp_matrix_init(ret, q);
@@ -545,18 +551,42 @@ lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg,
     return rc;
 }
 
-lp_rc
-lp_metric_range_supported(const struct lp_expr *e, struct lp_err *err)
+/* Lines are counted as they are stored, or their bytes: nothing of a row but its time and length matters. */
+static bool
+counts_lines(const struct lp_range_agg *agg, const struct lp_pipe_prog *prog)
 {
-    const struct lp_range_agg *agg = &e->range_agg;
-    bool known = agg->op == LP_RANGE_COUNT || agg->op == LP_RANGE_RATE || agg->op == LP_RANGE_BYTES ||
-                 agg->op == LP_RANGE_BYTES_RATE;
-    if (!known) {
-        return lp_exec_unsupported(lp_range_op_name(agg->op), e->pos, err);
+    bool op = agg->op == LP_RANGE_COUNT || agg->op == LP_RANGE_RATE || agg->op == LP_RANGE_BYTES ||
+              agg->op == LP_RANGE_BYTES_RATE;
+    return op && agg->range.unwrap == NULL && lp_pipe_idle(prog);
+}
+
+bool
+lp_metric_range_sums(const struct lp_range_agg *agg)
+{
+    return agg->op == LP_RANGE_COUNT || agg->op == LP_RANGE_RATE || agg->op == LP_RANGE_BYTES ||
+           agg->op == LP_RANGE_BYTES_RATE || agg->op == LP_RANGE_SUM;
+}
+
+lp_rc
+lp_metric_range(const struct lp_metric_query *q, const struct lp_range_agg *agg, const struct lp_grouping *by,
+                size_t max_series, struct lp_matrix *ret, struct lp_err *err)
+{
+    struct lp_pipe_prog *prog;
+    if (by == NULL && agg->by.kind != LP_GROUP_NONE) {
+        by = &agg->by;
     }
-    lp_rc rc = lp_search_supported(&agg->range.log, err);
-    if (rc == LP_OK && agg->range.unwrap != NULL) {
-        return lp_exec_unsupported("| unwrap", agg->range.unwrap->pos, err);
+    const struct lp_pipe_need need = {
+        .all = agg->op != LP_RANGE_ABSENT && (by == NULL || by->kind == LP_GROUP_WITHOUT),
+        .names = by != NULL ? by->names : NULL,
+        .n = by != NULL && by->kind == LP_GROUP_BY ? by->n : 0,
+    };
+    lp_rc rc = lp_exec_prog(&agg->range.log, agg->range.unwrap, &need, &prog, err);
+    if (rc != LP_OK) {
+        lp_matrix_init(ret, q);
+        return rc;
     }
+    rc = counts_lines(agg, prog) ? count(q, agg, by, max_series, ret, err)
+                                 : lp_metric_fold(q, agg, by, prog, max_series, ret, err);
+    lp_pipe_prog_free(prog);
     return rc;
 }

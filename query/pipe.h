@@ -22,6 +22,8 @@ struct lp_label {
 
 #define LP_ERROR_LABEL "__error__"
 #define LP_ERROR_DETAILS_LABEL "__error_details__"
+#define LP_JSON_ERROR "JSONParserErr"
+#define LP_LOGFMT_ERROR "LogfmtParserErr"
 
 /* Which labels the caller looks at behind the last stage: what nobody looks at need not be found. */
 struct lp_pipe_need {
@@ -44,10 +46,6 @@ void lp_pipe_prog_free(struct lp_pipe_prog *p);
 bool lp_pipe_filters(const struct lp_pipe_prog *p);
 /* Are labels and line those of the row, and no level is needed: nothing to run? */
 bool lp_pipe_idle(const struct lp_pipe_prog *p);
-/* Does it look at the line, or at the metadata of a row? */
-bool lp_pipe_reads_line(const struct lp_pipe_prog *p);
-bool lp_pipe_reads_meta(const struct lp_pipe_prog *p);
-
 struct lp_pipe_row {
     int64_t time_ns;
     const struct lp_pair *labels; /* of the stream (lp_stream_labels), by rising name */

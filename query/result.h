@@ -11,18 +11,10 @@
 #include "query/exec.h"
 #include "query/metric.h"
 
-/* {"status":"success",...,"data":{"resultType":"streams",...}}: streams by rising label text, entries as they were found. */
+/* {"status":"success",...,"data":{"resultType":"streams",...}}: streams by rising label text, entries as they were found. The search must have wanted labels. */
 lp_rc lp_result_streams(const struct lp_found *f, bool categorize, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
-/* A value of one instant. ns: its time. Vectors take seconds, scalars milliseconds, as Loki does. */
-lp_rc lp_result_scalar(double v, int64_t ns, int64_t duration_ns, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
-/* empty: a vector without elements. */
-lp_rc lp_result_vector(double v, bool empty, int64_t ns, int64_t duration_ns, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
-/* The value at each step in [from, to]. */
-lp_rc lp_result_matrix(double v, bool empty, int64_t from_ns, int64_t to_ns, int64_t step_ns, int64_t duration_ns,
-                       struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
-
-/* The series of a metric query: a matrix, or of one step a vector. */
+/* The series of a metric query: a matrix; or of one step a vector, or a scalar (whose time is in milliseconds, as Loki's is). */
 lp_rc lp_result_series_matrix(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_result_series_vector(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 

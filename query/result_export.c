@@ -72,6 +72,27 @@ stream_text(struct shared *sh, const struct lp_found *f, uint32_t stream)
     return lp_str_of(sh->texts.p + span->at, span->n);
 }
 
+/* ,"key":{labels of this origin}; nothing where there are none. */
+static void
+put_labels(const struct lp_found_row *r, enum lp_label_origin origin, const char *key, struct lp_buf *out)
+{
+    const char *before = NULL;
+    for (size_t i = 0; i < r->nlabels; i++) {
+        const struct lp_label *l = &r->labels[i];
+        if (l->origin == origin) {
+            if (before == NULL) {
+                lp_buf_printf(out, ",\"%s\":", key);
+            }
+            lp_buf_c(out, before != NULL ? before : "{");
+            lp_buf_json(out, l->name);
+            lp_buf_byte(out, ':');
+            lp_buf_json(out, l->value);
+            before = ",";
+        }
+    }
+    lp_buf_c(out, before != NULL ? "}" : "");
+}
+
 static void
 put_row(struct shared *sh, const struct lp_found *f, const struct lp_found_row *r, struct lp_buf *out)
 {
@@ -80,6 +101,9 @@ put_row(struct shared *sh, const struct lp_found *f, const struct lp_found_row *
     lp_buf_c(out, "{\"time\":\"");
     lp_buf_add(out, time, n);
     lp_buf_str(out, stream_text(sh, f, r->stream));
+    if (r->labels != NULL) {
+        put_labels(r, LP_LABEL_PARSED, "parsed", out);
+    }
     if (r->nmeta > 0) {
         lp_buf_c(out, ",\"metadata\":");
         lp_result_pairs(r->meta, r->nmeta, out);

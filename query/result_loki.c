@@ -24,8 +24,7 @@ struct grouping {
     struct lp_label_index sets;
     struct list *lists;
     size_t lists_cap;
-    uint32_t *next;      /* row -> next row of its set */
-    uint32_t *of_stream; /* stream -> set of its labels alone */
+    uint32_t *next; /* row -> next row of its set */
 };
 
 static lp_rc
@@ -35,34 +34,23 @@ over_budget(struct lp_err *err)
                       "the answer needs more memory than a query may have; ask for fewer lines (limit)");
 }
 
-/* ------------------------------------------------------------------ labels of a row */
-
-static size_t
-labels_of(const struct grouping *g, const struct lp_found_row *row, struct lp_pair ret[LP_STREAM_LABELS_MAX])
-{
-    const struct lp_stream_key *k = &g->f->streams[row->stream]->key;
-    return lp_stream_labels(k->labels, k->nlabels, ret);
-}
-
 /* ------------------------------------------------------------------ groups */
 
+/* The labels that tell the row's stream: all of them, or with categories those of the stream alone. */
 static uint32_t
 set_of_row(struct grouping *g, const struct lp_found_row *row)
 {
-    struct lp_pair labels[LP_STREAM_LABELS_MAX];
-    if (row->nmeta == 0 || g->categorize) {
-        uint32_t *known = &g->of_stream[row->stream];
-        if (*known == NONE) {
-            *known = lp_label_index_add(&g->sets, labels, labels_of(g, row, labels));
+    size_t n = 0;
+    LP_ASSERT(row->labels != NULL);
+    lp_arena_reset(&g->scratch);
+    struct lp_pair *pairs = lp_arena_array(&g->scratch, row->nlabels, sizeof(*pairs));
+    for (size_t i = 0; i < row->nlabels && pairs != NULL; i++) {
+        const struct lp_label *l = &row->labels[i];
+        if (!g->categorize || l->origin == LP_LABEL_STREAM) {
+            pairs[n++] = (struct lp_pair){l->name, l->value};
         }
-        return *known;
     }
-    const struct lp_pair *merged;
-    size_t n, nlabels = labels_of(g, row, labels);
-    lp_arena_clear(&g->scratch);
-    return lp_labels_merge(&g->scratch, labels, nlabels, row->meta, row->nmeta, &merged, &n)
-               ? lp_label_index_add(&g->sets, merged, n)
-               : NONE;
+    return pairs != NULL ? lp_label_index_add(&g->sets, pairs, n) : NONE;
 }
 
 static bool
@@ -109,45 +97,56 @@ lp_result_pairs(const struct lp_pair *pairs, size_t n, struct lp_buf *out)
     lp_buf_byte(out, '}');
 }
 
+/* "key":{labels of this origin}; nothing where there are none. Returns whether there were. */
 static bool
-write_categories(struct grouping *g, const struct lp_found_row *row, struct lp_buf *out)
+write_category(const struct lp_found_row *row, enum lp_label_origin origin, const char *key, bool first,
+               struct lp_buf *out)
 {
-    struct lp_pair labels[LP_STREAM_LABELS_MAX];
-    size_t nlabels = labels_of(g, row, labels);
-    if (row->nmeta == 0) {
-        return lp_buf_c(out, ",{}");
-    }
-    lp_buf_c(out, ",{\"structuredMetadata\":{");
-    lp_arena_clear(&g->scratch);
-    for (size_t i = 0; i < row->nmeta; i++) {
-        struct lp_str name;
-        if (!lp_labels_meta_name(&g->scratch, labels, nlabels, row->meta[i].name, &name)) {
-            return false;
+    bool any = false;
+    for (size_t i = 0; i < row->nlabels; i++) {
+        const struct lp_label *l = &row->labels[i];
+        if (l->origin != origin) {
+            continue;
         }
-        lp_buf_c(out, i > 0 ? "," : "");
-        lp_buf_json(out, name);
+        if (!any) {
+            lp_buf_printf(out, "%s\"%s\":{", first ? "" : ",", key);
+        }
+        lp_buf_c(out, any ? "," : "");
+        lp_buf_json(out, l->name);
         lp_buf_byte(out, ':');
-        lp_buf_json(out, row->meta[i].value);
+        lp_buf_json(out, l->value);
+        any = true;
     }
-    return lp_buf_c(out, "}}");
+    lp_buf_c(out, any ? "}" : "");
+    return any;
 }
 
-static bool
+static void
+write_categories(const struct lp_found_row *row, struct lp_buf *out)
+{
+    lp_buf_c(out, ",{");
+    bool meta = write_category(row, LP_LABEL_META, "structuredMetadata", true, out);
+    write_category(row, LP_LABEL_PARSED, "parsed", !meta, out);
+    lp_buf_byte(out, '}');
+}
+
+static void
 write_set(struct grouping *g, uint32_t set, struct lp_buf *out)
 {
-    bool ok = true;
     uint32_t first = g->lists[set].first;
     lp_buf_c(out, "{\"stream\":");
     lp_result_pairs(g->sets.v[set].v, g->sets.v[set].n, out);
     lp_buf_c(out, ",\"values\":[");
-    for (uint32_t i = first; i != NONE && ok; i = g->next[i]) {
+    for (uint32_t i = first; i != NONE; i = g->next[i]) {
         const struct lp_found_row *row = &g->f->rows[i];
         lp_buf_printf(out, "%s[\"%lld\",", i != first ? "," : "", (long long)row->time_ns);
         lp_buf_json(out, row->line);
-        ok = !g->categorize || write_categories(g, row, out);
-        ok = lp_buf_byte(out, ']') && ok;
+        if (g->categorize) {
+            write_categories(row, out);
+        }
+        lp_buf_byte(out, ']');
     }
-    return lp_buf_c(out, "]}") && ok;
+    lp_buf_c(out, "]}");
 }
 
 static bool
@@ -165,12 +164,12 @@ write_streams(struct grouping *g, struct lp_buf *out)
     qsort_r(order, n, sizeof(*order), by_text, g->sets.v);
     lp_result_begin("streams", g->f->damage[0] ? g->f->damage : NULL, g->f->stats.damaged, g->categorize,
                     out);
-    for (size_t i = 0; i < n && ok; i++) {
+    for (size_t i = 0; i < n; i++) {
         lp_buf_c(out, i > 0 ? "," : "");
-        ok = write_set(g, order[i], out);
+        write_set(g, order[i], out);
     }
     lp_result_end(&g->f->stats, g->f->n, out);
-    return ok;
+    return true;
 }
 
 lp_rc
@@ -181,11 +180,8 @@ lp_result_streams(const struct lp_found *f, bool categorize, struct lp_buf *out,
     lp_arena_init(&g.scratch, out->limit, 1 << 14);
     lp_label_index_init(&g.sets, &g.ar);
     g.next = lp_malloc(f->n * sizeof(*g.next));
-    g.of_stream = lp_malloc(f->nstreams * sizeof(*g.of_stream));
-    memset(g.of_stream, 0xff, f->nstreams * sizeof(*g.of_stream));
     bool ok = write_streams(&g, out);
     lp_free(g.next);
-    lp_free(g.of_stream);
     lp_label_index_clear(&g.sets);
     lp_arena_clear(&g.ar);
     lp_arena_clear(&g.scratch);

@@ -1,7 +1,8 @@
 /*
- * result_metric.c - the series of a metric query as Loki's `matrix` and `vector`.
+ * result_metric.c - the series of a metric query as Loki's `matrix`, `vector` and `scalar`.
  */
 #include "query/result_int.h"
+#include "query/text.h"
 
 static void
 begin(const char *type, const struct lp_matrix *m, struct lp_buf *out)
@@ -33,10 +34,22 @@ time_of(const struct lp_matrix *m, size_t step)
     return (int64_t)((uint64_t)m->start_ns + step * (uint64_t)m->step_ns);
 }
 
+static void
+put_scalar(const struct lp_matrix *m, struct lp_buf *out)
+{
+    lp_buf_printf(out, "%lld,\"", (long long)(m->start_ns / LP_NS_PER_MS));
+    lp_text_plain(out, m->series[0].v[0]);
+    lp_buf_byte(out, '"');
+}
+
 lp_rc
 lp_result_series_vector(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err)
 {
-    begin("vector", m, out);
+    begin(m->scalar ? "scalar" : "vector", m, out);
+    if (m->scalar) {
+        put_scalar(m, out);
+        return end(m, m->n, out, err);
+    }
     for (size_t i = 0; i < m->n; i++) {
         put_metric(&m->series[i], i == 0, out);
         lp_buf_c(out, ",\"value\":");

@@ -1,5 +1,5 @@
 /*
- * result_values.c - samples, values of metric queries that look at no logs, label names and values, series.
+ * result_values.c - samples, label names and values, series.
  */
 #include <stdio.h>
 
@@ -57,55 +57,6 @@ lp_result_sample(int64_t ns, double v, struct lp_buf *out)
         lp_text_plain(out, v);
     }
     lp_buf_add(out, "\"]", 2);
-}
-
-lp_rc
-lp_result_scalar(double v, int64_t ns, int64_t duration_ns, struct lp_buf *out, struct lp_err *err)
-{
-    struct lp_search_stats st = {.duration_ns = duration_ns};
-    lp_result_begin("scalar", NULL, 0, false, out);
-    lp_buf_printf(out, "%lld,\"", (long long)(ns / LP_NS_PER_MS));
-    lp_text_plain(out, v);
-    lp_buf_byte(out, '"');
-    lp_result_end(&st, 1, out);
-    return finished(out, err);
-}
-
-lp_rc
-lp_result_vector(double v, bool empty, int64_t ns, int64_t duration_ns, struct lp_buf *out,
-                 struct lp_err *err)
-{
-    struct lp_search_stats st = {.duration_ns = duration_ns};
-    lp_result_begin("vector", NULL, 0, false, out);
-    if (!empty) {
-        lp_buf_c(out, "{\"metric\":{},\"value\":");
-        lp_result_sample(ns, v, out);
-        lp_buf_byte(out, '}');
-    }
-    lp_result_end(&st, !empty, out);
-    return finished(out, err);
-}
-
-lp_rc
-lp_result_matrix(double v, bool empty, int64_t from_ns, int64_t to_ns, int64_t step_ns, int64_t duration_ns,
-                 struct lp_buf *out, struct lp_err *err)
-{
-    struct lp_search_stats st = {.duration_ns = duration_ns};
-    size_t n = 0;
-    lp_result_begin("matrix", NULL, 0, false, out);
-    if (!empty) {
-        lp_buf_c(out, "{\"metric\":{},\"values\":[");
-        for (int64_t t = from_ns; t <= to_ns; n++) {
-            lp_buf_c(out, n > 0 ? "," : "");
-            lp_result_sample(t, v, out);
-            if (__builtin_add_overflow(t, step_ns, &t)) {
-                break;
-            }
-        }
-        lp_buf_c(out, "]}");
-    }
-    lp_result_end(&st, n, out);
-    return finished(out, err);
 }
 
 lp_rc

@@ -16,16 +16,19 @@
 
 #define LP_TEMPLATE_BYTES_MAX (64u * 1024) /* of its text */
 #define LP_TEMPLATE_DEPTH_MAX 100u         /* of nested actions, brackets and calls of templates */
+#define LP_TEMPLATE_STEPS_MAX (1u << 20)   /* of one run: an expression or an iteration is one, and long texts that are looked at cost more */
 
 struct lp_template;
 
 /* LP_ERR_PARSE with Go's reason where it is short enough; LP_ERR_LIMIT. */
 lp_rc lp_template_new(struct lp_str text, struct lp_template **ret, struct lp_err *err) LP_MUST_USE;
+/* The same with a name, which error texts tell: "label" for label_format; lp_template_new() says "line". */
+lp_rc lp_template_new_named(struct lp_str name, struct lp_str text, struct lp_template **ret, struct lp_err *err) LP_MUST_USE;
 void lp_template_free(struct lp_template *t);
 
 /* May running it look at this label? True where it cannot be told (it ranges over all of them). */
 bool lp_template_reads(const struct lp_template *t, struct lp_str label);
-/* Is it this text, whatever the row? */
+/* Is it this text, whatever the row? False also where that is not plain to see. */
 bool lp_template_is_const(const struct lp_template *t, struct lp_str *ret);
 
 struct lp_template_row {

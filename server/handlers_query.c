@@ -40,6 +40,7 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
         .share = &s->query_memory,
         .scan_bytes = (uint64_t)LP_SETTING(&s->set, query_scan),
         .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
+        .want_labels = true,
     };
     struct lp_found found;
     lp_rc rc = lp_query_limit(c, LIMIT_DEFAULT, (size_t)LP_SETTING(&s->set, max_entries), &q.limit);
@@ -62,7 +63,7 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
     return rc;
 }
 
-/* The series of an expression that looks at logs, at steps from start_ns to end_ns. */
+/* The series of an expression, at steps from start_ns to end_ns; with step_ns 0 at start_ns alone. */
 static lp_rc
 series(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64_t end_ns, int64_t step_ns,
        struct lp_matrix *ret)
@@ -73,8 +74,9 @@ series(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64
         .tenant = c->tenant,
         .expr = e,
         .start_ns = start_ns,
-        .step_ns = step_ns,
-        .steps = (size_t)(((uint64_t)end_ns - (uint64_t)start_ns) / (uint64_t)step_ns) + 1,
+        .step_ns = LP_MAX(step_ns, (int64_t)1),
+        .steps = 1,
+        .instant = step_ns == 0,
         .max_series = SERIES_MAX,
         .pool = s->queries,
         .deadline_ns = c->deadline_ns,
@@ -83,6 +85,9 @@ series(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64
         .scan_bytes = (uint64_t)LP_SETTING(&s->set, query_scan),
         .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
     };
+    if (step_ns > 0) {
+        q.steps += (size_t)(((uint64_t)end_ns - (uint64_t)start_ns) / (uint64_t)step_ns);
+    }
     return lp_metric_eval(&q, ret, &c->err);
 }
 
@@ -104,16 +109,8 @@ static lp_rc
 metric_range(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns, int64_t end_ns,
              int64_t step_ns, struct lp_buf *out)
 {
-    double v;
-    bool empty, scalar;
     struct lp_matrix m;
     align(&start_ns, &end_ns, step_ns);
-    if (!lp_metric_has_logs(e)) {
-        lp_rc rc = lp_const_eval(e, &v, &empty, &scalar, &c->err);
-        return rc == LP_OK ? lp_result_matrix(v, empty, start_ns, end_ns, step_ns, lp_mono_ns() - c->begin_ns,
-                                              out, &c->err)
-                           : rc;
-    }
     lp_rc rc = series(c, e, start_ns, end_ns, step_ns, &m);
     if (rc == LP_OK) {
         rc = lp_result_series_matrix(&m, out, &c->err);
@@ -152,19 +149,8 @@ work_query_range(struct lp_http_req *req, struct lp_server *s)
 static lp_rc
 metric_instant(struct lp_query_call *c, const struct lp_expr *e, int64_t ns, struct lp_buf *out)
 {
-    double v;
-    bool empty, scalar;
     struct lp_matrix m;
-    if (!lp_metric_has_logs(e)) {
-        lp_rc rc = lp_const_eval(e, &v, &empty, &scalar, &c->err);
-        if (rc != LP_OK) {
-            return rc;
-        }
-        int64_t took_ns = lp_mono_ns() - c->begin_ns;
-        return scalar ? lp_result_scalar(v, ns, took_ns, out, &c->err)
-                      : lp_result_vector(v, empty, ns, took_ns, out, &c->err);
-    }
-    lp_rc rc = series(c, e, ns, ns, 1, &m);
+    lp_rc rc = series(c, e, ns, ns, 0, &m);
     if (rc == LP_OK) {
         rc = lp_result_series_vector(&m, out, &c->err);
         lp_matrix_clear(&m);

@@ -140,6 +140,7 @@ sample(struct lp_query_call *c, size_t *ret_limit, struct lp_found *ret)
     }
     struct lp_search q = search_of(c, &e->log, from_ns, to_ns);
     q.limit = lines;
+    q.want_labels = true;
     return lp_search(&q, ret, &c->err);
 }
 

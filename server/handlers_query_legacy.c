@@ -119,7 +119,7 @@ rewrite(struct lp_query_call *c, const struct lp_json_doc *doc, struct lp_buf *o
 static lp_rc
 legacy(struct lp_query_call *c, struct lp_buf *out)
 {
-    const struct lp_log_query *log;
+    const struct lp_log_query *log = NULL;
     int64_t start_ns, end_ns, step_ns;
     struct lp_buf found;
     struct lp_json_doc doc;

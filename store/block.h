@@ -104,6 +104,15 @@ lp_rc lp_block_source(struct lp_block *b, struct lp_codec *c, const uint32_t **r
 /* The line of a row, and its length alone. Only what the row needs is decoded. The line is valid until the next call of either, lp_block_trim, or the end. */
 lp_rc lp_block_line(struct lp_block *b, struct lp_codec *c, uint32_t row, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_block_line_bytes(struct lp_block *b, struct lp_codec *c, uint32_t row, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
+/*
+ * The table that a row's line is in (schema.h); NULL: it is plain text. And of such a row an excerpt: pieces made of the table's columns and of texts that have
+ * LP_CONTENT_PAD readable bytes behind them. out has room for all texts, the longest cell a column, and 2 * LP_CONTENT_PAD.
+ */
+struct lp_table;
+struct lp_piece;
+lp_rc lp_block_table(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_table **ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_block_excerpt(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_piece *pieces, char *out,
+                       size_t *ret_bytes, struct lp_err *err) LP_MUST_USE;
 /* Number of metadata pairs of a row and the pairs, by rising name; the array is valid until the next call. */
 lp_rc lp_block_meta(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_pair **ret, size_t *ret_n,
                     struct lp_err *err) LP_MUST_USE;

@@ -217,14 +217,14 @@ lp_block_line_room(const struct lp_schema *s, uint32_t table)
     return s->tables[table].line_max + 2 * LP_CONTENT_PAD;
 }
 
-lp_rc
-lp_block_rebuild(struct lp_block *b, struct lp_codec *c, const struct lp_schema *s, uint32_t table,
-                 uint32_t pos, char *line, size_t *ret_bytes, struct lp_err *err)
+static lp_rc
+join_pieces(struct lp_block *b, struct lp_codec *c, const struct lp_schema *s, uint32_t table,
+            const struct lp_piece *pieces, uint32_t pos, char *line, size_t *ret_bytes, struct lp_err *err)
 {
     const struct lp_table *t = &s->tables[table];
     struct lp_column_data *data = lp_block_table_data(b, s, table);
     char *out = line;
-    for (const struct lp_piece *p = t->pieces;; p++) {
+    for (const struct lp_piece *p = pieces;; p++) {
         memcpy(out, p->text.p, 16); /* texts and target have room behind */
         if (p->text.n > 16) {
             memcpy(out + 16, p->text.p + 16, p->text.n - 16);
@@ -247,6 +247,13 @@ lp_block_rebuild(struct lp_block *b, struct lp_codec *c, const struct lp_schema 
     }
     *ret_bytes = (size_t)(out - line);
     return LP_OK;
+}
+
+lp_rc
+lp_block_rebuild(struct lp_block *b, struct lp_codec *c, const struct lp_schema *s, uint32_t table,
+                 uint32_t pos, char *line, size_t *ret_bytes, struct lp_err *err)
+{
+    return join_pieces(b, c, s, table, s->tables[table].pieces, pos, line, ret_bytes, err);
 }
 
 static lp_rc
@@ -339,4 +346,31 @@ lp_block_line_bytes(struct lp_block *b, struct lp_codec *c, uint32_t row, uint32
     }
     return table == 0 ? lp_block_plain_bytes(b, c, pos, ret, err)
                       : rebuilt_bytes(b, c, table - 1, pos, ret, err);
+}
+
+lp_rc
+lp_block_table(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_table **ret,
+               struct lp_err *err)
+{
+    const struct lp_schema *s;
+    uint32_t table, pos;
+    *ret = NULL;
+    lp_rc rc = place_of(b, c, row, &table, &pos, err);
+    if (rc == LP_OK && table > 0) {
+        rc = lp_block_schema(b, c, &s, err);
+        *ret = rc == LP_OK ? &s->tables[table - 1] : NULL;
+    }
+    return rc;
+}
+
+lp_rc
+lp_block_excerpt(struct lp_block *b, struct lp_codec *c, uint32_t row, const struct lp_piece *pieces,
+                 char *out, size_t *ret_bytes, struct lp_err *err)
+{
+    const struct lp_schema *s;
+    uint32_t table, pos;
+    lp_rc rc = place_of(b, c, row, &table, &pos, err);
+    rc = rc == LP_OK ? lp_block_schema(b, c, &s, err) : rc;
+    LP_ASSERT(rc != LP_OK || table > 0);
+    return rc == LP_OK ? join_pieces(b, c, s, table - 1, pieces, pos, out, ret_bytes, err) : rc;
 }

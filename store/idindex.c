@@ -323,16 +323,32 @@ load_bucket(const struct lp_idindex *x, lp_idindex_read read, void *ctx, uint32_
     return rc;
 }
 
+/* Its bucket, and what of it tells ids in there apart. */
+static uint32_t
+bucket_of(const struct lp_idindex *x, uint64_t hash, uint64_t *ret_rest)
+{
+    uint64_t h = hash >> (64 - (x->bucket_bits + x->rest_bits));
+    *ret_rest = x->rest_bits == 64 ? h : h & ((UINT64_C(1) << x->rest_bits) - 1);
+    return x->rest_bits == 64 ? 0 : (uint32_t)(h >> x->rest_bits);
+}
+
+void
+lp_idindex_where(const struct lp_idindex *x, uint64_t hash, uint64_t *ret_off, size_t *ret_n)
+{
+    uint64_t rest;
+    uint32_t k = bucket_of(x, hash, &rest), begin = k > 0 ? x->ends[k - 1] : 0;
+    *ret_off = x->head_bytes + begin;
+    *ret_n = x->ends[k] - begin;
+}
+
 lp_rc
 lp_idindex_find(const struct lp_idindex *x, lp_idindex_read read, void *ctx, uint64_t hash, uint64_t *blocks,
                 struct lp_err *err)
 {
     char *raw;
     size_t n;
-    unsigned kept = x->bucket_bits + x->rest_bits;
-    uint64_t h = hash >> (64 - kept), rest = 0;
-    uint32_t bucket = x->rest_bits == 64 ? 0 : (uint32_t)(h >> x->rest_bits);
-    uint64_t want = x->rest_bits == 64 ? h : h & ((UINT64_C(1) << x->rest_bits) - 1);
+    uint64_t want, rest = 0;
+    uint32_t bucket = bucket_of(x, hash, &want);
     lp_rc rc = load_bucket(x, read, ctx, bucket, &raw, &n, err);
     if (rc != LP_OK) {
         return rc;

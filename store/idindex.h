@@ -28,6 +28,8 @@ lp_rc lp_idindex_open(lp_idindex_read read, void *ctx, uint64_t bytes, uint32_t 
                       struct lp_err *err) LP_MUST_USE;
 void lp_idindex_free(struct lp_idindex *x);
 size_t lp_idindex_memory(const struct lp_idindex *x);
+/* The bytes of the section that lp_idindex_find will read for this id. */
+void lp_idindex_where(const struct lp_idindex *x, uint64_t hash, uint64_t *ret_off, size_t *ret_n);
 /* Sets the bit of each block that may hold the id. */
 lp_rc lp_idindex_find(const struct lp_idindex *x, lp_idindex_read read, void *ctx, uint64_t hash, uint64_t *blocks,
                       struct lp_err *err) LP_MUST_USE;

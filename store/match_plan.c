@@ -64,9 +64,25 @@ may_be_id(const struct lp_fragment *f)
     return lp_is_id(f->text) || f->text.n >= LP_ID_HEX_MIN;
 }
 
+/* Of a store that was not looked at for long, each look-up waits for the disk: so all of them are announced.
+ */
+static void
+expect_fragment(const struct lp_match_plan *p, struct lp_seg *const *segs, const struct lp_fragment *f)
+{
+    for (size_t i = 0; i < p->nsegs; i++) {
+        lp_seg_expect_ids(segs[i]);
+    }
+    for (size_t i = 0; i < p->nsegs; i++) {
+        lp_seg_expect_id(segs[i], f->id_hash);
+    }
+}
+
 static void
 bind_fragment(struct lp_match_plan *p, struct lp_seg *const *segs, const struct lp_fragment *f)
 {
+    if (may_be_id(f)) {
+        expect_fragment(p, segs, f);
+    }
     for (size_t i = 0; i < p->nsegs && may_be_id(f); i++) {
         uint64_t *blocks = lp_calloc(lp_bits_words(segs[i]->nblocks), sizeof(*blocks));
         if (lp_seg_find_id(segs[i], f->id_hash, blocks)) {

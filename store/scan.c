@@ -514,6 +514,21 @@ lp_scan_line(struct lp_scan *s, struct lp_str *ret, struct lp_err *err)
 }
 
 lp_rc
+lp_scan_table(struct lp_scan *s, const struct lp_table **ret, struct lp_err *err)
+{
+    *ret = NULL;
+    return s->block != NULL ? in_segment(s, lp_block_table(s->block, s->codec, s->row, ret, err), err)
+                            : LP_OK;
+}
+
+lp_rc
+lp_scan_excerpt(struct lp_scan *s, const struct lp_piece *pieces, char *out, size_t *ret_bytes,
+                struct lp_err *err)
+{
+    return in_segment(s, lp_block_excerpt(s->block, s->codec, s->row, pieces, out, ret_bytes, err), err);
+}
+
+lp_rc
 lp_scan_line_bytes(struct lp_scan *s, uint32_t *ret, struct lp_err *err)
 {
     if (s->block != NULL) {

@@ -150,6 +150,21 @@ insert(struct lp_seg_cache *c, struct lp_seg **seg, uint64_t forgotten)
     c->n++;
 }
 
+void
+lp_seg_cache_expect(struct lp_seg_cache *c, const uint64_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n && n > 1; i++) {
+        char path[LP_SEG_PATH_BYTES];
+        lp_lock(&c->mu);
+        bool open = *place_of(c, ids[i]) != NULL;
+        lp_unlock(&c->mu);
+        if (!open) {
+            lp_seg_path(c->folder, ids[i], false, path);
+            lp_seg_expect(c->io, path);
+        }
+    }
+}
+
 lp_rc
 lp_seg_cache_get(struct lp_seg_cache *c, uint64_t id, struct lp_seg **ret, struct lp_err *err)
 {

@@ -15,6 +15,8 @@ struct lp_seg_cache *lp_seg_cache_new(const struct lp_io *io, const char *folder
 /* Nobody may hold a segment of it that outlives the io. NULL is fine. */
 void lp_seg_cache_free(struct lp_seg_cache *c);
 
+/* These will be asked for one after the other: what opening reads of those that are not open is fetched for all of them meanwhile. */
+void lp_seg_cache_expect(struct lp_seg_cache *c, const uint64_t *ids, size_t n);
 /* A pinned handle; lp_seg_unref ends it. */
 lp_rc lp_seg_cache_get(struct lp_seg_cache *c, uint64_t id, struct lp_seg **ret, struct lp_err *err) LP_MUST_USE;
 /* Lets go of a segment whose file goes; whoever is opening it just now will not leave it here. */

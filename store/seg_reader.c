@@ -242,6 +242,22 @@ read_merge(struct lp_seg *s, struct lp_err *err)
     return bad ? lp_seg_corrupt(s, "what it was merged from is malformed", err) : LP_OK;
 }
 
+void
+lp_seg_expect(const struct lp_io *io, const char *path)
+{
+    int fd;
+    uint64_t bytes;
+    if (lp_io_open(io, path, LP_IO_READ, &fd, NULL) != LP_OK) {
+        return;
+    }
+    if (lp_io_size(io, fd, &bytes, NULL) == LP_OK) {
+        size_t n = (size_t)LP_MIN(bytes, (uint64_t)TAIL_BYTES);
+        lp_io_expect(io, fd, bytes - n, n);
+        lp_io_expect(io, fd, 0, LP_SEG_HEADER_BYTES);
+    }
+    lp_io_close(io, fd);
+}
+
 lp_rc
 lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struct lp_err *err)
 {
@@ -383,6 +399,32 @@ open_ids(struct lp_seg *s, struct seg_block_ctx *ctx)
         }
     }
     return have;
+}
+
+void
+lp_seg_expect_ids(struct lp_seg *s)
+{
+    const struct lp_seg_section *sec = lp_seg_section(s, "IDIX");
+    if (sec != NULL && atomic_load(&s->ids) == NULL) {
+        lp_io_expect(s->io, s->fd, sec->off, (size_t)LP_MIN(sec->bytes, (uint64_t)TAIL_BYTES));
+    }
+}
+
+void
+lp_seg_expect_id(struct lp_seg *s, uint64_t hash)
+{
+    const struct lp_seg_section *sec = lp_seg_section(s, "IDIX");
+    if (sec == NULL) {
+        return;
+    }
+    struct seg_block_ctx ctx = {s, sec->off, sec->bytes};
+    const struct lp_idindex *x = open_ids(s, &ctx);
+    if (x != NULL) {
+        uint64_t off;
+        size_t n;
+        lp_idindex_where(x, hash, &off, &n);
+        lp_io_expect(s->io, s->fd, sec->off + off, n);
+    }
 }
 
 bool

@@ -69,6 +69,8 @@ struct lp_seg {
 
 /* The file's created_ns, from its header alone. */
 lp_rc lp_seg_created(const struct lp_io *io, const char *path, int64_t *ret_ns, struct lp_err *err) LP_MUST_USE;
+/* The file will be opened: the system may fetch meanwhile what that reads. A hint, so nothing can fail. */
+void lp_seg_expect(const struct lp_io *io, const char *path);
 /* Opens and checks header, trailer, directory, and the sections that queries need. LP_ERR_CORRUPT names file and place. */
 lp_rc lp_seg_open(const struct lp_io *io, const char *path, struct lp_seg **ret, struct lp_err *err) LP_MUST_USE;
 struct lp_seg *lp_seg_ref(struct lp_seg *s);
@@ -92,6 +94,9 @@ lp_rc lp_seg_block_runs(struct lp_seg *s, uint32_t block, struct lp_block *b, st
 /* Opens a block; the segment must outlive it. */
 lp_rc lp_seg_block(struct lp_seg *s, uint32_t block, struct lp_block **ret, struct lp_err *err) LP_MUST_USE;
 
+/* The id index will be asked, and then for this id: as above. The second reads the index' head where it was not read yet. */
+void lp_seg_expect_ids(struct lp_seg *s);
+void lp_seg_expect_id(struct lp_seg *s, uint64_t hash);
 /*
  * Sets the bits of the blocks that may hold an id (lp_id_hash); blocks has a bit a block. False: nothing is known, any block may (no index in
  * this version, or it is damaged).

@@ -327,6 +327,12 @@ lp_store_take_id(struct lp_store *st, uint64_t *ret, struct lp_err *err)
     return rc;
 }
 
+void
+lp_store_expect_segments(struct lp_store *st, const uint64_t *ids, size_t n)
+{
+    lp_seg_cache_expect(st->segments, ids, n);
+}
+
 lp_rc
 lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err)
 {

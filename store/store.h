@@ -67,6 +67,8 @@ void lp_store_set_seal_after(struct lp_store *st, int64_t ns);
 /* Whether new records may be taken: LP_OK, LP_ERR_DISK_FULL (with a sentence), LP_ERR_IO (seals keep failing). A cheap atomic read. */
 lp_rc lp_store_intake(const struct lp_store *st, struct lp_err *err);
 
+/* These segments will be asked for: what opening them reads is fetched for all of them at once. */
+void lp_store_expect_segments(struct lp_store *st, const uint64_t *ids, size_t n);
 /* A pinned handle of a segment that the catalog names; lp_seg_unref ends it. Handles are kept for reuse. */
 lp_rc lp_store_segment(struct lp_store *st, uint64_t id, struct lp_seg **ret, struct lp_err *err) LP_MUST_USE;
 /* Lets go of the kept handle of a segment that is no more; references of running queries keep theirs. */

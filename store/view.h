@@ -147,6 +147,9 @@ void lp_scan_narrow(struct lp_scan *s, int64_t from_ns, int64_t to_ns);
 /* Line and metadata of the row that lp_scan_next gave last, or that was sought; valid until the next lp_scan_* call. */
 lp_rc lp_scan_line(struct lp_scan *s, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_scan_meta(struct lp_scan *s, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err) LP_MUST_USE;
+/* Of a row of a segment whose line is in a table (block.h): that table, the same pointer for all of its rows while the scan is open; else NULL. And an excerpt. */
+lp_rc lp_scan_table(struct lp_scan *s, const struct lp_table **ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_scan_excerpt(struct lp_scan *s, const struct lp_piece *pieces, char *out, size_t *ret_bytes, struct lp_err *err) LP_MUST_USE;
 /* Bytes of the row's line without decoding lines. */
 lp_rc lp_scan_line_bytes(struct lp_scan *s, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
 void lp_scan_close(struct lp_scan *s);

@@ -203,6 +203,9 @@ lp_view_segments(struct lp_view *v, int64_t from_ns, int64_t to_ns, size_t *ret_
     lp_rc rc = find_groups(v, err);
     rc = rc == LP_OK ? find_segments(v, from_ns, to_ns, &ids, err) : rc;
     v->segs = lp_calloc(ids.n, sizeof(struct lp_seg *));
+    if (rc == LP_OK) {
+        lp_store_expect_segments(v->st, ids.v, ids.n);
+    }
     for (size_t i = 0; i < ids.n && rc == LP_OK; i++) {
         struct lp_seg *seg;
         rc = lp_store_segment(v->st, ids.v[i], &seg, err);

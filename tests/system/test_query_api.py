@@ -135,7 +135,12 @@ def test_refusals_say_why(shop):
     assert 'queries require at least one regexp or equality matcher' in refused(shop, Q, query='{}')
     assert 'queries require at least one regexp or equality matcher' in refused(shop, Q, query='{app=~".*"}')
     assert '| json' in refused(shop, Q, query='{app="web"} | json | x="1"')
-    assert refused(shop, Q, query='topk(1, count_over_time({app="web"}[1m]))') == 'topk (line 1, col 1) is parsed but cannot be evaluated yet'
+    assert refused(shop, Q, query='approx_topk(1, count_over_time({app="web"}[1m]))') == 'approx_topk is only supported on instant queries'
+    per_app, span = 'sum by (app)(count_over_time({env="prod"}[1m]))', dict(start=BASE, end=BASE + 10**10, step=5)
+    assert refused(shop, Q, query='%s + on (env) sum(count_over_time({env="prod"}[1m]))' % per_app, **span) == (
+        'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)')
+    assert refused(shop, Q, query='label_replace(%s, "app", "x", "app", ".*")' % per_app, **span).startswith(
+        'the answer would have several series with the labels {app="x"}')
     assert refused(shop, Q, query='sum(rate({app="web"} | json [1m]))').startswith('| json (line 1, col')
     assert refused(shop, Q, query='{app="web"}', limit=5001) == \
         'max entries limit per query exceeded, limit > max_entries_limit_per_query (5001 > 5000)'
@@ -200,6 +205,22 @@ def test_samples_of_an_instant(shop):
     body = urllib.parse.urlencode({'query': 'sum(count_over_time({env="prod"}[1h]))', 'time': at + 9.5})
     status, text, _ = shop.request('POST', '/loki/api/v1/query', body, {'Content-Type': 'application/x-www-form-urlencoded'})
     assert status == 200 and json.loads(text)['data']['result'] == [{'metric': {}, 'value': [at + 9.5, '10']}]
+
+
+def test_operators_over_series(shop):
+    at = BASE // 10**9
+    per_app = 'sum by (app)(count_over_time({env="prod"} != "item/2" [1m]))'
+    app = lambda name, value: {'metric': {'app': name}, 'value': [at + 9, value]}
+    get = lambda query: shop.json('/loki/api/v1/query', query=query, time=at + 9)['data']['result']
+    assert get('sort(%s)' % per_app) == [app('web', '4'), app('db', '5')]
+    assert get('sort_desc(%s)' % per_app) == [app('db', '5'), app('web', '4')]
+    assert get('topk(1, %s)' % per_app) == [app('db', '5')]
+    assert get('%s / on () group_left () sum(%s) > 0.5' % (per_app, per_app)) == [app('db', '0.5555555555555556')]
+    assert get('%s %% 0' % per_app) == [app('db', 'NaN'), app('web', 'NaN')]
+    assert get('label_replace(%s, "app", "${1}X", "app", "(.).*")' % per_app) == [app('dX', '5'), app('wX', '4')]
+    # what is missing is filled with zeros
+    assert matrix(shop, 'sum(count_over_time({app="web"}[1s])) or vector(0)', start=at + 6, end=at + 9, step=1) == {
+        (): [[at + 6, '1'], [at + 7, '0'], [at + 8, '1'], [at + 9, '0']]}
 
 
 def test_series_have_a_limit(server):

@@ -6,8 +6,11 @@
 #define LP_SUITES(X)                                                                                         \
     X(logql_text)                                                                                            \
     X(logql_parse)                                                                                           \
-    X(logql_print) X(logql_match) X(logql_random) X(exec) X(exec_find) X(exec_filters) X(exec_places)        \
-        X(exec_result) X(select) X(metric) X(turn) X(level) X(patterns) X(detect)
+    X(logql_print)                                                                                           \
+    X(logql_match)                                                                                           \
+    X(logql_random)                                                                                          \
+    X(exec) X(exec_find) X(exec_filters) X(exec_places) X(exec_result) X(select) X(metric) X(metric_nodes)   \
+        X(metric_tree) X(turn) X(fields) X(pipe) X(acc) X(excerpt) X(level) X(patterns) X(detect)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)

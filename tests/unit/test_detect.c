@@ -98,6 +98,7 @@ find(const struct lp_world *w, const char *query, struct lp_found *ret)
     struct lp_test_query q;
     lp_test_query_parse(&q, lp_str_c(query), true);
     struct lp_search s = lp_world_search(w, &q);
+    s.want_labels = true;
     s.backward = true;
     CU_ASSERT_EQUAL_FATAL(lp_search(&s, ret, NULL), LP_OK);
     lp_test_query_clear(&q);

@@ -265,30 +265,6 @@ a_full_pool_goes_on(void)
 }
 
 static void
-says_what_it_cannot_do(void)
-{
-    static const struct {
-        const char *query, *text;
-    } cases[] = {
-        {"{a=\"b\"} |= \"x\" | json", "| json (line 1, col 18) is parsed but cannot be evaluated yet"},
-        {"{a=\"b\"} | level=\"error\"",
-         "a label filter (line 1, col 11) is parsed but cannot be evaluated yet"},
-        {"{a=\"b\"} | line_format \"x\"",
-         "| line_format (line 1, col 11) is parsed but cannot be evaluated yet"},
-    };
-    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
-        struct lp_test_query q;
-        struct lp_err err;
-        lp_err_clear(&err);
-        lp_test_query_parse(&q, lp_str_c(cases[i].query), true);
-        CU_ASSERT_EQUAL_FATAL(q.rc, LP_OK);
-        CU_ASSERT_EQUAL(lp_search_supported(&q.expr->log, &err), LP_ERR_UNSUPPORTED);
-        lp_test_check(strcmp(err.text, cases[i].text) == 0, "another text came", lp_str_c(err.text));
-        lp_test_query_clear(&q);
-    }
-}
-
-static void
 damage_costs_its_block_alone(void)
 {
     struct lp_world w;
@@ -360,6 +336,6 @@ waits_without_a_transaction(void)
 LP_SUITE(exec, {"finds rows in the head", finds_in_head}, {"finds rows in segments", finds_in_segments},
          {"finds rows in both", finds_in_both}, {"equal times have one order", equal_times_have_one_order},
          {"an interval thins rows", interval_thins_rows}, {"ends when it is told to", ends_when_told},
-         {"a full pool goes on", a_full_pool_goes_on}, {"says what it cannot do", says_what_it_cannot_do},
+         {"a full pool goes on", a_full_pool_goes_on},
          {"damage costs its block alone", damage_costs_its_block_alone},
          {"waits without a transaction", waits_without_a_transaction});

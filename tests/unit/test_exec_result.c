@@ -2,7 +2,6 @@
  * test_exec_result.c - answers as text: streams with their labels and metadata, exports, label sets, counts,
  * constants. Oracle: the contract's forms, written out; for counts every record ever put in.
  */
-#include <math.h>
 #include <string.h>
 
 #include "query/result.h"
@@ -63,6 +62,7 @@ find(struct lp_world *w, const char *text, bool backward, struct lp_found *ret)
     lp_test_query_parse(&q, lp_str_c(text), true);
     struct lp_search s = lp_world_search(w, &q);
     s.backward = backward;
+    s.want_labels = true;
     CU_ASSERT_EQUAL_FATAL(lp_search(&s, ret, NULL), LP_OK);
     lp_test_query_clear(&q);
 }
@@ -96,26 +96,32 @@ streams_have_loki_form(void)
     for (int sealed = 0; sealed < 2; sealed++) {
         /* two instances are one stream; entries in query direction */
         expect_streams(&w, "{app=\"a\"}", false, false,
-                       "{\"stream\":{\"app\":\"a\",\"service_name\":\"a\"},\"values\":[[\"20\",\"from u1\"],"
+                       "{\"stream\":{\"app\":\"a\",\"detected_level\":\"unknown\",\"service_name\":\"a\"},"
+                       "\"values\":[[\"20\",\"from u1\"],"
                        "[\"30\",\"from u2 \\u003c\\u0026\\u003e\"]]}");
-        expect_streams(&w, "{app=\"a\"}", true, false,
-                       "{\"stream\":{\"app\":\"a\",\"service_name\":\"a\"},\"values\":["
-                       "[\"30\",\"from u2 \\u003c\\u0026\\u003e\"],[\"20\",\"from u1\"]]}");
+        expect_streams(
+            &w, "{app=\"a\"}", true, false,
+            "{\"stream\":{\"app\":\"a\",\"detected_level\":\"unknown\",\"service_name\":\"a\"},\"values\":["
+            "[\"30\",\"from u2 \\u003c\\u0026\\u003e\"],[\"20\",\"from u1\"]]}");
         /* metadata among the labels: names cleaned, a clash renamed, so one stream becomes two */
         expect_streams(
             &w, "{app=\"b\"}", false, false,
-            "{\"stream\":{\"_9lives\":\"y\",\"app\":\"b\",\"pod\":\"b-1\",\"pod_extracted\":\"other\","
+            "{\"stream\":{\"_9lives\":\"y\",\"app\":\"b\",\"detected_level\":\"unknown\",\"pod\":\"b-1\","
+            "\"pod_extracted\":\"other\","
             "\"service_name\":\"b\",\"user_id\":\"7\"},\"values\":[[\"40\",\"bad \\ufffd byte\"]]},"
-            "{\"stream\":{\"app\":\"b\",\"pod\":\"b-1\",\"service_name\":\"b\",\"trace\":\"t1\"},"
+            "{\"stream\":{\"app\":\"b\",\"detected_level\":\"unknown\",\"pod\":\"b-1\",\"service_name\":"
+            "\"b\",\"trace\":\"t1\"},"
             "\"values\":[[\"10\",\"first\"]]}");
         expect_streams(&w, "{app=\"b\"}", true, true,
                        "{\"stream\":{\"app\":\"b\",\"pod\":\"b-1\",\"service_name\":\"b\"},\"values\":["
-                       "[\"40\",\"bad \\ufffd byte\",{\"structuredMetadata\":{\"_9lives\":\"y\","
+                       "[\"40\",\"bad \\ufffd "
+                       "byte\",{\"structuredMetadata\":{\"_9lives\":\"y\",\"detected_level\":\"unknown\","
                        "\"pod_extracted\":\"other\",\"user_id\":\"7\"}}],"
-                       "[\"10\",\"first\",{\"structuredMetadata\":{\"trace\":\"t1\"}}]]}");
+                       "[\"10\",\"first\",{\"structuredMetadata\":{\"detected_level\":\"unknown\",\"trace\":"
+                       "\"t1\"}}]]}");
         expect_streams(&w, "{x=~\".+\"}", true, true,
                        "{\"stream\":{\"service_name\":\"own\",\"x\":\"\\\"q\\\"\"},\"values\":["
-                       "[\"50\",\"tab\\there\",{}]]}");
+                       "[\"50\",\"tab\\there\",{\"structuredMetadata\":{\"detected_level\":\"unknown\"}}]]}");
         expect_streams(&w, "{app=\"none\"}", true, false, "");
         lp_world_seal(&w);
     }
@@ -242,13 +248,15 @@ label_sets_of_a_range(void)
     put_rows(&w);
     for (int sealed = 0; sealed < 2; sealed++) {
         expect_sets(&w, NULL, 0, LP_TIME_MIN, LP_TIME_MAX,
-                    "{\"status\":\"success\",\"data\":[{\"app\":\"a\",\"service_name\":\"a\"},"
+                    "{\"status\":\"success\",\"data\":[{\"app\":\"a\","
+                    "\"service_name\":\"a\"},"
                     "{\"app\":\"b\",\"pod\":\"b-1\",\"service_name\":\"b\"},"
                     "{\"service_name\":\"own\",\"x\":\"\\\"q\\\"\"}]}\n",
                     "{\"status\":\"success\",\"data\":[\"app\",\"pod\",\"service_name\",\"x\"]}\n",
                     "{\"status\":\"success\",\"data\":[\"a\",\"b\"]}\n");
         expect_sets(&w, two, 2, LP_TIME_MIN, 50, /* the end is outside */
-                    "{\"status\":\"success\",\"data\":[{\"app\":\"a\",\"service_name\":\"a\"}]}\n",
+                    "{\"status\":\"success\",\"data\":[{\"app\":\"a\","
+                    "\"service_name\":\"a\"}]}\n",
                     "{\"status\":\"success\",\"data\":[\"app\",\"service_name\"]}\n",
                     "{\"status\":\"success\",\"data\":[\"a\"]}\n");
         expect_sets(&w, two, 2, 60, LP_TIME_MAX, "{\"status\":\"success\",\"data\":[]}\n",
@@ -299,42 +307,6 @@ counts_are_exact(void)
     lp_world_close(&w);
 }
 
-static void
-constants_have_values(void)
-{
-    static const struct {
-        const char *query;
-        double v;
-        bool empty, scalar;
-    } cases[] = {
-        {"vector(1)+vector(1)", 2, false, false},
-        {"1 + 2 * 3", 7, false, true},
-        {"vector(1) > 2", 0, true, false},
-        {"vector(3) > 2", 3, false, false},
-        {"2 < vector(3)", 3, false, false},
-        {"vector(3) > bool 2", 1, false, false},
-        {"vector(1) > bool 2", 0, false, false},
-        {"vector(1) / 0", NAN, false, false},
-        {"(vector(1) > 2) or vector(5)", 5, false, false},
-        {"vector(1) and (vector(1) > 2)", 0, true, false},
-        {"vector(1) unless (vector(1) > 2)", 1, false, false},
-        {"vector(1) unless vector(4)", 0, true, false},
-    };
-    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
-        struct lp_test_query q;
-        double v;
-        bool empty, scalar;
-        lp_test_query_parse(&q, lp_str_c(cases[i].query), true);
-        CU_ASSERT_EQUAL_FATAL(q.rc, LP_OK);
-        CU_ASSERT_EQUAL_FATAL(lp_const_eval(q.expr, &v, &empty, &scalar, NULL), LP_OK);
-        bool same = isnan(cases[i].v) ? isnan(v) : fabs(v - cases[i].v) < 1e-12;
-        lp_test_check(empty == cases[i].empty && scalar == cases[i].scalar && (empty || same),
-                      "another value came", lp_str_c(cases[i].query));
-        lp_test_query_clear(&q);
-    }
-}
-
 LP_SUITE(exec_result, {"streams have Loki's form", streams_have_loki_form},
          {"statistics are true", statistics_are_true}, {"exports are exact", exports_are_exact},
-         {"label sets of a range", label_sets_of_a_range}, {"counts are exact", counts_are_exact},
-         {"constants have values", constants_have_values});
+         {"label sets of a range", label_sets_of_a_range}, {"counts are exact", counts_are_exact});

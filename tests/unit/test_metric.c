@@ -81,22 +81,24 @@ static const struct {
     enum lp_vector_op outer;
     const char *outer_labels; /* NULL: there is no aggregation but a sum over the leaf, if any */
 } queries[] = {
-    {"count_over_time({}[1m])", NULL, LP_RANGE_COUNT, "app pod seq service_name", 0, NULL},
-    {"rate({} |= \"alpha\" [1m])", has_alpha, LP_RANGE_RATE, "app pod seq service_name", 0, NULL},
+    {"count_over_time({}[1m])", NULL, LP_RANGE_COUNT, "app detected_level pod seq service_name", 0, NULL},
+    {"rate({} |= \"alpha\" [1m])", has_alpha, LP_RANGE_RATE, "app detected_level pod seq service_name", 0,
+     NULL},
     {"sum(count_over_time({}[1m]))", NULL, LP_RANGE_COUNT, "", 0, NULL},
     {"sum by (app)(count_over_time({}[1m]))", NULL, LP_RANGE_COUNT, "app", 0, NULL},
     {"sum by (service_name, pod)(rate({app!=\"app-1\"}[1m]))", not_app_1, LP_RANGE_RATE, "pod service_name",
      0, NULL},
     {"sum by (app)(count_over_time({} |= \"alpha\" [1m]))", has_alpha, LP_RANGE_COUNT, "app", 0, NULL},
     {"sum by (nowhere)(bytes_over_time({}[1m]))", NULL, LP_RANGE_BYTES, "", 0, NULL},
-    {"sum without (seq)(bytes_over_time({}[1m]))", NULL, LP_RANGE_BYTES, "app pod service_name", 0, NULL},
+    {"sum without (seq)(bytes_over_time({}[1m]))", NULL, LP_RANGE_BYTES,
+     "app detected_level pod service_name", 0, NULL},
     {"sum by (pod)(bytes_rate({} |= \"alpha\" [1m]))", has_alpha, LP_RANGE_BYTES_RATE, "pod", 0, NULL},
     {"sum by (seq, app)(bytes_over_time({} |= \"alpha\" [1m]))", has_alpha, LP_RANGE_BYTES, "app seq", 0,
      NULL},
     {"sum(count_over_time({} |= \"no line holds this\" [1m]))", never, LP_RANGE_COUNT, "", 0, NULL},
     {"sum(sum by (app)(count_over_time({}[1m])))", NULL, LP_RANGE_COUNT, "app", LP_VECTOR_SUM, ""},
-    {"max by (app)(count_over_time({}[1m]))", NULL, LP_RANGE_COUNT, "app pod seq service_name", LP_VECTOR_MAX,
-     "app"},
+    {"max by (app)(count_over_time({}[1m]))", NULL, LP_RANGE_COUNT, "app detected_level pod seq service_name",
+     LP_VECTOR_MAX, "app"},
     {"min(sum by (pod)(rate({}[1m])))", NULL, LP_RANGE_RATE, "pod", LP_VECTOR_MIN, ""},
     {"avg by (app)(sum by (app, pod)(bytes_over_time({}[1m])))", NULL, LP_RANGE_BYTES, "app pod",
      LP_VECTOR_AVG, "app"},
@@ -133,10 +135,10 @@ oracle_series(struct oracle *o, const char *labels)
 static void
 labels_of(const struct lp_rec *r, const char *stay, char *out, size_t n)
 {
-    const char *const names[] = {"app", "pod", "seq", "service_name"};
-    const char *const values[] = {r->app, r->pod, r->seq % 2 ? r->line : "", r->app};
+    const char *const names[] = {"app", "detected_level", "pod", "seq", "service_name"};
+    const char *const values[] = {r->app, "unknown", r->pod, r->seq % 2 ? r->line : "", r->app};
     size_t at = (size_t)snprintf(out, n, "{");
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         if (strstr(stay, names[i]) != NULL && values[i][0] != 0) {
             at += (size_t)snprintf(out + at, n - at, "%s%s=\"%s\"", at > 1 ? ", " : "", names[i], values[i]);
         }
@@ -362,7 +364,8 @@ statistics_say_what_was_looked_at(void)
     CU_ASSERT_EQUAL_FATAL(lp_metric_eval(&q, &m, NULL), LP_OK);
     CU_ASSERT_EQUAL(m.n, 3);
     CU_ASSERT_EQUAL(m.stats.stored_lines, w.n);
-    CU_ASSERT(m.stats.stored_bytes > w.n && m.stats.stored_bytes < bytes + 100 * w.n); /* what was decoded: times and columns */
+    CU_ASSERT(m.stats.stored_bytes > w.n &&
+              m.stats.stored_bytes < bytes + 100 * w.n); /* what was decoded: times and columns */
     CU_ASSERT_EQUAL(m.stats.passed_lines, passed);
     CU_ASSERT_EQUAL(m.stats.blocks, m.stats.all_blocks);
     CU_ASSERT(m.stats.duration_ns > 0);
@@ -503,37 +506,6 @@ limits_hold(void)
     lp_world_close(&w);
 }
 
-static void
-what_is_not_evaluated_is_named(void)
-{
-    static const struct {
-        const char *query, *text;
-    } cases[] = {
-        {"sum(count_over_time({a=\"b\"} | json [1m]))", "| json (line 1, col 31) is"},
-        {"sum(count_over_time({a=\"b\"} |= \"x\" | d > 1 [1m]))", "a label filter (line 1, col 38) is"},
-        {"sum_over_time({a=\"b\"} | unwrap x [1m])", "sum_over_time (line 1, col 1) is"},
-        {"rate({a=\"b\"} | unwrap x [1m])", "| unwrap (line 1, col 16) is"},
-        {"absent_over_time({a=\"b\"}[1m])", "absent_over_time (line 1, col 1) is"},
-        {"topk(1, count_over_time({a=\"b\"}[1m]))", "topk (line 1, col 1) is"},
-        {"sum(stddev(rate({a=\"b\"}[1m])))", "stddev (line 1, col 5) is"},
-        {"sum(rate({a=\"b\"}[1m])) / 2", "/ (line 1, col "},
-        {"label_replace(rate({a=\"b\"}[1m]), \"a\", \"b\", \"c\", \"d\")",
-         "label_replace (line 1, col 1) is"},
-    };
-    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
-        struct lp_test_query q;
-        struct lp_err err;
-        lp_test_query_parse(&q, lp_str_c(cases[i].query), true);
-        CU_ASSERT_EQUAL_FATAL(q.rc, LP_OK);
-        CU_ASSERT(lp_metric_has_logs(q.expr));
-        CU_ASSERT_EQUAL(lp_metric_supported(q.expr, &err), LP_ERR_UNSUPPORTED);
-        lp_test_check(lp_str_starts(lp_str_c(err.text), lp_str_c(cases[i].text)) &&
-                          lp_str_ends(lp_str_c(err.text), LP_STR("is parsed but cannot be evaluated yet")),
-                      "another text came", lp_str_c(err.text));
-        lp_test_query_clear(&q);
-    }
-}
-
 /* ------------------------------------------------------------------ text */
 
 static void
@@ -593,12 +565,14 @@ answers_have_loki_form(void)
                     "{\"metric\":{\"app\":\"\\u003ca\\u003e\"},\"values\":[[160,\"1\"]]},"
                     "{\"metric\":{\"app\":\"b\"},\"values\":[[100,\"1\"],[160,\"2\"]]}");
         expect_text(&w, "rate({app=\"b\"}[1m])", 160 * s + LP_NS_PER_S / 2, s, 1,
-                    "{\"metric\":{\"app\":\"b\",\"service_name\":\"b\",\"trace_id\":\"7\"},\"value\":[160.5,"
+                    "{\"metric\":{\"app\":\"b\",\"detected_level\":\"unknown\",\"service_name\":\"b\","
+                    "\"trace_id\":\"7\"},\"value\":[160.5,"
                     "\"0.016666666666666666\"]}");
-        expect_text(
-            &w, "bytes_over_time({app=\"b\"}[1m])", 160 * s, s, 1, /* no bytes are not no lines */
-            "{\"metric\":{\"app\":\"b\",\"service_name\":\"b\",\"trace_id\":\"7\"},\"value\":[160,\"0\"]},"
-            "{\"metric\":{\"app\":\"b\",\"service_name\":\"b\"},\"value\":[160,\"2\"]}");
+        expect_text(&w, "bytes_over_time({app=\"b\"}[1m])", 160 * s, s, 1, /* no bytes are not no lines */
+                    "{\"metric\":{\"app\":\"b\",\"detected_level\":\"unknown\",\"service_name\":\"b\","
+                    "\"trace_id\":\"7\"},\"value\":[160,\"0\"]},"
+                    "{\"metric\":{\"app\":\"b\",\"detected_level\":\"unknown\",\"service_name\":\"b\"},"
+                    "\"value\":[160,\"2\"]}");
         expect_text(&w, "sum(rate({app=\"c\"}[1m]))", 160 * s, s, 1, "");
         lp_world_seal(&w);
     }
@@ -612,5 +586,4 @@ LP_SUITE(metric, {"spans are what they say", spans_are_what_they_say},
          {"metadata is looked at where it counts", metadata_is_looked_at_where_it_counts},
          {"ends of windows may be no times", ends_of_windows_may_be_no_times},
          {"damage is told", damage_is_told}, {"limits hold", limits_hold},
-         {"what is not evaluated is named", what_is_not_evaluated_is_named},
          {"answers have Loki's form", answers_have_loki_form});

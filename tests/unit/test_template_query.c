@@ -1,0 +1,1 @@
+/* test_template_query.c - x. */
