@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "query/exec_int.h"
+#include "query/level.h"
 
 #define CHECK_ROWS 1024
+#define SHARED 32 /* a power of two */
 
 struct want {
     uint32_t part, at; /* at: index of the hit, and of its row */
@@ -25,6 +27,13 @@ struct fetch {
     bool *lost; /* rows in damaged places */
     uint64_t meta_bytes;
     struct lp_row_pipe pipe; /* makes lines and labels of rows; without one they stay as they are stored */
+    bool plain;              /* there are no stages: labels are the stream's, the level, and metadata */
+    struct shared {
+        uint32_t vstream_1; /* and 1; 0: unused */
+        struct lp_str level;
+        const struct lp_label *labels;
+        size_t n;
+    } shared[SHARED]; /* of rows without metadata, whose labels go by stream and level */
 };
 
 typedef lp_rc (*row_fn)(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err);
@@ -114,11 +123,34 @@ copy_labels(struct fetch *f, const struct lp_pipe_out *out, struct lp_found_row 
     return LP_OK;
 }
 
+/* Labels that another row of the same stream and level got; NULL: none did. */
+static struct shared *
+find_shared(struct fetch *f, size_t at, struct lp_str line)
+{
+    uint32_t vstream = f->hits[at].vstream;
+    struct lp_str level = lp_level_detect(f->pipe.labels, f->pipe.n, NULL, 0, line);
+    struct shared *s = &f->shared[(vstream ^ (uintptr_t)level.p >> 2) & (SHARED - 1)];
+    if (s->vstream_1 != vstream + 1 || s->level.p != level.p) {
+        *s = (struct shared){.vstream_1 = vstream + 1, .level = level};
+    }
+    return s;
+}
+
 /* *line becomes what the stages make of it. */
 static lp_rc
 run_stages(struct fetch *f, struct lp_scan *s, size_t at, struct lp_str *line, struct lp_err *err)
 {
     struct lp_pipe_out out;
+    struct lp_found_row *row = &f->out->rows[at];
+    struct shared *shared = NULL;
+    if (f->plain && row->nmeta == 0 && f->pipe.stream == f->hits[at].vstream) {
+        shared = find_shared(f, at, *line);
+        if (shared->labels != NULL) {
+            row->labels = shared->labels;
+            row->nlabels = shared->n;
+            return LP_OK;
+        }
+    }
     lp_rc rc =
         lp_row_pipe_run(f->x, &f->pipe, s, f->hits[at].time_ns, f->hits[at].vstream, *line, NULL, &out, err);
     if (rc != LP_OK) {
@@ -128,7 +160,12 @@ run_stages(struct fetch *f, struct lp_scan *s, size_t at, struct lp_str *line, s
         return lp_corrupt(err, "a line passed the query's stages once, and not again");
     }
     *line = out.line;
-    return copy_labels(f, &out, &f->out->rows[at], err);
+    rc = copy_labels(f, &out, row, err);
+    if (rc == LP_OK && shared != NULL) {
+        shared->labels = row->labels;
+        shared->n = row->nlabels;
+    }
+    return rc;
 }
 
 static lp_rc
@@ -142,6 +179,7 @@ row_content(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err)
     if (rc == LP_OK) {
         rc = lp_scan_meta(s, &meta, &n, err);
     }
+    row->nmeta = (uint32_t)n;
     if (rc == LP_OK && f->pipe.pipe != NULL) {
         rc = run_stages(f, s, at, &line, err);
     }
@@ -296,6 +334,7 @@ begin_pipe(struct fetch *f, struct lp_pipe_prog **ret, struct lp_err *err)
         rc = lp_exec_prog(q->log, NULL, &everything, ret, err);
     }
     lp_row_pipe_begin(&f->pipe, *ret);
+    f->plain = q->log->nstages == lp_linefilter_run(q->log->stages, q->log->nstages);
     return rc;
 }
 

@@ -17,8 +17,14 @@ struct list {
     uint32_t first, last;
 };
 
+#define KNOWN 64 /* a power of two */
+
 struct grouping {
     const struct lp_found *f;
+    struct {
+        const struct lp_label *labels;
+        uint32_t set;
+    } known[KNOWN]; /* rows share labels */
     bool categorize;
     struct lp_arena ar, scratch;
     struct lp_label_index sets;
@@ -41,7 +47,11 @@ static uint32_t
 set_of_row(struct grouping *g, const struct lp_found_row *row)
 {
     size_t n = 0;
+    size_t at = (uintptr_t)row->labels / sizeof(*row->labels) & (KNOWN - 1);
     LP_ASSERT(row->labels != NULL);
+    if (g->known[at].labels == row->labels) {
+        return g->known[at].set;
+    }
     lp_arena_reset(&g->scratch);
     struct lp_pair *pairs = lp_arena_array(&g->scratch, row->nlabels, sizeof(*pairs));
     for (size_t i = 0; i < row->nlabels && pairs != NULL; i++) {
@@ -50,7 +60,10 @@ set_of_row(struct grouping *g, const struct lp_found_row *row)
             pairs[n++] = (struct lp_pair){l->name, l->value};
         }
     }
-    return pairs != NULL ? lp_label_index_add(&g->sets, pairs, n) : NONE;
+    uint32_t set = pairs != NULL ? lp_label_index_add(&g->sets, pairs, n) : NONE;
+    g->known[at].labels = set != NONE ? row->labels : NULL;
+    g->known[at].set = set;
+    return set;
 }
 
 static bool
