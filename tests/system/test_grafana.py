@@ -112,6 +112,12 @@ def test_drilldown_of_a_service(shop):
         'trace_id': {'type': 'string', 'cardinality': 20, 'parsers': None},
         'user_id': {'type': 'int', 'cardinality': 3, 'parsers': ['json'], 'jsonPath': ['user', 'id']},
     }
+    # with stages: of the lines that are left, with the labels that stages made
+    body = get(shop, '/detected_fields', query='{service_name="web"} | json | level="error" | label_format lane="x{{.user_id}}"', line_limit=1000, **SPAN)
+    fields = {f['label']: (f['cardinality'], f['parsers']) for f in body['fields']}
+    assert fields == {'detected_level': (1, None), 'lane': (3, ['json']), 'level': (1, ['json']), 'path': (4, ['json']), 'took': (4, ['json']),
+                      'trace_id': (4, None), 'user_id': (3, ['json'])}
+    assert get(shop, '/detected_field/lane/values', query='{service_name="web"} | json | label_format lane="x{{.user_id}}"', **SPAN)['values'] == ['x0', 'x1', 'x2']
     assert get(shop, '/detected_field/user_id/values', query='{service_name="web"}', **SPAN) == {'values': ['0', '1', '2'], 'limit': 1000}
     assert get(shop, '/detected_field/size/values', query='{service_name="worker"}', **SPAN)['values'] == ['4.0kB']
     patterns = get(shop, '/patterns', query='{service_name="store"}', step='60s', **SPAN)
