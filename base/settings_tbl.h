@@ -4,6 +4,7 @@
  */
 X(data, "data", STRING, "./data", 0, 0, false, "Folder of the store.")
 X(listen, "listen", STRING, "127.0.0.1:3100", 0, 0, false, "Address and port of the HTTP service.")
+X(cors_origin, "cors-origin", STRING, "", 0, 0, false, "Origin (https://host) whose web pages may read answers, or * for any; empty: none. Who may read is then up to the browser's user.")
 X(http_threads, "http-threads", NUMBER, "2", 1, 64, false, "HTTP threads.")
 X(http_connections, "http-connections", NUMBER, "10000", 16, 1000000, false, "Most open HTTP connections.")
 X(ingest_workers, "ingest-workers", NUMBER, "2", 1, 64, false, "Threads that decode what comes in.")

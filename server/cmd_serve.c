@@ -328,6 +328,7 @@ start_http(struct lp_server *s, const struct routes *r, struct lp_err *err)
         .threads = (unsigned)s->set.http_threads,
         .body_bytes_max = (size_t)s->set.body_bytes,
         .header_bytes_max = (size_t)s->set.header_bytes,
+        .cors_origin = s->set.cors_origin[0] != 0 ? s->set.cors_origin : NULL,
         .connections_max = (size_t)s->set.http_connections,
         .inflight_bytes_max = LP_MAX(INFLIGHT_BYTES, 4 * (size_t)s->set.body_bytes),
         .header_timeout_ns = 10 * LP_NS_PER_S,

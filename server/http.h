@@ -48,6 +48,7 @@ struct lp_http_config {
     unsigned threads;
     size_t body_bytes_max, header_bytes_max, connections_max;
     size_t inflight_bytes_max; /* bodies in memory over all connections; beyond it new bodies are answered 503 with Retry-After */
+    const char *cors_origin; /* whose pages may read answers, or "*"; NULL: none. Must outlive the service */
     int64_t header_timeout_ns, write_stall_ns, idle_ns;
     int64_t body_bytes_per_s_min; /* averaged over each body_window_ns of receiving; slower is 408 and close */
     int64_t body_window_ns;       /* 0: 10 s */
@@ -106,8 +107,8 @@ const _Atomic bool *lp_http_gone_flag(const struct lp_http_req *req);
 
 /*
  * --- answers [any thread] ---
- * Whole answers of at least 1 KiB of text or JSON with status 200 are sent as gzip to clients that take it. Whole answers to GET say that pages of
- * other origins may read them (CORS), and OPTIONS is answered as a browser's preflight wants it.
+ * Whole answers of at least 1 KiB of text or JSON with status 200 are sent as gzip to clients that take it. With cors_origin set, whole answers to GET say that
+ * pages of that origin may read them, and OPTIONS is answered as a browser's preflight wants it.
  */
 /* Adds a header to the coming answer. Name and value are copied; one with CR, LF or NUL is left out. */
 void lp_http_add_header(struct lp_http_req *req, const char *name, struct lp_str value);

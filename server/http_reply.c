@@ -167,8 +167,10 @@ send_whole(struct lp_http_req *req, struct lp_str body)
     LP_ASSERT(req->ev != NULL && !req->answered);
     req->answered = true;
     put_headers(req);
-    if (req->head.method == LP_GET || req->head.method == LP_HEAD || req->head.method == LP_OPTIONS) {
-        evhttp_add_header(evhttp_request_get_output_headers(req->ev), "Access-Control-Allow-Origin", "*");
+    const char *origin = req->h->cfg.cors_origin;
+    bool reads = req->head.method == LP_GET || req->head.method == LP_HEAD || req->head.method == LP_OPTIONS;
+    if (origin != NULL && reads) {
+        evhttp_add_header(evhttp_request_get_output_headers(req->ev), "Access-Control-Allow-Origin", origin);
     }
     if (status_has_body(req->status)) {
         put_length(req, body.n);

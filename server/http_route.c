@@ -215,7 +215,9 @@ lp_http_route_refuse(struct lp_http_req *req)
     }
     switch (req->route_status) {
     case 204:
-        add_preflight(req);
+        if (req->h->cfg.cors_origin != NULL) {
+            add_preflight(req);
+        }
         lp_http_reply(req, 204, NULL, LP_STR_NULL);
         return;
     case 404:

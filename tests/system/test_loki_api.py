@@ -161,7 +161,9 @@ def test_answers_as_gzip(web):
     assert status == 200 and body == b'' and 'content-encoding' not in headers
 
 
-def test_pages_of_other_origins_may_read(web):
+def test_pages_of_other_origins_may_read_where_it_is_set(web, new_server):
+    assert 'access-control-allow-origin' not in web.request('GET', '/loki/api/v1/labels', None, {'Origin': 'http://dashboard.example'})[2]
+    web = new_server('--cors-origin', '*').start()
     origin = {'Origin': 'http://dashboard.example'}
     for path in ('/loki/api/v1/labels', '/ready', Q + '?query=%7B'):
         assert web.request('GET', path, None, origin)[2]['access-control-allow-origin'] == '*'

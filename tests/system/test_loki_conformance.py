@@ -1,5 +1,5 @@
 """Answers of a real Loki (tests/data/conformance/loki) and ours, group by group: once out of memory, once out of segments."""
-import hashlib, http.client, os, subprocess, sys
+import hashlib, http.client, json, os, subprocess, sys
 
 import pytest
 
@@ -27,6 +27,17 @@ def corpus(tmp_path_factory):
     return folder
 
 
+# Loki gives these equal times in an order that follows from nothing (docs/loki-compatibility.md); ours is that of arrival.
+EQUAL_TIMES_MOVE = {'bulk-007', 'categorize-009'}
+
+
+def by_time_and_line(text):
+    answer = json.loads(text)
+    for stream in answer['data']['result']:
+        stream['values'].sort(key=lambda v: (v[0], json.dumps(v[1:], sort_keys=True)))
+    return answer
+
+
 def client_of(server):
     return check.Client('http://' + server.address, timeout=60 * SLOW)
 
@@ -50,6 +61,8 @@ def failure(client, case):
     """None, or why the answer is another than Loki's."""
     try:
         status, text = check.run_case(client, case)
+        if case['id'] in EQUAL_TIMES_MOVE:
+            case, text = dict(case, response=by_time_and_line(json.dumps(case['response']))), json.dumps(by_time_and_line(text))
         return check.judge(case, status, text)[0]
     except (OSError, http.client.HTTPException) as e:
         client.close()

@@ -114,12 +114,12 @@ def test_interval(shop):
 
 def test_metadata_becomes_labels(shop):
     got = streams(shop, '{app="db"} |= "SELECT 3"')
-    assert got == [{'stream': {'app': 'db', 'env': 'prod', 'service_name': 'db', 'trace_id': 't3'},
+    assert got == [{'stream': {'app': 'db', 'detected_level': 'unknown', 'env': 'prod', 'service_name': 'db', 'trace_id': 't3'},
                     'values': [[str(BASE + 3 * 10**9), 'SELECT 3']]}]
     assert len(streams(shop, '{app="db"}')) == 5
     got = streams(shop, '{app="db"}', headers={'X-Loki-Response-Encoding-Flags': 'categorize-labels'}, limit=2)
     assert got == [{'stream': {'app': 'db', 'env': 'prod', 'service_name': 'db'},
-                    'values': [[str(BASE + i * 10**9), 'SELECT %d' % i, {'structuredMetadata': {'trace_id': 't%d' % i}}] for i in (9, 7)]}]
+                    'values': [[str(BASE + i * 10**9), 'SELECT %d' % i, {'structuredMetadata': {'detected_level': 'unknown', 'trace_id': 't%d' % i}}] for i in (9, 7)]}]
 
 
 def test_get_and_post_agree(shop):
@@ -134,14 +134,13 @@ def test_refusals_say_why(shop):
     assert refused(shop, Q, query='{app=').startswith('parse error at line 1, col 6: ')
     assert 'queries require at least one regexp or equality matcher' in refused(shop, Q, query='{}')
     assert 'queries require at least one regexp or equality matcher' in refused(shop, Q, query='{app=~".*"}')
-    assert '| json' in refused(shop, Q, query='{app="web"} | json | x="1"')
     assert refused(shop, Q, query='approx_topk(1, count_over_time({app="web"}[1m]))') == 'approx_topk is only supported on instant queries'
     per_app, span = 'sum by (app)(count_over_time({env="prod"}[1m]))', dict(start=BASE, end=BASE + 10**10, step=5)
     assert refused(shop, Q, query='%s + on (env) sum(count_over_time({env="prod"}[1m]))' % per_app, **span) == (
         'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)')
     assert refused(shop, Q, query='label_replace(%s, "app", "x", "app", ".*")' % per_app, **span).startswith(
         'the answer would have several series with the labels {app="x"}')
-    assert refused(shop, Q, query='sum(rate({app="web"} | json [1m]))').startswith('| json (line 1, col')
+    assert refused(shop, Q, query='sum by (x)(rate({app="web"} | json [1m]))', **span).startswith("pipeline error: 'JSONParserErr' for series: '{")
     assert refused(shop, Q, query='{app="web"}', limit=5001) == \
         'max entries limit per query exceeded, limit > max_entries_limit_per_query (5001 > 5000)'
     for bad in (dict(limit=0), dict(limit='abc'), dict(direction='sideways'), dict(step='abc'), dict(step='-1'), dict(interval='x')):
@@ -176,7 +175,7 @@ def test_series_over_time(shop):
     for _ in range(2):
         # windows leave out their first instant and hold their last; those without lines have no sample
         assert matrix(shop, 'count_over_time({app="web"}[3s])', **span) == {
-            (('app', 'web'), ('env', 'prod'), ('service_name', 'web')): [[at, '1'], [at + 3, '1'], [at + 6, '2'], [at + 9, '1']]}
+            (('app', 'web'), ('detected_level', 'unknown'), ('env', 'prod'), ('service_name', 'web')): [[at, '1'], [at + 3, '1'], [at + 6, '2'], [at + 9, '1']]}
         assert matrix(shop, 'sum by (app)(count_over_time({env="prod"} != "item/2" [1s]))', start=at + 1, end=at + 4, step=1) == {
             (('app', 'db'),): [[at + 1, '1'], [at + 3, '1']], (('app', 'web'),): [[at + 4, '1']]}
         assert matrix(shop, 'sum(rate({env="prod"}[4s]))', **span) == {(): [[at, '0.25'], [at + 3, '1'], [at + 6, '1'], [at + 9, '1']]}
@@ -331,7 +330,11 @@ def test_export_forms(server):
     assert export(server, direction='backward', query='{app="x"} |= "l"')[0] == b'two\nlines\na "quoted" <line>\n'
     assert export(server, start=BASE + 1, end=BASE + 2)[0] == b'two\nlines\n'
     assert export(server, cursor=last['cursor']) == (b'', {'x-logpond-cursor': last['cursor']})  # nothing new behind it
-    for bad in (dict(format='xml'), dict(cursor='x'), dict(query='rate({a="b"}[1m])'), dict(query='{a="b"} | json')):
+    # stages act on exports, too
+    assert export(server, query='{app="x"} |= "l" | pattern "<first> <_>" | line_format `{{.first | ToUpper}}`')[0] == b'A\nTWO\nLINES\n'
+    rows = export(server, format='jsonl', query='{app="x"} | pattern "a <what> <_>" | what="\\"quoted\\""')[0].split(b'\n')[:-2]
+    assert [json.loads(row)['parsed'] for row in rows] == [{'what': '"quoted"'}]
+    for bad in (dict(format='xml'), dict(cursor='x'), dict(query='rate({a="b"}[1m])'), dict(query='{a="b"} | json | line_format `{{`')):
         refused(server, '/api/v1/export', **bad)
 
 
