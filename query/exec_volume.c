@@ -13,8 +13,8 @@
 #include "query/exec_int.h"
 
 #define CHECK_ROWS 4096
-#define META_ROWS                                                                                            \
-    256 /* of a block: so many are looked at for metadata, and some of the others, for which they stand */
+/* Of a block: so many are looked at for metadata, and some of the others, for which they stand. */
+#define META_ROWS 256
 
 struct volumes {
     const struct lp_volume_query *q;

@@ -20,7 +20,7 @@ GATES = {
 # part -> {query: (figure, limit)}. The best of all asks, as the peers' figures are; with a full head, and of pods, the median of first asks.
 QUERY_GATES = {
     'queries': {'q01': ('best_ms', 2), 'q02': ('best_ms', 2), 'q03': ('best_ms', 2), 'q04': ('best_over_y2', 0.10), 'q05': ('best_over_y2', 0.15), 'q06': ('best_over_y2', 0.30),
-                'q07': ('best_over_y2', 0.35), 'q08': ('best_over_y2', 0.05), 'q12': ('best_ms', 3), 'q13': ('best_ms', 10), 'q14': ('best_ms', 3)},
+                'q07': ('best_over_y2', 0.35), 'q08': ('best_over_y2', 0.05), 'q09': ('best_over_y2', 0.25), 'q10': ('best_over_y2', 0.15), 'q11': ('best_over_y2', 0.5), 'q12': ('best_ms', 3), 'q13': ('best_ms', 10), 'q14': ('best_ms', 3)},
     'queries-head': {'q01': ('first_ms', 15), 'q02': ('first_ms', 15), 'q03': ('first_ms', 15)},
     'many-streams': {'pod': ('first_ms', 5), 'needle': ('best_ms', 10)},
     'many-streams-2mib': {'pod': ('first_ms', 5)},
