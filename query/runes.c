@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <wctype.h>
 
+#include "query/text.h"
+
 static locale_t utf8; /* (locale_t)0: there is none */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -94,4 +96,22 @@ lp_rune_lower(uint32_t cp)
         return cp >= 'A' && cp <= 'Z' ? cp + 0x20 : cp;
     }
     return (uint32_t)towlower_l((wint_t)cp, tables());
+}
+
+size_t
+lp_rune_count(struct lp_str s)
+{
+    size_t n = 0;
+    uint32_t cp;
+    for (size_t i = 0; i < s.n; n++) {
+        i += (uint8_t)s.p[i] < 0x80 ? 1 : lp_text_decode(lp_str_sub(s, i, s.n), &cp);
+    }
+    return n;
+}
+
+void
+lp_rune_put(struct lp_buf *out, uint32_t cp)
+{
+    char bytes[4];
+    lp_buf_add(out, bytes, lp_utf8_put(cp, bytes));
 }

@@ -188,7 +188,7 @@ index_arg(const struct lp_tcall *c, const struct lp_tval *v, size_t most, size_t
 static bool
 index_one(const struct lp_tcall *c, const struct lp_tval *of, const struct lp_tval *by, struct lp_tval *ret)
 {
-    size_t i;
+    size_t i = 0;
     if (of->kind == TV_NIL) {
         return lp_tcall_fail(c, "index of nil pointer");
     }

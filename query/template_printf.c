@@ -29,24 +29,6 @@ static void print_value(struct format *f, const struct lp_tval *v, uint32_t verb
 /* ------------------------------------------------------------------ padding */
 
 static void
-put_rune(struct lp_buf *out, uint32_t cp)
-{
-    char bytes[4];
-    lp_buf_add(out, bytes, lp_utf8_put(cp, bytes));
-}
-
-static size_t
-count_runes(struct lp_str s)
-{
-    size_t n = 0;
-    uint32_t cp;
-    for (size_t i = 0; i < s.n; n++) {
-        i += lp_text_decode(lp_str_sub(s, i, s.n), &cp);
-    }
-    return n;
-}
-
-static void
 put_repeated(struct lp_buf *out, char c, size_t n)
 {
     if (n > 0 && lp_buf_reserve(out, n)) {
@@ -60,8 +42,11 @@ static void
 pad_at(struct format *f, size_t mark, size_t at, bool zero)
 {
     struct lp_buf *out = f->out;
-    size_t runes = count_runes(lp_str_sub(lp_buf_view(out), mark, out->n));
-    if (!f->has_width || (size_t)f->width <= runes || out->failed) {
+    if (!f->has_width || out->failed) {
+        return;
+    }
+    size_t runes = lp_rune_count(lp_str_sub(lp_buf_view(out), mark, out->n));
+    if ((size_t)f->width <= runes) {
         return;
     }
     size_t n = (size_t)f->width - runes, end = out->n;
@@ -220,7 +205,7 @@ lp_trune_print(struct lp_buf *out, uint32_t cp)
     lp_buf_printf(out, "U+%04X", (unsigned)cp);
     if (lp_rune_is_print(cp)) {
         lp_buf_c(out, " '");
-        put_rune(out, cp);
+        lp_rune_put(out, cp);
         lp_buf_c(out, "'");
     }
 }
@@ -246,7 +231,7 @@ put_char(struct format *f, int64_t v, bool quoted)
     size_t mark = f->out->n;
     uint32_t cp = v >= 0 && v <= 0x10ffff ? (uint32_t)v : 0xfffd;
     if (!quoted) {
-        put_rune(f->out, cp);
+        lp_rune_put(f->out, cp);
     } else if (cp == '\'' || cp == '"') {
         lp_buf_c(f->out, cp == '"' ? "'\"'" : "'\\''");
     } else {
@@ -375,7 +360,7 @@ static void
 bad_verb(struct format *f, const struct lp_tval *v, uint32_t verb)
 {
     lp_buf_c(f->out, "%!");
-    put_rune(f->out, verb);
+    lp_rune_put(f->out, verb);
     lp_buf_byte(f->out, '(');
     if (v->kind == TV_NONE || v->kind == TV_NIL) {
         lp_buf_c(f->out, "<nil>");
@@ -775,7 +760,7 @@ print_verb(struct scan *s, struct format *f)
     }
     if (!s->good || s->arg >= s->nargs) {
         lp_buf_c(f->out, "%!");
-        put_rune(f->out, verb);
+        lp_rune_put(f->out, verb);
         lp_buf_c(f->out, s->good ? "(MISSING)" : "(BADINDEX)");
         return;
     }

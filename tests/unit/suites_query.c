@@ -5,8 +5,9 @@
 
 #define LP_SUITES(X)                                                                                         \
     X(logql_text)                                                                                            \
-    X(logql_parse) X(logql_print) X(logql_match) X(logql_random) X(exec) X(exec_find) X(exec_filters)        \
-        X(exec_places) X(exec_result) X(select) X(metric) X(turn)
+    X(logql_parse)                                                                                           \
+    X(logql_print) X(logql_match) X(logql_random) X(exec) X(exec_find) X(exec_filters) X(exec_places)        \
+        X(exec_result) X(select) X(metric) X(turn) X(template_query) X(template_funcs) X(gotime) X(decimal)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)
