@@ -90,6 +90,19 @@ lp_rune_upper(uint32_t cp)
 }
 
 uint32_t
+lp_rune_title(uint32_t cp)
+{
+    if (cp >= 0x1c4 && cp <= 0x1cc) { /* two letters in one: DZ, Dz, dz and the like */
+        return 0x1c5 + (cp - 0x1c4) / 3 * 3;
+    }
+    if (cp >= 0x1f1 && cp <= 0x1f3) {
+        return 0x1f2;
+    }
+    bool georgian = (cp >= 0x10d0 && cp <= 0x10fa) || (cp >= 0x10fd && cp <= 0x10ff); /* has no title case */
+    return georgian ? cp : lp_rune_upper(cp);
+}
+
+uint32_t
 lp_rune_lower(uint32_t cp)
 {
     if (cp < 0x80 || tables() == (locale_t)0) {

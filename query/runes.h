@@ -14,6 +14,8 @@ bool lp_rune_is_space(uint32_t cp);
 /* Seen when printed: no control, no format character, of spaces only U+0020. */
 bool lp_rune_is_print(uint32_t cp);
 uint32_t lp_rune_upper(uint32_t cp);
+/* As at the beginning of a word: mostly the upper case. */
+uint32_t lp_rune_title(uint32_t cp);
 uint32_t lp_rune_lower(uint32_t cp);
 
 /* Characters of a text; a bad byte is one. */

@@ -55,9 +55,12 @@ put_case(struct lp_buf *out, struct lp_str s, int to)
     for (size_t i = 0; i < s.n && !out->failed;) {
         uint32_t cp;
         i += lp_text_decode(lp_str_sub(s, i, s.n), &cp);
-        bool upper = to == CASE_UPPER || (to == CASE_TITLE && separates(before));
+        bool begins = to == CASE_TITLE && separates(before);
         before = cp;
-        lp_rune_put(out, upper ? lp_rune_upper(cp) : to == CASE_LOWER ? lp_rune_lower(cp) : cp);
+        lp_rune_put(out, to == CASE_UPPER   ? lp_rune_upper(cp)
+                         : to == CASE_LOWER ? lp_rune_lower(cp)
+                         : begins           ? lp_rune_title(cp)
+                                            : cp);
     }
 }
 

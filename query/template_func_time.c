@@ -45,6 +45,20 @@ later(const struct lp_gotime *t, int64_t ns)
     return sum;
 }
 
+static bool
+bad_epoch(const struct lp_tcall *c, struct lp_str s)
+{
+    struct lp_buf *out = c->x->out;
+    size_t mark = out->n;
+    lp_text_quote(out, s);
+    struct lp_str quoted = lp_str_sub(lp_buf_view(out), mark, out->n);
+    lp_tcall_fail(
+        c, "unable to parse time '" LP_STR_FMT "': strconv.ParseInt: parsing " LP_STR_FMT ": invalid syntax",
+        LP_STR_ARG(s), LP_STR_ARG(quoted));
+    out->n = mark;
+    return false;
+}
+
 /* An epoch in days, seconds, milli-, micro- or nanoseconds, by how many digits it has. */
 static bool
 fn_unix_to_time(const struct lp_tcall *c, struct lp_tval *ret)
@@ -57,9 +71,7 @@ fn_unix_to_time(const struct lp_tcall *c, struct lp_tval *ret)
     int64_t v;
     char room[64];
     if (!lp_str_i64(s, &v)) {
-        lp_text_clip(s, 60, room);
-        return lp_tcall_fail(c, "unable to parse time '%s': strconv.ParseInt: parsing \"%s\": invalid syntax",
-                             room, room);
+        return bad_epoch(c, s);
     }
     for (size_t i = 0; i < LP_ARRAY_LEN(units); i++) {
         if (s.n != units[i].digits) {
