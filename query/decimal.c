@@ -296,11 +296,13 @@ bool
 lp_decimal_mul(struct lp_arena *ar, const struct lp_decimal *a, const struct lp_decimal *b,
                struct lp_decimal *ret)
 {
-    *ret = (struct lp_decimal){.negative = a->negative != b->negative};
-    if (a->n == 0 || b->n == 0) {
-        return true; /* of no exponent, so that sums with it stay short */
+    struct lp_decimal v = {.negative = a->negative != b->negative};
+    bool zero = a->n == 0 || b->n == 0; /* of no exponent, so that sums with it stay short */
+    if (!zero && (__builtin_add_overflow(a->exponent, b->exponent, &v.exponent) || !multiply(ar, a, b, &v))) {
+        return false;
     }
-    return !__builtin_add_overflow(a->exponent, b->exponent, &ret->exponent) && multiply(ar, a, b, ret);
+    *ret = v;
+    return true;
 }
 
 bool
@@ -309,7 +311,7 @@ lp_decimal_div(struct lp_arena *ar, const struct lp_decimal *a, const struct lp_
 {
     int64_t places = (int64_t)a->exponent - b->exponent + LP_DECIMAL_DIV_PLACES;
     struct lp_decimal x = *a, y = *b;
-    bool half = false;
+    bool half = false, negative = a->negative != b->negative;
     if (places > DIGITS_MAX || -places > DIGITS_MAX ||
         !shift(ar, places >= 0 ? a : b, (uint32_t)(places >= 0 ? places : -places), places >= 0 ? &x : &y) ||
         !divide(ar, &x, &y, ret, &half)) {
@@ -322,7 +324,7 @@ lp_decimal_div(struct lp_arena *ar, const struct lp_decimal *a, const struct lp_
             return false;
         }
     }
-    ret->negative = a->negative != b->negative;
+    ret->negative = negative;
     ret->exponent = -LP_DECIMAL_DIV_PLACES;
     return true;
 }

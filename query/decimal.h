@@ -18,7 +18,7 @@ struct lp_decimal {
     const uint32_t *limbs; /* base 10^9, lowest first; the highest is not 0 */
 };
 
-/* All return false where the result would be too long or the arena is spent. */
+/* All return false where the result would be too long or the arena is spent. ret may be a or b. */
 /* The shortest decimal that reads back as v, which is finite. */
 bool lp_decimal_of(struct lp_arena *ar, double v, struct lp_decimal *ret);
 bool lp_decimal_add(struct lp_arena *ar, const struct lp_decimal *a, const struct lp_decimal *b, struct lp_decimal *ret);

@@ -6,8 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define FLOAT_TEXT 512 /* a longer number would need digits that no double can tell apart: they are refused  \
-                        */
+#define FLOAT_TEXT                                                                                           \
+    512 /* a longer number would need digits that no double can tell apart: they are refused                 \
+         */
 
 static int
 digit_of(char c)

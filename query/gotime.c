@@ -30,7 +30,7 @@ lp_gotime_civil(const struct lp_gotime *t, struct lp_civil *ret)
     if (__builtin_add_overflow(t->sec, ret->zone.offset, &local)) {
         local = t->sec;
     }
-    int64_t days = local / DAY - (local % DAY < 0), in_day = local - days * DAY;
+    int64_t days = local / DAY - (local % DAY < 0), in_day = (local % DAY + DAY) % DAY;
     lp_date_of_days(days, &ret->year, &ret->month, &ret->day);
     ret->hour = (int)(in_day / 3600);
     ret->minute = (int)(in_day / 60 % 60);
@@ -115,8 +115,11 @@ piece_at(struct lp_str at, struct lp_layout_piece *ret)
 {
     for (size_t i = 0; i < LP_ARRAY_LEN(layout_words); i++) {
         const struct layout_word *w = &layout_words[i];
+        if (at.p[0] != w->text[0]) {
+            continue;
+        }
         struct lp_str text = lp_str_c(w->text);
-        if (at.p[0] == w->text[0] && lp_str_starts(at, text) && !goes_on(w->piece.kind, at, text.n)) {
+        if (lp_str_starts(at, text) && !goes_on(w->piece.kind, at, text.n)) {
             *ret = w->piece;
             return text.n;
         }
@@ -129,7 +132,8 @@ lp_layout_next(struct lp_str *layout, struct lp_layout_piece *ret)
 {
     struct lp_str all = *layout;
     for (size_t i = 0; i < all.n; i++) {
-        size_t n = piece_at(lp_str_sub(all, i, all.n), ret);
+        bool begins = all.p[i] != 0 && strchr("JM012345_Pp-Z.,", all.p[i]) != NULL;
+        size_t n = begins ? piece_at(lp_str_sub(all, i, all.n), ret) : 0;
         if (n > 0) {
             *layout = lp_str_sub(all, i + n, all.n);
             return lp_str_sub(all, 0, i);
@@ -191,7 +195,7 @@ put_offset(struct lp_buf *out, int32_t offset, unsigned flags)
     }
 }
 
-/* separator: as the layout has it. */
+/* At most nine digits. separator: as the layout has it. */
 static void
 put_fraction(struct lp_buf *out, int32_t ns, const struct lp_layout_piece *piece, char separator)
 {
@@ -208,9 +212,6 @@ put_fraction(struct lp_buf *out, int32_t ns, const struct lp_layout_piece *piece
     }
     lp_buf_byte(out, (uint8_t)separator);
     lp_buf_add(out, text, n);
-    for (size_t i = sizeof(text); !(piece->flags & LAYOUT_TRIM) && i < piece->digits; i++) {
-        lp_buf_byte(out, '0');
-    }
 }
 
 static void

@@ -42,7 +42,7 @@ void lp_gotime_print(struct lp_buf *out, const struct lp_gotime *t);
 bool lp_gotime_parse(struct lp_str layout, struct lp_str text, const struct lp_zone *zone, struct lp_arena *ar, struct lp_gotime *ret);
 
 /* Go's time.ParseDuration: "1h30m", "-1.5s", "0"; no days. False with Go's reason in why. */
-#define LP_GOTIME_WHY 96
+#define LP_GOTIME_WHY 200
 bool lp_go_duration(struct lp_str s, int64_t *ret_ns, char why[LP_GOTIME_WHY]);
 
 #endif

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "query/gotime_int.h"
-#include "query/text.h"
 
 /* What pieces have said so far. */
 struct parts {
@@ -424,11 +423,35 @@ lp_gotime_parse(struct lp_str layout, struct lp_str text, const struct lp_zone *
 
 /* ------------------------------------------------------------------ durations */
 
+#define QUOTED_MAX 80
+
+/* The text in quotes as Go's time package has it, cut where it is long: every byte that is no plain ASCII as
+ * \xNN. */
+static const char *
+quote(struct lp_str s, char room[QUOTED_MAX])
+{
+    size_t n = 0, i = 0;
+    room[n++] = '"';
+    for (; i < s.n && n + 10 < QUOTED_MAX; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < 0x20 || c >= 0x80) {
+            n += (size_t)snprintf(room + n, QUOTED_MAX - n, "\\x%02x", c);
+            continue;
+        }
+        if (c == '"' || c == '\\') {
+            room[n++] = '\\';
+        }
+        room[n++] = (char)c;
+    }
+    snprintf(room + n, QUOTED_MAX - n, i < s.n ? "...\"" : "\"");
+    return room;
+}
+
 static bool
 bad_duration(struct lp_str s, const char *what, char why[LP_GOTIME_WHY])
 {
-    char room[64];
-    snprintf(why, LP_GOTIME_WHY, "time: %s duration \"%s\"", what, lp_text_clip(s, 40, room));
+    char room[QUOTED_MAX];
+    snprintf(why, LP_GOTIME_WHY, "time: %s duration %s", what, quote(s, room));
     return false;
 }
 
@@ -458,7 +481,7 @@ is_unit(struct lp_str s)
 static bool
 check_duration(struct lp_str all, struct lp_str s, char why[LP_GOTIME_WHY])
 {
-    char room[64], unit[64];
+    char room[QUOTED_MAX], unit[QUOTED_MAX];
     while (s.n > 0) {
         size_t n = 0, digits = 0;
         while (n < s.n && (digit_at(s, n) || s.p[n] == '.') && (s.p[n] != '.' || n == digits)) {
@@ -474,8 +497,8 @@ check_duration(struct lp_str all, struct lp_str s, char why[LP_GOTIME_WHY])
             return bad_duration(all, "missing unit in", why);
         }
         if (!is_unit(lp_str_sub(s, 0, n))) {
-            snprintf(why, LP_GOTIME_WHY, "time: unknown unit \"%s\" in duration \"%s\"",
-                     lp_text_clip(lp_str_sub(s, 0, n), 16, unit), lp_text_clip(all, 30, room));
+            snprintf(why, LP_GOTIME_WHY, "time: unknown unit %s in duration %s",
+                     quote(lp_str_sub(s, 0, n), unit), quote(all, room));
             return false;
         }
         drop(&s, n);

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <wctype.h>
 
+#include "query/text.h"
+
 static locale_t utf8; /* (locale_t)0: there is none */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -88,10 +90,41 @@ lp_rune_upper(uint32_t cp)
 }
 
 uint32_t
+lp_rune_title(uint32_t cp)
+{
+    if (cp >= 0x1c4 && cp <= 0x1cc) { /* two letters in one: DZ, Dz, dz and the like */
+        return 0x1c5 + (cp - 0x1c4) / 3 * 3;
+    }
+    if (cp >= 0x1f1 && cp <= 0x1f3) {
+        return 0x1f2;
+    }
+    bool georgian = (cp >= 0x10d0 && cp <= 0x10fa) || (cp >= 0x10fd && cp <= 0x10ff); /* has no title case */
+    return georgian ? cp : lp_rune_upper(cp);
+}
+
+uint32_t
 lp_rune_lower(uint32_t cp)
 {
     if (cp < 0x80 || tables() == (locale_t)0) {
         return cp >= 'A' && cp <= 'Z' ? cp + 0x20 : cp;
     }
     return (uint32_t)towlower_l((wint_t)cp, tables());
+}
+
+size_t
+lp_rune_count(struct lp_str s)
+{
+    size_t n = 0;
+    uint32_t cp;
+    for (size_t i = 0; i < s.n; n++) {
+        i += (uint8_t)s.p[i] < 0x80 ? 1 : lp_text_decode(lp_str_sub(s, i, s.n), &cp);
+    }
+    return n;
+}
+
+void
+lp_rune_put(struct lp_buf *out, uint32_t cp)
+{
+    char bytes[4];
+    lp_buf_add(out, bytes, lp_utf8_put(cp, bytes));
 }

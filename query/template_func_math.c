@@ -239,6 +239,31 @@ fn_default(const struct lp_tcall *c, struct lp_tval *ret)
     return true;
 }
 
+/* Bytes of one of a unit: "kb", "MiB", nothing. */
+static bool
+unit_of(struct lp_str name, uint64_t *ret)
+{
+    char one[16];
+    for (size_t i = 0; i < name.n; i++) {
+        if ((name.p[i] | 0x20) < 'a' || (name.p[i] | 0x20) > 'z') {
+            return false;
+        }
+    }
+    int n = snprintf(one, sizeof(one), "1" LP_STR_FMT, LP_STR_ARG(name));
+    return (size_t)n < sizeof(one) && lp_text_parse_size(lp_str_c(one), ret);
+}
+
+static bool
+bad_unit(const struct lp_tcall *c, struct lp_str name)
+{
+    char room[64];
+    lp_text_clip(name, 60, room);
+    for (char *p = room; *p != 0; p++) {
+        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p | 0x20 : *p);
+    }
+    return lp_tcall_fail(c, "unhandled size name: %s", room);
+}
+
 /* A size as people write it, "4.2MB"; commas in the number do not count. */
 static bool
 fn_bytes(const struct lp_tcall *c, struct lp_tval *ret)
@@ -259,13 +284,8 @@ fn_bytes(const struct lp_tcall *c, struct lp_tval *ret)
         return lp_tcall_fail(c, "strconv.ParseFloat: parsing \"" LP_STR_FMT "\": invalid syntax",
                              LP_STR_ARG(lp_str_of(number, digits)));
     }
-    char one[32];
-    snprintf(one, sizeof(one), "1%s", lp_text_clip(name, 20, room));
-    if (!lp_text_parse_size(lp_str_c(one), &unit)) {
-        for (char *p = room; *p != 0; p++) {
-            *p = (char)(*p >= 'A' && *p <= 'Z' ? *p | 0x20 : *p);
-        }
-        return lp_tcall_fail(c, "unhandled size name: %s", room);
+    if (!unit_of(name, &unit)) {
+        return bad_unit(c, name);
     }
     v *= (double)unit;
     if (v >= 0x1p64) {

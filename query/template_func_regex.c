@@ -91,6 +91,13 @@ utf8_of(const struct lp_tcall *c, struct lp_str s, struct lp_str *ret)
     return lp_trun_charge(c->x, 8 * s.n);
 }
 
+/* One more match, in what is left: to find that there is no longer one, all of it may have been looked at. */
+static bool
+charge_match(const struct lp_tcall *c, size_t left)
+{
+    return lp_trun_charge(c->x, left / 16);
+}
+
 /* ------------------------------------------------------------------ replacing */
 
 struct matched {
@@ -103,7 +110,7 @@ static struct lp_str
 group_named(const struct matched *m, struct lp_str name)
 {
     uint64_t number;
-    if (lp_str_u64(name, &number)) {
+    if ((name.p[0] != '0' || name.n == 1) && lp_str_u64(name, &number)) {
         return number < (uint64_t)m->ngroups ? m->groups[number] : LP_STR_NULL;
     }
     for (int i = 1; i < m->ngroups; i++) {
@@ -185,7 +192,7 @@ fn_replace_all(const struct lp_tcall *c, struct lp_tval *ret)
         }
         copied = to;
         at = LP_MAX(to, at + rune_length(s, at));
-        if (out->failed || !lp_trun_charge(c->x, with.n)) {
+        if (out->failed || !charge_match(c, s.n - copied)) {
             break;
         }
     }
@@ -208,7 +215,7 @@ fn_count(const struct lp_tcall *c, struct lp_tval *ret)
         n += !(match.n == 0 && from == before);
         at = to == at ? at + rune_length(s, at) : to;
         before = to;
-        if (!lp_trun_charge(c->x, 0)) {
+        if (!charge_match(c, s.n - to)) {
             return false;
         }
     }

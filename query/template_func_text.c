@@ -28,13 +28,6 @@ give(struct lp_tval *ret, struct lp_str s)
 
 enum { CASE_LOWER, CASE_UPPER, CASE_TITLE };
 
-static void
-put_rune(struct lp_buf *out, uint32_t cp)
-{
-    char bytes[4];
-    lp_buf_add(out, bytes, lp_utf8_put(cp, bytes));
-}
-
 static bool
 is_ascii(struct lp_str s)
 {
@@ -62,9 +55,12 @@ put_case(struct lp_buf *out, struct lp_str s, int to)
     for (size_t i = 0; i < s.n && !out->failed;) {
         uint32_t cp;
         i += lp_text_decode(lp_str_sub(s, i, s.n), &cp);
-        bool upper = to == CASE_UPPER || (to == CASE_TITLE && separates(before));
+        bool begins = to == CASE_TITLE && separates(before);
         before = cp;
-        put_rune(out, upper ? lp_rune_upper(cp) : to == CASE_LOWER ? lp_rune_lower(cp) : cp);
+        lp_rune_put(out, to == CASE_UPPER   ? lp_rune_upper(cp)
+                         : to == CASE_LOWER ? lp_rune_lower(cp)
+                         : begins           ? lp_rune_title(cp)
+                                            : cp);
     }
 }
 
@@ -236,17 +232,6 @@ fn_replace(const struct lp_tcall *c, struct lp_tval *ret)
 
 /* ------------------------------------------------------------------ parts */
 
-static size_t
-count_runes(struct lp_str s)
-{
-    size_t n = 0;
-    uint32_t cp;
-    for (size_t i = 0; i < s.n; n++) {
-        i += lp_text_decode(lp_str_sub(s, i, s.n), &cp);
-    }
-    return n;
-}
-
 /* Characters [from, to), where bad bytes become U+FFFD. */
 static bool
 runes_between(const struct lp_tcall *c, struct lp_str s, size_t from, size_t to, struct lp_tval *ret)
@@ -260,7 +245,7 @@ runes_between(const struct lp_tcall *c, struct lp_str s, size_t from, size_t to,
         valid = valid && (cp != 0xfffd || n == 3);
         i += n;
         if (rune >= from) {
-            put_rune(c->x->out, cp);
+            lp_rune_put(c->x->out, cp);
         }
     }
     if (from >= to) {
@@ -278,7 +263,7 @@ fn_trunc(const struct lp_tcall *c, struct lp_tval *ret)
 {
     int64_t n = c->args[0].i;
     struct lp_str s = arg(c, 1);
-    int64_t all = (int64_t)count_runes(s);
+    int64_t all = (int64_t)lp_rune_count(s);
     if (n >= 0 && n < all) {
         return runes_between(c, s, 0, (size_t)n, ret);
     }
@@ -328,7 +313,7 @@ fn_align(const struct lp_tcall *c, struct lp_tval *ret)
     int64_t width = c->args[0].i;
     struct lp_str s = arg(c, 1);
     struct lp_buf *out = c->x->out;
-    int64_t all = (int64_t)count_runes(s);
+    int64_t all = (int64_t)lp_rune_count(s);
     bool left = c->func->which;
     size_t mark = out->n;
     if (width < 0 || width == all) {

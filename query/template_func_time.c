@@ -45,6 +45,20 @@ later(const struct lp_gotime *t, int64_t ns)
     return sum;
 }
 
+static bool
+bad_epoch(const struct lp_tcall *c, struct lp_str s)
+{
+    struct lp_buf *out = c->x->out;
+    size_t mark = out->n;
+    lp_text_quote(out, s);
+    struct lp_str quoted = lp_str_sub(lp_buf_view(out), mark, out->n);
+    lp_tcall_fail(
+        c, "unable to parse time '" LP_STR_FMT "': strconv.ParseInt: parsing " LP_STR_FMT ": invalid syntax",
+        LP_STR_ARG(s), LP_STR_ARG(quoted));
+    out->n = mark;
+    return false;
+}
+
 /* An epoch in days, seconds, milli-, micro- or nanoseconds, by how many digits it has. */
 static bool
 fn_unix_to_time(const struct lp_tcall *c, struct lp_tval *ret)
@@ -57,19 +71,18 @@ fn_unix_to_time(const struct lp_tcall *c, struct lp_tval *ret)
     int64_t v;
     char room[64];
     if (!lp_str_i64(s, &v)) {
-        lp_text_clip(s, 60, room);
-        return lp_tcall_fail(c, "unable to parse time '%s': strconv.ParseInt: parsing \"%s\": invalid syntax",
-                             room, room);
+        return bad_epoch(c, s);
     }
     for (size_t i = 0; i < LP_ARRAY_LEN(units); i++) {
-        int64_t per = units[i].per_second;
-        if (s.n == units[i].digits) {
-            return give_time(c,
-                             per == 0   ? (struct lp_gotime){.sec = v * 86400}
-                             : per == 1 ? (struct lp_gotime){.sec = v}
-                                        : lp_gotime_of_ns(v * (LP_NS_PER_S / per)),
-                             ret);
+        if (s.n != units[i].digits) {
+            continue;
         }
+        int64_t per = units[i].per_second;
+        if (per <= 1) {
+            return give_time(c, (struct lp_gotime){.sec = per == 0 ? v * 86400 : v}, ret);
+        }
+        uint64_t ns = (uint64_t)v * (uint64_t)(LP_NS_PER_S / per); /* wraps around, as in Go */
+        return give_time(c, lp_gotime_of_ns((int64_t)ns), ret);
     }
     return lp_tcall_fail(c, "unable to parse time '%s': %%!w(<nil>)", lp_text_clip(s, 60, room));
 }
@@ -283,6 +296,9 @@ time_add_date(const struct lp_tcall *c, struct lp_tval *ret)
         return lp_trun_limit(c->x, "computes with times that are too far away");
     }
     lp_gotime_civil(t, &civil);
+    if (civil.year > most || civil.year < -most) {
+        return lp_trun_limit(c->x, "computes with times that are too far away");
+    }
     int64_t month = civil.month - 1 + months;
     int64_t year = civil.year + years + month / 12 - (month % 12 < 0);
     int64_t day = lp_date_days(year, (int)((month % 12 + 12) % 12) + 1, 1) + civil.day - 1 + days;

@@ -409,7 +409,7 @@ lex_inside(struct lexer *l)
     case ')':
         return lex_paren(l);
     case '.':
-        if (!is_digit(at(l, 1))) {
+        if (l->pos + 1 < l->text.n && !is_digit(at(l, 1))) {
             l->pos++;
             return lex_word(l, l->pos - 1, TT_FIELD);
         }

@@ -29,24 +29,6 @@ static void print_value(struct format *f, const struct lp_tval *v, uint32_t verb
 /* ------------------------------------------------------------------ padding */
 
 static void
-put_rune(struct lp_buf *out, uint32_t cp)
-{
-    char bytes[4];
-    lp_buf_add(out, bytes, lp_utf8_put(cp, bytes));
-}
-
-static size_t
-count_runes(struct lp_str s)
-{
-    size_t n = 0;
-    uint32_t cp;
-    for (size_t i = 0; i < s.n; n++) {
-        i += lp_text_decode(lp_str_sub(s, i, s.n), &cp);
-    }
-    return n;
-}
-
-static void
 put_repeated(struct lp_buf *out, char c, size_t n)
 {
     if (n > 0 && lp_buf_reserve(out, n)) {
@@ -60,8 +42,11 @@ static void
 pad_at(struct format *f, size_t mark, size_t at, bool zero)
 {
     struct lp_buf *out = f->out;
-    size_t runes = count_runes(lp_str_sub(lp_buf_view(out), mark, out->n));
-    if (!f->has_width || (size_t)f->width <= runes || out->failed) {
+    if (!f->has_width || out->failed) {
+        return;
+    }
+    size_t runes = lp_rune_count(lp_str_sub(lp_buf_view(out), mark, out->n));
+    if ((size_t)f->width <= runes) {
         return;
     }
     size_t n = (size_t)f->width - runes, end = out->n;
@@ -100,6 +85,15 @@ put_string(struct format *f, struct lp_str s)
 {
     size_t mark = f->out->n;
     lp_buf_str(f->out, cut(f, s));
+    pad(f, mark, f->zero);
+}
+
+/* A word, which no precision cuts. */
+static void
+put_word(struct format *f, const char *word)
+{
+    size_t mark = f->out->n;
+    lp_buf_c(f->out, word);
     pad(f, mark, f->zero);
 }
 
@@ -214,28 +208,34 @@ put_integer(struct format *f, int64_t v, unsigned base, uint32_t verb)
     pad(f, mark, false);
 }
 
+/* U+0041, and with `shown` the character too, if it can be seen. */
+static void
+put_code_point(struct lp_buf *out, uint64_t v, size_t digits, bool shown)
+{
+    char room[64];
+    size_t n = digits_of(v, 16, true, room);
+    lp_buf_c(out, "U+");
+    put_repeated(out, '0', digits > n ? digits - n : 0);
+    lp_buf_add(out, room + sizeof(room) - n, n);
+    if (shown && v <= 0x10ffff && lp_rune_is_print((uint32_t)v)) {
+        lp_buf_c(out, " '");
+        lp_rune_put(out, (uint32_t)v);
+        lp_buf_c(out, "'");
+    }
+}
+
 void
 lp_trune_print(struct lp_buf *out, uint32_t cp)
 {
-    lp_buf_printf(out, "U+%04X", (unsigned)cp);
-    if (lp_rune_is_print(cp)) {
-        lp_buf_c(out, " '");
-        put_rune(out, cp);
-        lp_buf_c(out, "'");
-    }
+    put_code_point(out, cp, 4, true);
 }
 
 static void
 put_unicode(struct format *f, int64_t v)
 {
     size_t mark = f->out->n;
-    if (f->sharp && v >= 0 && v <= 0x10ffff && !f->has_precision) {
-        lp_trune_print(f->out, (uint32_t)v);
-    } else {
-        lp_buf_printf(f->out, "U+%0*llX",
-                      f->has_precision && f->precision > 4 ? LP_MIN(f->precision, 400) : 4,
-                      (unsigned long long)v);
-    }
+    put_code_point(f->out, (uint64_t)v, f->has_precision && f->precision > 4 ? (size_t)f->precision : 4,
+                   f->sharp);
     pad(f, mark, false);
 }
 
@@ -246,7 +246,7 @@ put_char(struct format *f, int64_t v, bool quoted)
     size_t mark = f->out->n;
     uint32_t cp = v >= 0 && v <= 0x10ffff ? (uint32_t)v : 0xfffd;
     if (!quoted) {
-        put_rune(f->out, cp);
+        lp_rune_put(f->out, cp);
     } else if (cp == '\'' || cp == '"') {
         lp_buf_c(f->out, cp == '"' ? "'\"'" : "'\\''");
     } else {
@@ -264,25 +264,28 @@ put_char(struct format *f, int64_t v, bool quoted)
 
 /* ------------------------------------------------------------------ floats */
 
-/* Hexadecimal with a binary exponent of two digits or more. */
+/* Hexadecimal, 0x1.8p+00, with a binary exponent of two digits or more. */
 static void
 put_hex_float(struct lp_buf *out, double v, int precision, bool upper)
 {
-    char text[128];
-    precision = LP_MIN(precision, 60);
+    char text[64];
     if (precision < 0) {
         snprintf(text, sizeof(text), upper ? "%A" : "%a", v);
     } else {
-        snprintf(text, sizeof(text), upper ? "%.*A" : "%.*a", precision, v);
+        snprintf(text, sizeof(text), upper ? "%.*A" : "%.*a", LP_MIN(precision, 13), v);
     }
     char *exponent = strchr(text, upper ? 'P' : 'p');
+    long e = exponent != NULL ? strtol(exponent + 1, NULL, 10) : 0;
     if (exponent == NULL) {
-        lp_buf_c(out, text);
-        return;
+        return; /* no number has none */
     }
-    long e = strtol(exponent + 1, NULL, 10);
-    lp_buf_add(out, text, (size_t)(exponent + 1 - text));
-    lp_buf_printf(out, "%c%02ld", e < 0 ? '-' : '+', labs(e));
+    if (text[2] == '2') { /* C rounds up to 2, Go goes on to the next power */
+        text[2] = '1';
+        e++;
+    }
+    lp_buf_add(out, text, (size_t)(exponent - text));
+    put_repeated(out, '0', precision > 13 ? (size_t)precision - 13 : 0);
+    lp_buf_printf(out, "%c%c%02ld", *exponent, e < 0 ? '-' : '+', labs(e));
 }
 
 /* mantissa p exponent, both decimal */
@@ -322,13 +325,13 @@ put_magnitude(struct lp_buf *out, double v, uint32_t verb, int precision)
 /* '#': a point in any case, and zeros at the end. What stands from mark on is the number; digits: how many
  * significant ones it should have. */
 static void
-sharpen_float(struct lp_buf *out, size_t mark, int digits)
+sharpen_float(struct lp_buf *out, size_t mark, const char *exponents, int digits)
 {
     struct lp_str all = lp_str_sub(lp_buf_view(out), mark, out->n);
     char tail[16];
     size_t body = 0;
     bool point = false, significant = false;
-    while (body < all.n && strchr("eEpP", all.p[body]) == NULL) {
+    while (body < all.n && strchr(exponents, all.p[body]) == NULL) {
         point |= all.p[body] == '.';
         significant |= all.p[body] != '0' && all.p[body] != '.';
         digits -= significant && all.p[body] != '.';
@@ -361,9 +364,10 @@ put_float(struct format *f, double v, uint32_t verb, int precision)
     }
     size_t number = f->out->n;
     put_magnitude(f->out, fabs(v), verb, precision);
-    if (f->sharp && verb != 'b' && verb != 'x' && verb != 'X' && !f->out->failed) {
-        bool general = verb == 'g' || verb == 'G';
-        sharpen_float(f->out, number, general ? (precision < 0 ? 6 : precision) : 0);
+    if (f->sharp && verb != 'b' && !f->out->failed) {
+        bool general = verb == 'g' || verb == 'G' || verb == 'x';
+        sharpen_float(f->out, number, verb == 'x' || verb == 'X' ? "pP" : "eE",
+                      general ? (precision < 0 ? 6 : precision) : 0);
     }
     pad_at(f, mark, f->zero && !f->minus ? number : mark, f->zero);
 }
@@ -375,7 +379,7 @@ static void
 bad_verb(struct format *f, const struct lp_tval *v, uint32_t verb)
 {
     lp_buf_c(f->out, "%!");
-    put_rune(f->out, verb);
+    lp_rune_put(f->out, verb);
     lp_buf_byte(f->out, '(');
     if (v->kind == TV_NONE || v->kind == TV_NIL) {
         lp_buf_c(f->out, "<nil>");
@@ -542,7 +546,7 @@ print_nil(struct format *f, const struct lp_tval *v, uint32_t verb, bool inside)
     if (inside) {
         lp_buf_c(f->out, f->sharp_v ? "interface {}(nil)" : "<nil>");
     } else if (verb == 'v' || verb == 'T') {
-        put_string(f, LP_STR("<nil>"));
+        put_word(f, "<nil>");
     } else {
         bad_verb(f, v, verb);
     }
@@ -563,7 +567,7 @@ print_value(struct format *f, const struct lp_tval *v, uint32_t verb, bool insid
     switch ((int)v->kind) {
     case TV_BOOL:
         if (verb == 'v' || verb == 't') {
-            put_string(f, v->b ? LP_STR("true") : LP_STR("false"));
+            put_word(f, v->b ? "true" : "false");
         } else {
             bad_verb(f, v, verb);
         }
@@ -775,7 +779,7 @@ print_verb(struct scan *s, struct format *f)
     }
     if (!s->good || s->arg >= s->nargs) {
         lp_buf_c(f->out, "%!");
-        put_rune(f->out, verb);
+        lp_rune_put(f->out, verb);
         lp_buf_c(f->out, s->good ? "(MISSING)" : "(BADINDEX)");
         return;
     }

@@ -277,6 +277,7 @@ walk_template(struct lp_trun *x, const struct lp_tval *dot, const struct lp_tnod
     if (!lp_trun_push(x, LP_TVAR_ROOT, &v)) {
         return TW_FAIL;
     }
+    x->at = n; /* if this goes too deep */
     x->def = n->def;
     enum lp_tflow flow = walk_body(x, &v, n->def->body);
     x->def = caller;

@@ -185,7 +185,7 @@ at_forever(const struct forever *f, int64_t sec)
         return f->std;
     }
     lp_date_of_days(days, &year, &month, &day);
-    int64_t since = sec - lp_date_days(year, 1, 1) * DAY;
+    int64_t since = (days - lp_date_days(year, 1, 1)) * DAY + (sec % DAY + DAY) % DAY;
     int64_t begins = day_of_rule(&f->begins, year) * DAY + f->begins.time_s - f->std.offset;
     int64_t ends = day_of_rule(&f->ends, year) * DAY + f->ends.time_s - f->dst.offset;
     bool dst = begins <= ends ? since >= begins && since < ends : since >= begins || since < ends;

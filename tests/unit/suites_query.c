@@ -9,8 +9,10 @@
     X(logql_print)                                                                                           \
     X(logql_match)                                                                                           \
     X(logql_random)                                                                                          \
-    X(exec) X(exec_find) X(exec_filters) X(exec_places) X(exec_result) X(select) X(metric) X(metric_nodes)   \
-        X(metric_tree) X(turn) X(fields) X(pipe) X(acc) X(excerpt) X(level) X(patterns) X(detect)
+    X(exec)                                                                                                  \
+    X(exec_find) X(exec_filters) X(exec_places) X(exec_result) X(select) X(metric) X(metric_nodes)           \
+        X(metric_tree) X(turn) X(fields) X(pipe) X(acc) X(excerpt) X(level) X(patterns) X(detect)            \
+            X(template_query) X(template_funcs) X(gotime) X(decimal)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)
