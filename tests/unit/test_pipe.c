@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "query/exec_int.h"
+#include "tests/fuzz/fuzz_pipe.h"
 #include "tests/unit/test_logql.h"
 #include "tests/unit/unit.h"
 
@@ -196,7 +197,32 @@ what_nobody_needs_is_not_parsed(void)
     lp_buf_clear(&out);
 }
 
-LP_SUITE(pipe, {"labels come from stream, metadata and stages", labels_come_from_stream_metadata_and_stages},
+/* Lines of several kinds, cut and changed at random. Oracle: the invariants in tests/fuzz/fuzz_pipe.c. */
+static void
+hostile_lines(void)
+{
+    static const char *const lines[] = {
+        "{\"a\":\"1\",\"b\":{\"c\":[1,2]},\"x\":{\"y\":[{\"z\":\"\\u00e9\\ud83d\\ude00\"}]},\"k\":-1.5e3}",
+        "{\"_entry\":\"{\\\"a\\\":5}\",\"b\":\"10.1.2.3\",\"c\":\"2s\"}",
+        "a=1 b=\"x y\" c= d=2KB x=\"\\\"\" k=v",
+        "\033[31ma=5\033[0m word [in brackets] rest=x",
+    };
+    uint64_t seed = 3;
+    for (unsigned round = 0; round < 4000; round++) {
+        uint8_t input[160];
+        const char *line = lines[lp_test_below(&seed, LP_ARRAY_LEN(lines))];
+        size_t n = 1 + lp_test_below(&seed, (unsigned)strlen(line) + 1);
+        input[0] = (uint8_t)lp_test_below(&seed, 256);
+        memcpy(input + 1, line, n - 1);
+        for (unsigned k = lp_test_below(&seed, 4); k > 0 && n > 1; k--) {
+            input[1 + lp_test_below(&seed, (unsigned)n - 1)] = (uint8_t)lp_test_below(&seed, 256);
+        }
+        lp_fuzz_pipe(input, n);
+    }
+}
+
+LP_SUITE(pipe, {"hostile lines", hostile_lines},
+         {"labels come from stream, metadata and stages", labels_come_from_stream_metadata_and_stages},
          {"parsers add labels", parsers_add_labels}, {"filters leave rows out", filters_leave_rows_out},
          {"labels are dropped and kept", labels_are_dropped_and_kept},
          {"labels are renamed", labels_are_renamed}, {"colours go", colours_go},
