@@ -46,7 +46,7 @@ def test_messages_are_consumed_once_over_restarts(new_server, broker, tmp_path):
     got = exported(s)
     assert len(got) == 4000 and set(got.values()) == {1}
     entries = s.json('/loki/api/v1/query_range', query='{app="x", pod="p"} |= "message 77"', start=T0, end=T0 + 3600, limit=1)
-    assert entries['data']['result'][0]['stream'] == {'app': 'x', 'container': 'c', 'namespace': 'n', 'node': 'h', 'pod': 'p', 'service_name': 'x', 'stream': 'stdout'}
+    assert entries['data']['result'][0]['stream'] == {'app': 'x', 'container': 'c', 'namespace': 'n', 'node': 'h', 'pod': 'p', 'detected_level': 'unknown', 'service_name': 'x', 'stream': 'stdout'}
 
 
 def test_the_groups_commit_is_only_a_hint(new_server, broker, tmp_path):

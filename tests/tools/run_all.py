@@ -98,8 +98,10 @@ def lint():
 UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server', 'unit-client', 'replay-push', 'replay-journal', 'replay-otlp', 'replay-segment']
 
 
-# Suites of codecs: one thread each, so there is no race to be found, and ThreadSanitizer makes them ten times as slow. The other builds run them.
-THREADLESS = {'unit-store': ['-block', '-column', '-corpus', '-idindex', '-match', '-page']}
+# Suites of codecs and of the language: one thread each, so there is no race to be found, and ThreadSanitizer makes them ten times as slow. The other builds run them.
+THREADLESS = {'unit-store': ['-block', '-column', '-corpus', '-idindex', '-match', '-page'],
+              'unit-query': ['-logql_text', '-logql_parse', '-logql_print', '-logql_match', '-logql_random', '-fields', '-pipe', '-acc', '-level', '-patterns',
+                             '-template_query', '-template_funcs', '-gotime', '-decimal', '-metric_nodes']}
 
 
 def unit(folder, name, env=None):
@@ -111,21 +113,27 @@ def unit(folder, name, env=None):
             count('%s %s' % (name, program), *end.result())
 
 
-def system(folder, name, env=None, select=None):
+def system(folder, name, env=None, select=None, files=('tests/system',)):
     """pytest over tests/system, with the binary of this build."""
-    command = ['/usr/bin/python3', '-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-ra', '--tb=short', 'tests/system']
+    command = ['/usr/bin/python3', '-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-ra', '--tb=short', *files]
     command += ['-k', select] if select else []
     status, text = run('system-' + name, command, ROOT, dict({'LOGPOND': os.path.join(folder, 'logpond'), 'LP_BUILD': folder}, **(env or {})))
     text = re.sub(r'^(\d+ (?:passed|failed|skipped|error).* in [\d.]+s.*)$', r'= \1 =', text, flags=re.M)
     count('system ' + name, status, text)
 
 
-def run_lanes(lanes):
-    """Each lane's system tests one after the other, the lanes beside each other."""
-    def run_lane(lane):
-        for args in lane:
-            system(*args)
-    threads = [threading.Thread(target=run_lane, args=(lane,)) for lane in lanes]
+def halves():
+    """The files of the system tests in two parts that take about as long."""
+    files = sorted('tests/system/' + f for f in os.listdir(os.path.join(ROOT, 'tests', 'system')) if f.startswith('test_'))
+    return files[0::2], files[1::2]
+
+
+def run_jobs(jobs):
+    """System tests: two jobs beside each other, as they wait more than they work; who is done takes the next."""
+    def work():
+        while jobs:
+            system(*jobs.pop(0))
+    threads = [threading.Thread(target=work) for _ in range(2)]
     for t in threads:
         t.start()
     for t in threads:
@@ -160,22 +168,21 @@ def main():
     targets = ['logpond', 'http-probe'] + UNIT
     if 'lint' in steps:
         lint()
-    lanes = []  # of system tests: they wait more than they work, so two of them share the machine
+    jobs = []
     if 'unit' in steps or 'system' in steps:
         folder = build('test', PLAIN + ['--enable-debug'], targets)
         if 'unit' in steps:
             unit(folder, 'plain')
         if 'system' in steps:
-            lanes.append([(folder, 'plain')])
-    sanitized = []
+            jobs.append((folder, 'plain'))
     for name, env, flag in (('asan', ASAN, '--enable-asan'), ('tsan', TSAN, '--enable-tsan')):
         if name in steps:
             folder = build(name, PLAIN + [flag, 'CFLAGS=-O1 -g', 'CXXFLAGS=-O1 -g'], targets)
             unit(folder, name, env)
-            sanitized.append((folder, name, env, SANITIZED))
-    if lanes or sanitized:
+            jobs += [(folder, '%s-%d' % (name, i + 1), env, SANITIZED, files) for i, files in enumerate(halves())]
+    if jobs:
         fetch_broker()
-    run_lanes(lanes + [sanitized])
+    run_jobs(jobs)
     finish()
 
 
