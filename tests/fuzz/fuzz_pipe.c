@@ -6,6 +6,7 @@
  */
 #include "tests/fuzz/fuzz_pipe.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,14 +75,14 @@ lp_fuzz_pipe(const uint8_t *data, size_t size)
     struct lp_pipe_prog *progs[2];
     struct lp_arena ar;
     const struct lp_expr *e;
-    char query[300] = "{app=\"x\"} ", *own = malloc(size > 0 ? size : 1);
+    char query[300], *own = malloc(size > 0 ? size : 1);
     if (size == 0) {
         free(own);
         return;
     }
     memcpy(own, data + 1, size - 1);
     struct lp_str line = lp_str_of(own, size - 1);
-    strcat(query, stages[data[0] % LP_ARRAY_LEN(stages)]);
+    snprintf(query, sizeof(query), "{app=\"x\"} %s", stages[data[0] % LP_ARRAY_LEN(stages)]);
     lp_arena_init(&ar, LP_LOGQL_ARENA_BYTES, 0);
     lp_rc rc = lp_logql_parse(lp_str_c(query), NULL, &ar, &e, NULL), rcs[2];
     LP_ASSERT(rc == LP_OK);
