@@ -99,10 +99,10 @@ static bool
 named_float(struct lp_str s, bool negative, double *ret)
 {
     if (lp_str_ieq(s, LP_STR("inf")) || lp_str_ieq(s, LP_STR("infinity"))) {
-        *ret = negative ? -INFINITY : INFINITY;
+        *ret = negative ? -(double)INFINITY : (double)INFINITY;
         return true;
     }
-    *ret = NAN;
+    *ret = (double)NAN;
     return lp_str_ieq(s, LP_STR("nan"));
 }
 

@@ -1,5 +1,6 @@
 /*
- * gotime.h - times as Go has them: any second of many thousand years, a zone, and layouts that show how the moment 2006-01-02 15:04:05 MST (-07:00) looks.
+ * gotime.h - times as Go has them: any second of many thousand years, a zone, and layouts that show how the moment 2006-01-02 15:04:05 MST
+ * (-07:00) looks.
  *
  * Pure functions.
  */

@@ -1,6 +1,6 @@
 /*
- * runes.h - characters beyond ASCII: what they are, and their other case. By the C library's tables for UTF-8, whatever the process' locale; without them only ASCII has
- * letters. Any thread.
+ * runes.h - characters beyond ASCII: what they are, and their other case. By the C library's tables for UTF-8, whatever the process' locale;
+ * without them only ASCII has letters. Any thread.
  */
 #ifndef LP_QUERY_RUNES_H
 #define LP_QUERY_RUNES_H

@@ -40,8 +40,8 @@ struct lp_template_row {
 };
 
 /*
- * Appends to out. scratch holds values on their way, and may be reset behind the call. LP_ERR_PARSE: it failed, as Go says; LP_ERR_LIMIT: over the arena's
- * or the buffer's budget, or too many steps. What was written before the failure stays in out.
+ * Appends to out. scratch holds values on their way, and may be reset behind the call. LP_ERR_PARSE: it failed, as Go says; LP_ERR_LIMIT: over
+ * the arena's or the buffer's budget, or too many steps. What was written before the failure stays in out.
  */
 lp_rc lp_template_run(const struct lp_template *t, const struct lp_template_row *row, struct lp_arena *scratch,
                       struct lp_buf *out, struct lp_err *err) LP_MUST_USE;

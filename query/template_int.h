@@ -1,8 +1,8 @@
 /*
  * template_int.h - Go templates inside: tokens, the tree, values, and what a run carries along.
  *
- * The way of a template: template_lex.c cuts the text into tokens, template_parse.c and template_term.c make the tree of them, which never changes again;
- * template_walk.c runs statements, template_eval.c expressions, by functions that template_func*.c hold in tables.
+ * The way of a template: template_lex.c cuts the text into tokens, template_parse.c and template_term.c make the tree of them, which never
+ * changes again; template_walk.c runs statements, template_eval.c expressions, by functions that template_func*.c hold in tables.
  *
  * A run that fails says why once, in lp_trun.err, and every function on the way up returns false (or TW_FAIL).
  */
@@ -383,8 +383,8 @@ struct lp_tcall {
 };
 
 /*
- * A function: `params` has a letter for the type of each parameter: s string, i int, f float64, a anything, v anything or no value, t a time, d a duration; a '+' behind the last one: any
- * number of it. `which` tells functions apart that share code. The arguments given to fn fit.
+ * A function: `params` has a letter for the type of each parameter: s string, i int, f float64, a anything, v anything or no value, t a time,
+ * d a duration; a '+' behind the last one: any number of it. `which` tells functions apart that share code. The arguments given to fn fit.
  */
 struct lp_tfunc {
     const char *name;

@@ -15,7 +15,7 @@
 #include "query/text.h"
 #include "query/zone.h"
 
-#define OWNERS_MAX 64 /* regexes and zones of one template that are made beforehand */
+#define OWNERS_MAX 32 /* regexes and zones of one template that are made beforehand */
 
 /* ------------------------------------------------------------------ what it reads */
 

@@ -136,7 +136,7 @@ work_query_range(struct lp_http_req *req, struct lp_server *s)
         rc = lp_query_step(&c, start_ns, end_ns, &step_ns);
     }
     if (rc == LP_OK) {
-        rc = lp_logql_parse(lp_query_param(&c, "query"), NULL, &c.ar, &e, &c.err);
+        rc = lp_query_parse(&c, &e);
     }
     if (rc == LP_OK) {
         rc = e->kind == LP_EXPR_LOG ? search(&c, &e->log, start_ns, end_ns, &out)
@@ -166,7 +166,7 @@ instant(struct lp_query_call *c, struct lp_buf *out)
     lp_rc rc = lp_query_check(c);
     rc = rc == LP_OK ? lp_query_time(c, "time", c->now_ns, &ns) : rc;
     if (rc == LP_OK) {
-        rc = lp_logql_parse(lp_query_param(c, "query"), NULL, &c->ar, &e, &c->err);
+        rc = lp_query_parse(c, &e);
     }
     if (rc == LP_OK && e->kind == LP_EXPR_LOG) {
         return lp_err_set(
@@ -201,7 +201,7 @@ work_format_query(struct lp_http_req *req, struct lp_server *s)
     }
     lp_buf_init(&text, 4 << 20);
     lp_buf_init(&out, 16 << 20);
-    lp_rc rc = lp_logql_parse(lp_query_param(&c, "query"), NULL, &c.ar, &e, &c.err);
+    lp_rc rc = lp_query_parse(&c, &e);
     if (rc == LP_OK && !lp_logql_pretty(e, &text)) {
         rc = lp_err_set(&c.err, LP_ERR_LIMIT, "the formatted query is too long");
     }

@@ -46,6 +46,8 @@ lp_rc lp_query_direction(struct lp_query_call *c, bool otherwise_backward, bool 
 lp_rc lp_query_duration(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret) LP_MUST_USE;
 /* step, with its default for the range; too many points are LP_ERR_PARSE. */
 lp_rc lp_query_step(struct lp_query_call *c, int64_t start_ns, int64_t end_ns, int64_t *ret) LP_MUST_USE;
+/* The query, which lives in c->ar; with any-selector set, one over all streams is fine. */
+lp_rc lp_query_parse(struct lp_query_call *c, const struct lp_expr **ret) LP_MUST_USE;
 /* limit, direction and interval have to be well formed also where a query does not use them. */
 lp_rc lp_query_check(struct lp_query_call *c) LP_MUST_USE;
 

@@ -129,6 +129,13 @@ parse_time(struct lp_str v, int64_t *ret)
 }
 
 lp_rc
+lp_query_parse(struct lp_query_call *c, const struct lp_expr **ret)
+{
+    const struct lp_logql_opts opts = {.allow_empty_selector = LP_SETTING(&c->s->set, any_selector)};
+    return lp_logql_parse(lp_query_param(c, "query"), &opts, &c->ar, ret, &c->err);
+}
+
+lp_rc
 lp_query_time(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret)
 {
     struct lp_str v = lp_query_param(c, name);

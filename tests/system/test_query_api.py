@@ -420,3 +420,12 @@ def test_invalid_utf8_is_exported_whole(server):
     row = json.loads(export(server, format='jsonl')[0].split(b'\n')[0])
     assert row['line'] == 'bad \ufffd\ufffd byte' and base64.b64decode(row['line_b64']) == line
     assert lines(server) == ['bad \ufffd\ufffd byte']
+
+
+def test_any_selector_where_it_is_set(new_server):
+    server = new_server('--any-selector').start()
+    push(server, [({'app': 'a'}, [(BASE, 'one')]), ({'app': 'b'}, [(BASE + 1, 'two')])])
+    assert sorted(v[1] for s in streams(server, '{}') for v in s['values']) == ['one', 'two']
+    assert [v[1] for s in streams(server, '{app=~".*"} |= "tw"') for v in s['values']] == ['two']
+    got = server.json('/loki/api/v1/query', query='sum(count_over_time({}[1h]))', time=BASE + 10**9)['data']['result']
+    assert [s['value'][1] for s in got] == ['2']

@@ -113,4 +113,24 @@ captures(void)
     lp_regex_free(re);
 }
 
-LP_SUITE(regex, {"searching", searching}, {"refused patterns", refused_patterns}, {"captures", captures});
+static void
+captures_from_a_place(void)
+{
+    struct lp_str text = LP_STR("ab ab"), g[2];
+    struct lp_regex *re = compile("^a|\\b(b)|(?:b)$");
+    CU_ASSERT_FATAL(lp_regex_captures_from(re, text, 0, g, 2));
+    CU_ASSERT(g[0].p == text.p && g[0].n == 1 && g[1].p == NULL);
+    CU_ASSERT_FATAL(lp_regex_captures_from(re, text, 1, g, 2)); /* neither the text nor a word begins at 1 */
+    CU_ASSERT(g[0].p == text.p + 4);
+    CU_ASSERT_FALSE(lp_regex_captures_from(re, text, 5, g, 2));
+    CU_ASSERT_FALSE(lp_regex_captures_from(re, text, 6, g, 2));
+    lp_regex_free(re);
+
+    re = compile("");
+    CU_ASSERT(lp_regex_captures_from(re, text, 5, g, 1) && g[0].p == text.p + 5 && g[0].n == 0);
+    CU_ASSERT(lp_regex_captures_from(re, LP_STR_NULL, 0, g, 1) && g[0].n == 0);
+    lp_regex_free(re);
+}
+
+LP_SUITE(regex, {"searching", searching}, {"refused patterns", refused_patterns}, {"captures", captures},
+         {"captures from a place", captures_from_a_place});
