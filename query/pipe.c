@@ -47,7 +47,8 @@ mention(struct lp_pipe_prog *p, struct lp_str name)
 }
 
 static lp_rc
-new_template(struct lp_pipe_prog *p, struct lp_str text, struct lp_template **ret, struct lp_err *err)
+new_template(struct lp_pipe_prog *p, const char *name, struct lp_str text, struct lp_template **ret,
+             struct lp_err *err)
 {
     const struct lp_template **grown =
         lp_arena_grow(&p->ar, p->templates, &p->templates_cap, p->ntemplates + 1, sizeof(*grown));
@@ -55,7 +56,7 @@ new_template(struct lp_pipe_prog *p, struct lp_str text, struct lp_template **re
         return spent(err);
     }
     p->templates = grown;
-    lp_rc rc = lp_template_new(text, ret, err);
+    lp_rc rc = lp_template_new_named(lp_str_c(name), text, ret, err);
     if (rc == LP_OK) {
         p->templates[p->ntemplates++] = *ret;
     }
@@ -155,7 +156,7 @@ compile_formats(struct lp_pipe_prog *p, struct lp_pipe_step *s, struct lp_err *e
         struct lp_pipe_format *to = &s->formats[s->n];
         to->name = from->name;
         if (from->is_template) {
-            rc = new_template(p, from->value, &to->text, err);
+            rc = new_template(p, "label", from->value, &to->text, err);
         } else {
             to->from = from->value;
             rc = mention(p, from->value) ? LP_OK : spent(err);
@@ -196,7 +197,7 @@ compile_step(struct lp_pipe_prog *p, struct lp_pipe_step *s, struct lp_err *err)
         p->filters = true;
         return new_filter(p, s->stage->filter, &s->filter, err);
     case LP_STAGE_LINE_FORMAT:
-        return new_template(p, s->stage->text, &s->text, err);
+        return new_template(p, "line", s->stage->text, &s->text, err);
     case LP_STAGE_LABEL_FORMAT:
         return compile_formats(p, s, err);
     case LP_STAGE_DROP:

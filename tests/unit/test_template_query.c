@@ -565,11 +565,7 @@ nesting_is_bounded(void)
     CU_ASSERT_STRING_EQUAL(lp_test_template_run(nested("{{if .a}}", "x", "{{end}}", 90), 65536, &rc), "x");
     lp_test_template_run(nested("{{if .a}}", "x", "{{end}}", 120), 65536, &rc);
     CU_ASSERT_EQUAL(rc, LP_ERR_LIMIT);
-<<<<<<< HEAD
-    char text[9000];
-=======
     char text[8192 + 8];
->>>>>>> lq-tmpl
     snprintf(text, sizeof(text), "{{%s}}", nested("(", ".a", ")", 90));
     CU_ASSERT_STRING_EQUAL(lp_test_template_run(text, 65536, &rc), "x");
     snprintf(text, sizeof(text), "{{%s}}", nested("(", ".a", ")", 120));
