@@ -213,6 +213,18 @@ compile_step(struct lp_pipe_prog *p, struct lp_pipe_step *s, struct lp_err *err)
     return LP_OK;
 }
 
+/* What a template or another text of a stage says of itself, with where the stage is. */
+static lp_rc
+say_where(lp_rc rc, const struct lp_stage *stage, struct lp_err *err)
+{
+    if (rc == LP_ERR_PARSE && err != NULL) {
+        struct lp_err why = *err;
+        return lp_err_set(err, rc, "parse error at line %u, col %u: %s", stage->pos.line, stage->pos.col,
+                          why.text);
+    }
+    return rc;
+}
+
 static lp_rc
 compile_stages(struct lp_pipe_prog *p, const struct lp_log_query *log, size_t from, struct lp_err *err)
 {
@@ -229,7 +241,7 @@ compile_stages(struct lp_pipe_prog *p, const struct lp_log_query *log, size_t fr
             p->filters = true;
             rc = lp_linefilter_new(log->stages + i, run, &s->line, err);
         } else {
-            rc = compile_step(p, s, err);
+            rc = say_where(compile_step(p, s, err), s->stage, err);
         }
     }
     return rc;
