@@ -217,12 +217,9 @@ compile_step(struct lp_pipe_prog *p, struct lp_pipe_step *s, struct lp_err *err)
 static lp_rc
 say_where(lp_rc rc, const struct lp_stage *stage, struct lp_err *err)
 {
-    if (rc == LP_ERR_PARSE && err != NULL) {
-        struct lp_err why = *err;
-        return lp_err_set(err, rc, "parse error at line %u, col %u: %s", stage->pos.line, stage->pos.col,
-                          why.text);
-    }
-    return rc;
+    return rc == LP_ERR_PARSE
+               ? lp_err_prefix(err, rc, "parse error at line %u, col %u", stage->pos.line, stage->pos.col)
+               : rc;
 }
 
 static lp_rc
