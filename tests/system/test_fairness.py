@@ -1,9 +1,9 @@
 """Queries share the machine: short ones are not held up by long ones, and each and all have their budgets."""
-import json, threading, time, urllib.parse
+import json, socket, threading, time, urllib.parse
 
 import pytest
 
-from server import wait_for
+from server import SLOW, wait_for
 
 T0 = 1795132800 * 10**9
 LONG = 'sum by (pod)(count_over_time({app="a"} |~ "x[0-9]+y(a|b|c)*z$|[a-f]{4}q" [1s]))'
@@ -59,3 +59,26 @@ def test_answers_have_a_budget(new_server, flag):
     status, body, _ = query(server, '{app="a"}', limit=5000)
     assert (status, b'MiB of memory' in body) == (400 if flag == '--query-bytes' else 429, True), (status, body)
     assert query(server, '{app="a"}', limit=5)[0] == 200
+
+
+# Templates over every line: seconds of work, in which no block is finished for long.
+HEAVY = 'sum by (pod)(count_over_time({app="a"} | logfmt | line_format `{{ regexReplaceAll "([a-f])([0-9])" __line__ "${2}${1}" | upper | repeat 3 }}` | regexp `(?P<y>[0-9]+A)` | y != "none" [1s]))'
+
+
+def test_a_query_ends_when_its_client_leaves(new_server):
+    server = new_server('--seal-bytes', '16MiB', '--query-timeout', '10m').start()
+    fill(server, batches=30)
+    for leave_after in (0.05, 0.3):
+        before = server.metric('logpond_queries_canceled_total')
+        host, port = server.address.split(':')
+        with socket.create_connection((host, int(port))) as s:
+            s.sendall(('GET /loki/api/v1/query_range?%s HTTP/1.1\r\nHost: x\r\n\r\n' % urllib.parse.urlencode(dict(ALL, query=HEAVY, step=1))).encode())
+            wait_for(lambda: server.metric('logpond_queries_running') == 1, what='the query to run')
+            left = time.monotonic() + leave_after
+            wait_for(lambda: time.monotonic() >= left, what='some of its work')
+            assert server.metric('logpond_queries_running') == 1, 'it ended too early to say anything'
+        begin = time.monotonic()
+        wait_for(lambda: server.metric('logpond_queries_running') == 0, what='it to end')
+        took = time.monotonic() - begin
+        assert server.metric('logpond_queries_canceled_total') == before + 1
+        assert took < 0.1 * SLOW + 0.05, took  # the answer to what asks takes some, too
