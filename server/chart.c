@@ -264,15 +264,17 @@ lp_chart_lines(struct lp_buf *out, const struct lp_chart *c, size_t columns)
 {
     struct lp_buf safe;
     char a[LP_CHART_NUMBER], b[LP_CHART_NUMBER], d[LP_CHART_NUMBER];
-    size_t all = LP_MAX(columns, (size_t)LP_CHART_COLUMNS_MIN), name = 6,
+    struct lp_str head = c->head.n > 0 ? c->head : LP_STR("SERIES");
+    size_t all = LP_MAX(columns, (size_t)LP_CHART_COLUMNS_MIN),
            shown = LP_MIN(c->n, (size_t)LP_CHART_SERIES_MAX);
     lp_buf_init(&safe, SIZE_MAX);
+    size_t name = cell_columns(&safe, head);
     for (size_t i = 0; i < shown; i++) {
         name = LP_MAX(name, cell_columns(&safe, c->series[i].name));
     }
     name = LP_MIN(name, LP_MAX(all / 3, (size_t)10) - 4);
     size_t rest = all - name - 2 - 3 * (NUMBER_COLUMNS + 1), used = used_columns(c, LP_MIN(rest, all));
-    put_cell(out, &safe, LP_STR("SERIES"), name, false);
+    put_cell(out, &safe, head, name, false);
     put_blanks(out, used + 2);
     lp_buf_printf(out, " %*s %*s %*s\n", NUMBER_COLUMNS, "MIN", NUMBER_COLUMNS, "MAX", NUMBER_COLUMNS,
                   "LAST");

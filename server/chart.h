@@ -24,6 +24,7 @@ struct lp_chart {
     const struct lp_chart_series *series;
     size_t n;
     bool colour;
+    struct lp_str head; /* of the names in lp_chart_lines; empty: SERIES */
 };
 
 /* The first series as bars, LP_CHART_ROWS high, on a scale that holds 0, with its axes; below it its name and the smallest, largest and last value. */

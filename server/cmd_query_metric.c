@@ -59,6 +59,11 @@ complete(struct metric *m)
     m->step_ns = q->step_ns > 0
                      ? q->step_ns
                      : lp_query_round_step(LP_MAX(range_ns, 0), lp_chart_points(lp_ui_columns(stdout)));
+    if (q->end_ns == LP_TIME_NONE && q->step_ns == 0 && !q->instant) {
+        m->end_ns -=
+            m->end_ns %
+            m->step_ns; /* the server would go on to the next: a last value of what has not been yet */
+    }
 }
 
 static bool
@@ -233,16 +238,51 @@ grid_of(const struct metric *m)
     return (struct grid){start_ns, m->step_ns, (size_t)(range / step + (range % step != 0) + 1)};
 }
 
+/* "namespace/pod", where all series have these labels and no others; else empty: whole label sets tell them
+ * apart. */
+static void
+put_head(const struct lp_json_doc *doc, const struct lp_json *result, struct lp_buf *out)
+{
+    uint32_t first = labels_of(doc, (uint32_t)(result - doc->nodes) + 1);
+    for (uint32_t i = (uint32_t)(result - doc->nodes) + 1; i < result->next; i = doc->nodes[i].next) {
+        uint32_t other = labels_of(doc, i), a = first + 1, b = other + 1;
+        bool same = first != 0 && other != 0 && doc->nodes[first].count == doc->nodes[other].count;
+        for (uint32_t k = 0; same && k < doc->nodes[first].count; k++) {
+            same = lp_str_eq(doc->nodes[a].key, doc->nodes[b].key);
+            a = doc->nodes[a].next;
+            b = doc->nodes[b].next;
+        }
+        if (!same) {
+            return;
+        }
+    }
+    for (uint32_t k = first + 1; k < doc->nodes[first].next; k = doc->nodes[k].next) {
+        lp_buf_c(out, k > first + 1 ? "/" : "");
+        lp_buf_str(out, doc->nodes[k].key);
+    }
+}
+
+/* Owned by the caller. */
+static struct lp_str
+name_of(const struct lp_json_doc *doc, uint32_t labels, bool values_only)
+{
+    struct lp_buf name;
+    lp_buf_init(&name, SIZE_MAX);
+    if (!values_only) {
+        put_labels(&name, doc, labels, false);
+    }
+    for (uint32_t k = labels + 1; values_only && k < doc->nodes[labels].next; k = doc->nodes[k].next) {
+        lp_buf_c(&name, k > labels + 1 ? "/" : "");
+        lp_buf_str(&name, doc->nodes[k].text);
+    }
+    return lp_buf_view(&name);
+}
+
 static void
 fill_line(const struct lp_json_doc *doc, uint32_t series, const struct grid *g, struct line *l)
 {
     const struct lp_json *many = lp_json_member(doc, series, LP_STR("values"));
-    struct lp_buf name;
     struct sample s;
-    uint32_t labels = labels_of(doc, series);
-    lp_buf_init(&name, SIZE_MAX);
-    put_labels(&name, doc, labels, false);
-    l->name = lp_buf_view(&name);
     for (size_t i = 0; i < g->steps; i++) {
         l->v[i] = NAN;
     }
@@ -271,10 +311,11 @@ put_range(struct lp_buf *out, const struct grid *g)
 }
 
 static void
-put_chart(struct metric *m, const struct line *lines, size_t n, const struct grid *g, struct lp_buf *out)
+put_chart(struct metric *m, const struct line *lines, size_t n, const struct grid *g, struct lp_str head,
+          struct lp_buf *out)
 {
     struct lp_chart_series *series = lp_calloc(n, sizeof(*series));
-    struct lp_chart c = {g->start_ns, g->step_ns, g->steps, series, n, m->q->colour};
+    struct lp_chart c = {g->start_ns, g->step_ns, g->steps, series, n, m->q->colour, head};
     size_t columns = lp_ui_columns(stdout);
     for (size_t i = 0; i < n; i++) {
         series[i] = (struct lp_chart_series){lines[i].name, lines[i].v};
@@ -298,20 +339,25 @@ show_matrix(struct metric *m, struct lp_buf *out)
     if (g.steps > POINTS_MAX + 2 || result->count > VALUES_MAX / g.steps) { /* no honest answer has so many */
         return;
     }
+    struct lp_buf head;
+    lp_buf_init(&head, SIZE_MAX);
+    put_head(doc, result, &head);
     struct line *lines = lp_calloc(result->count, sizeof(*lines));
     double *values = lp_calloc(result->count * g.steps, sizeof(*values));
     size_t n = 0;
     for (uint32_t i = (uint32_t)(result - doc->nodes) + 1; i < result->next; i = doc->nodes[i].next) {
         lines[n].v = values + n * g.steps;
+        lines[n].name = name_of(doc, labels_of(doc, i), head.n > 0 && result->count > 1);
         fill_line(doc, i, &g, &lines[n++]);
     }
     if (n > 1) {
         qsort(lines, n, sizeof(*lines), line_cmp);
     }
-    put_chart(m, lines, n, &g, out);
+    put_chart(m, lines, n, &g, lp_buf_view(&head), out);
     for (size_t i = 0; i < n; i++) {
         lp_free((char *)(uintptr_t)lines[i].name.p);
     }
+    lp_buf_clear(&head);
     lp_free(values);
     lp_free(lines);
 }

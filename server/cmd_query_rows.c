@@ -240,6 +240,18 @@ explain_break(const struct rows *r)
             lp_ui_count(r->show.rows, lines), cursor);
 }
 
+static int
+broken_off(const struct rows *r)
+{
+    if (interrupted) {
+        fputs("interrupted\n", stderr);
+    } else {
+        lp_cli_complain("query", &r->err);
+    }
+    explain_break(r);
+    return interrupted ? EXIT_INTERRUPTED : LP_QUERY_WRONG;
+}
+
 /* 0 to go on, else the exit status. */
 static int
 ask(struct rows *r, struct lp_client *c, struct lp_client_answer *a)
@@ -266,13 +278,7 @@ ask(struct rows *r, struct lp_client *c, struct lp_client_answer *a)
         return LP_QUERY_WRONG; /* nobody reads any more */
     }
     if (rc != LP_OK) {
-        if (interrupted) {
-            fputs("interrupted\n", stderr);
-        } else {
-            lp_cli_complain("query", &r->err);
-        }
-        explain_break(r);
-        return interrupted ? EXIT_INTERRUPTED : LP_QUERY_WRONG;
+        return broken_off(r);
     }
     if (a->status != 200) {
         lp_query_refused("query", a, r->q->text);
@@ -280,6 +286,10 @@ ask(struct rows *r, struct lp_client *c, struct lp_client_answer *a)
     }
     if (backward(r)) {
         show_reversed(r);
+    } else if (r->kept.n > 0) { /* through something that hides where an answer was cut off */
+        fputs("logpond query: the answer ended in the middle\n", stderr);
+        explain_break(r);
+        return LP_QUERY_WRONG;
     }
     return fflush(stdout) == 0 && !r->show.failed ? 0 : LP_QUERY_WRONG;
 }

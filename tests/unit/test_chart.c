@@ -68,7 +68,7 @@ draws_lines(void)
                                              {LP_STR("app=a long name that does not fit"), b},
                                              {LP_STR("\x1b[31m\t\xc3\xbc"), none},
                                              {LP_STR("down"), down}};
-    struct lp_chart c = {0, MIN_NS, 8, series, 4, false};
+    struct lp_chart c = {0, MIN_NS, 8, series, 4, false, {NULL, 0}};
     begin();
     lp_chart_lines(&out, &c, WIDE);
     is("SERIES                          MIN      MAX     LAST\n"
@@ -76,6 +76,19 @@ draws_lines(void)
        "app=a long name…   ▁ █▁▁▁         0      100        0\n"
        "\\x1b[31m ü                        -        -        -\n"
        "down              ▁▂▄▄▄▄▄█       -8        8        8\n");
+}
+
+static void
+names_what_series_are_told_apart_by(void)
+{
+    const double v[] = {1, 2};
+    const struct lp_chart_series series[] = {{LP_STR("shop/web"), v}, {LP_STR("db/0"), v}};
+    const struct lp_chart c = {0, MIN_NS, 2, series, 2, false, LP_STR("namespace/pod")};
+    begin();
+    lp_chart_lines(&out, &c, WIDE);
+    is("namespace/pod                          MIN      MAX     LAST\n"
+       "shop/web       ▄▄▄▄▄▄▄▄▄█████████        1        2        2\n"
+       "db/0           ▄▄▄▄▄▄▄▄▄█████████        1        2        2\n");
 }
 
 /* More values than cells: the largest of a cell is seen. Fewer: each takes several cells. */
@@ -87,7 +100,7 @@ fits_values_to_cells(void)
         many[i] = i == 501 ? 9 : 0;
     }
     const struct lp_chart_series spike = {LP_STR("spike"), many};
-    struct lp_chart c = {0, MIN_NS, 1000, &spike, 1, false};
+    struct lp_chart c = {0, MIN_NS, 1000, &spike, 1, false, {NULL, 0}};
     begin();
     lp_chart_lines(&out, &c, 1);
     CU_ASSERT(lp_str_find(lp_buf_view(&out), LP_STR("▁▁█▁▁")) != SIZE_MAX);
@@ -98,7 +111,7 @@ fits_values_to_cells(void)
     lp_buf_clear(&out);
     const double two[] = {1, 2};
     const struct lp_chart_series pair = {LP_STR("x"), two};
-    c = (struct lp_chart){0, MIN_NS, 2, &pair, 1, true};
+    c = (struct lp_chart){0, MIN_NS, 2, &pair, 1, true, {NULL, 0}};
     begin();
     lp_chart_lines(&out, &c, WIDE);
     is("SERIES                                MIN      MAX     LAST\n"
@@ -110,7 +123,7 @@ plots_one_series(void)
 {
     const double v[] = {0, 4, 8, 16, 64, NAN, 32, 1};
     const struct lp_chart_series s = {LP_STR("{app=\"x\"}"), v};
-    const struct lp_chart c = {0, MIN_NS, 8, &s, 1, false};
+    const struct lp_chart c = {0, MIN_NS, 8, &s, 1, false, {NULL, 0}};
     begin();
     lp_chart_plot(&out, &c, WIDE);
     is("      64 ┤                        ██████\n"
@@ -130,13 +143,13 @@ plots_the_odd(void)
 {
     const double none[] = {NAN}, far[] = {-1.7e308, 1.7e308};
     const struct lp_chart_series a = {LP_STR("a"), none}, b = {LP_STR("b"), far};
-    struct lp_chart c = {0, MIN_NS, 1, &a, 1, false};
+    struct lp_chart c = {0, MIN_NS, 1, &a, 1, false, {NULL, 0}};
     begin();
     lp_chart_plot(&out, &c, 0);
     CU_ASSERT(
         lp_str_ends(lp_buf_view(&out), LP_STR("          00:00:00\n          a  min -  max -  last -\n")));
     lp_buf_clear(&out);
-    c = (struct lp_chart){0, 86400 * LP_NS_PER_S, 2, &b, 1, false};
+    c = (struct lp_chart){0, 86400 * LP_NS_PER_S, 2, &b, 1, false, {NULL, 0}};
     begin();
     lp_chart_plot(&out, &c, 60);
     CU_ASSERT(lp_str_find(lp_buf_view(&out), LP_STR("1970-01-01 00:00")) != SIZE_MAX);
@@ -172,5 +185,6 @@ puts_tables(void)
 }
 
 LP_SUITE(chart, {"says numbers shortly", says_numbers_shortly}, {"draws lines", draws_lines},
+         {"names what series are told apart by", names_what_series_are_told_apart_by},
          {"fits values to cells", fits_values_to_cells}, {"plots one series", plots_one_series},
          {"plots the odd", plots_the_odd}, {"puts tables", puts_tables});
