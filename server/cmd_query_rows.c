@@ -120,6 +120,7 @@ show_kept(struct rows *r, size_t n)
     memmove(r->kept.p, r->kept.p + n, r->kept.n - n);
     r->kept.n -= n;
     r->looked_at = 0;
+    r->progress.shown_ns = 0; /* a page more is worth a look */
     r->show.failed = r->show.failed || fflush(stdout) != 0;
     return good && !r->show.failed;
 }

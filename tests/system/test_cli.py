@@ -1,5 +1,5 @@
 """The commands push, query, labels, series and status as a person uses them: the real binary against a real server."""
-import gzip, http.server, json, os, pty, re, select, signal, socket, subprocess, threading, time
+import fcntl, gzip, http.server, json, os, pty, re, select, signal, socket, struct, subprocess, termios, threading, time
 
 import pytest
 from server import BINARY, SLOW, Server, wait_for
@@ -592,6 +592,7 @@ def test_an_export_shows_how_far_it_is(many, tmp_path):
         ours, theirs = pty.openpty()
     except OSError as e:
         pytest.skip('no terminal can be made here: %s' % e)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 130, 0, 0))
     with open(tmp_path / 'all', 'wb') as f:
         p = subprocess.Popen([BINARY, 'query', '--all', '--output', 'raw', '--to', '2026-01-02 03:06', '{}'], stdout=f, stderr=theirs, env=environment(many, TERM='xterm'))
         os.close(theirs)
@@ -607,7 +608,7 @@ def test_an_export_shows_how_far_it_is(many, tmp_path):
         os.close(ours)
         assert p.wait(60 * SLOW) == 0
     assert (tmp_path / 'all').read_bytes().splitlines() == many.lines[:115000]
-    assert re.search(r'[\d.]+ MiB  [\d,]+ lines  [\d.]+ MiB/s  at 2026-01-02 03:0\d', shown.decode()) and shown.endswith(b'\r\x1b[K'), shown
+    assert re.search(r'\[=+>? *\] +\d+ %  [\d.]+ MiB  [\d,]+ lines  [\d.]+ MiB/s  at 2026-01-02 03:05', shown.decode()) and shown.endswith(b'\r\x1b[K'), shown
 
 
 def test_a_terminal_gets_a_progress_bar(server, tmp_path):
