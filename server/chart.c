@@ -165,8 +165,10 @@ cell_value(const struct lp_chart *c, const double *v, size_t i, size_t used)
 static size_t
 height_of(const struct extent *e, double v, size_t most)
 {
-    /* halves, because the difference of two doubles may be beyond them */
-    double part = (v / 2 - e->low / 2) / (e->high / 2 - e->low / 2);
+    double range = e->high - e->low, part = (v - e->low) / range;
+    if (isinf(range)) { /* of the largest doubles the halves */
+        part = (v / 2 - e->low / 2) / (e->high / 2 - e->low / 2);
+    }
     long h = lround(part * (double)most);
     return h < 1 ? 1 : LP_MIN((size_t)h, most);
 }
@@ -216,14 +218,14 @@ put_time(struct lp_buf *out, int64_t ns, bool dates)
 static void
 put_time_axis(struct lp_buf *out, const struct lp_chart *c, size_t used)
 {
-    int64_t span_ns = (int64_t)(c->steps - 1) * c->step_ns;
-    bool dates = span_ns >= 86400 * LP_NS_PER_S;
+    uint64_t span_ns = (uint64_t)(c->steps - 1) * (uint64_t)c->step_ns;
+    bool dates = span_ns >= (uint64_t)(86400 * LP_NS_PER_S);
     size_t text = dates ? 16 : 8;
     put_blanks(out, NUMBER_COLUMNS + 2);
     put_time(out, c->start_ns, dates);
     if (c->steps > 1) {
         put_blanks(out, used > 2 * text + 2 ? used - 2 * text : 2);
-        put_time(out, c->start_ns + span_ns, dates);
+        put_time(out, (int64_t)((uint64_t)c->start_ns + span_ns), dates);
     }
     lp_buf_byte(out, '\n');
 }

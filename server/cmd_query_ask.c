@@ -149,7 +149,11 @@ lp_query_put_labels(struct lp_buf *out, const struct lp_json_doc *doc, uint32_t 
     const char *between = "{";
     for (uint32_t k = i + 1; k < doc->nodes[i].next; k = doc->nodes[k].next) {
         lp_buf_c(out, between);
-        lp_buf_str(out, doc->nodes[k].key);
+        if (lp_text_is_name(doc->nodes[k].key)) {
+            lp_buf_str(out, doc->nodes[k].key);
+        } else { /* whatever bytes it has */
+            lp_text_quote(out, doc->nodes[k].key);
+        }
         lp_buf_byte(out, '=');
         lp_text_quote(out, doc->nodes[k].text);
         between = ", ";

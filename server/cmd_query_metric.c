@@ -154,10 +154,17 @@ put_sample(struct metric *m, const struct sample *s, uint32_t labels, struct lp_
         bool number = lp_json_is_number(s->value);
         lp_buf_printf(out, "{\"time\":\"" LP_STR_FMT "\",\"labels\":", LP_STR_ARG(when));
         put_labels(out, &m->server.doc, labels, true);
-        lp_buf_printf(out, number ? ",\"value\":" LP_STR_FMT "}\n" : ",\"value\":\"" LP_STR_FMT "\"}\n",
-                      LP_STR_ARG(s->value));
+        lp_buf_c(out, ",\"value\":");
+        if (number) {
+            lp_buf_str(out, s->value);
+        } else { /* NaN, +Inf */
+            lp_buf_json(out, s->value);
+        }
+        lp_buf_c(out, "}\n");
     } else {
-        lp_buf_printf(out, LP_STR_FMT "\t" LP_STR_FMT "\t", LP_STR_ARG(when), LP_STR_ARG(s->value));
+        lp_buf_printf(out, LP_STR_FMT "\t", LP_STR_ARG(when));
+        lp_ui_safe(out, s->value);
+        lp_buf_byte(out, '\t');
         put_labels(out, &m->server.doc, labels, false);
         lp_buf_byte(out, '\n');
     }
@@ -232,8 +239,10 @@ struct grid {
 static struct grid
 grid_of(const struct metric *m)
 {
-    int64_t past = m->start_ns % m->step_ns;
-    int64_t start_ns = m->start_ns - (past < 0 ? past + m->step_ns : past);
+    int64_t past = m->start_ns % m->step_ns, start_ns;
+    if (__builtin_sub_overflow(m->start_ns, past < 0 ? past + m->step_ns : past, &start_ns)) {
+        start_ns = LP_TIME_MIN;
+    }
     uint64_t range = (uint64_t)m->end_ns - (uint64_t)start_ns, step = (uint64_t)m->step_ns;
     return (struct grid){start_ns, m->step_ns, (size_t)(range / step + (range % step != 0) + 1)};
 }
@@ -304,7 +313,7 @@ static void
 put_range(struct lp_buf *out, const struct grid *g)
 {
     char a[LP_UI_TEXT], b[LP_UI_TEXT];
-    int64_t end_ns = g->start_ns + (int64_t)(g->steps - 1) * g->step_ns;
+    int64_t end_ns = (int64_t)((uint64_t)g->start_ns + (uint64_t)(g->steps - 1) * (uint64_t)g->step_ns);
     lp_buf_printf(out, "%.19s to %.19s, every ", lp_ui_time(g->start_ns, a), lp_ui_time(end_ns, b));
     lp_text_range(out, g->step_ns);
     lp_buf_byte(out, '\n');

@@ -416,6 +416,37 @@ def test_labels_and_series_say_what_is_wrong(shop, run):
         assert run(command, '--help')[0].startswith(b'usage: logpond ' + command.encode())
 
 
+ODD = ['', '5', '[]', '{}', '{"data":5}', '{"data":{"result":5}}', '{"data":{"result":[]}}', '{"data":{"resultType":"matrix","result":[5,[],null,"x"]}}',
+       '{"data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1],[1,2],["x","y"],[1e300,"1"],[-1,"NaN"],[1767323045,"x\\u001b[31m"]]},{"metric":5,"values":{}}]}}',
+       '{"data":{"resultType":"vector","result":[{"metric":{"a\\u001b[31m":"b\\u001b[31m","c":[1]},"value":[1767323045,"\\u001b[31m"]},{"value":[1,"+Inf"]},{"value":5}]}}',
+       '{"data":{"resultType":"scalar","result":[1,"\\u001b[31m"]}}', '{"data":{"resultType":"scalar","result":[]}}', '{"data":[5,["x"],{"a\\u001b[31m":"\\u001b[31m"},null]}',
+       '{"cursor":5,"stats":[],"warnings":["x",5]}\n', '{"time":5}\n{"cursor":"x"}\n', '{"time":"x","labels":[{}],"line":{}}\n{"cursor":"x","warnings":{}}\n']
+
+
+def test_odd_answers_are_borne(server):
+    """Whatever answers: no crash, and no escape sequence of it reaches the terminal."""
+    handler = type('O', (http.server.BaseHTTPRequestHandler,), {'log_message': lambda *args: None})
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+    handler.do_GET = do_GET
+    odd = http.server.HTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=odd.serve_forever, daemon=True).start()
+    try:
+        for body in ODD:
+            handler.body = body.encode()
+            for args in (['query', 'rate({a="b"}[5m])', '--since', '1h'], ['query', 'rate({a="b"}[5m])', '--instant', '--stats'], ['query', 'x', '--stats'],
+                         ['query', '--all', 'x'], ['labels'], ['labels', 'a'], ['series']):
+                code, shown = on_terminal(server, *args, LOGPOND_SERVER='http://127.0.0.1:%d' % odd.server_port, NO_COLOR='1')
+                assert code in (0, 1, 2) and '\x1b' not in shown and 'Sanitizer' not in shown, (body, args, code, shown)
+    finally:
+        odd.shutdown()
+        odd.server_close()
+
+
 # --- exports ---
 
 @pytest.fixture

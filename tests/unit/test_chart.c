@@ -141,8 +141,8 @@ plots_one_series(void)
 static void
 plots_the_odd(void)
 {
-    const double none[] = {NAN}, far[] = {-1.7e308, 1.7e308};
-    const struct lp_chart_series a = {LP_STR("a"), none}, b = {LP_STR("b"), far};
+    const double none[] = {NAN}, far[] = {-1.7e308, 1.7e308}, tiny[] = {0, 5e-324};
+    const struct lp_chart_series a = {LP_STR("a"), none}, b = {LP_STR("b"), far}, d = {LP_STR("d"), tiny};
     struct lp_chart c = {0, MIN_NS, 1, &a, 1, false, {NULL, 0}};
     begin();
     lp_chart_plot(&out, &c, 0);
@@ -154,6 +154,14 @@ plots_the_odd(void)
     lp_chart_plot(&out, &c, 60);
     CU_ASSERT(lp_str_find(lp_buf_view(&out), LP_STR("1970-01-01 00:00")) != SIZE_MAX);
     CU_ASSERT(lp_str_find(lp_buf_view(&out), LP_STR("1970-01-02 00:00")) != SIZE_MAX);
+    lp_buf_clear(&out);
+    c.series = &d;
+    c.start_ns = LP_TIME_MIN;
+    c.step_ns = INT64_MAX;
+    begin();
+    lp_chart_lines(&out, &c, 60);
+    CU_ASSERT(lp_str_find(lp_buf_view(&out), LP_STR("\xe2\x96\x81\xe2\x96\x88")) != SIZE_MAX);
+    lp_chart_plot(&out, &c, 60);
     lp_buf_clear(&out);
 }
 
