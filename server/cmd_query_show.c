@@ -5,6 +5,7 @@
  */
 #include "server/cmd_query_int.h"
 
+#include "base/hash.h"
 #include "server/text_ui.h"
 
 #define ROW_BYTES_MAX (256u << 20)
@@ -24,6 +25,7 @@ lp_query_show_init(struct lp_query_show *s, FILE *out, enum lp_query_output outp
                                 .json = lp_json_parser_new()};
     lp_buf_init(&s->text, ROW_BYTES_MAX);
     lp_buf_init(&s->safe, ROW_BYTES_MAX);
+    lp_buf_init(&s->origin, ROW_BYTES_MAX);
 }
 
 void
@@ -32,6 +34,7 @@ lp_query_show_clear(struct lp_query_show *s)
     lp_json_parser_free(s->json);
     lp_buf_clear(&s->text);
     lp_buf_clear(&s->safe);
+    lp_buf_clear(&s->origin);
 }
 
 bool
@@ -100,7 +103,7 @@ line_of(struct lp_query_show *s, const struct lp_json_doc *doc)
 static void
 put_text(struct lp_query_show *s, struct lp_str text)
 {
-    if (s->terminal) {
+    if (s->terminal || s->colour) {
         lp_ui_safe(&s->safe, text);
     } else {
         lp_buf_str(&s->safe, text);
@@ -146,6 +149,34 @@ put_origin(struct lp_query_show *s, const struct lp_json_doc *doc)
         put_text(s, doc->nodes[i].text);
         between = " ";
     }
+}
+
+/* Each origin has its colour, handed out in the order of their first lines; what went to standard error is
+ * red. */
+static const char *
+colour_of(struct lp_query_show *s, struct lp_str origin)
+{
+    static const char *const colours[] = {CYAN, "\033[33m", "\033[32m", "\033[35m", "\033[34m", "\033[96m"};
+    uint64_t hash = lp_xxh64(origin.p, origin.n);
+    size_t i = 0;
+    while (i < s->norigins && s->origins[i] != hash) {
+        i++;
+    }
+    if (i == s->norigins && i < LP_QUERY_ORIGINS) {
+        s->origins[s->norigins++] = hash;
+    }
+    return colours[(i < LP_QUERY_ORIGINS ? i : hash) % LP_ARRAY_LEN(colours)];
+}
+
+/* Where the line came from, into s->origin. */
+static void
+take_origin(struct lp_query_show *s, const struct lp_json_doc *doc)
+{
+    struct lp_buf other = s->origin;
+    lp_buf_reset(&s->safe);
+    put_origin(s, doc);
+    s->origin = s->safe;
+    s->safe = other;
 }
 
 static bool
@@ -212,6 +243,7 @@ show_default(struct lp_query_show *s, const struct lp_json_doc *doc)
     int64_t t = 0;
     struct lp_str written = text_of(lp_json_path(doc, "time", NULL));
     bool error = lp_str_eqc(text_of(lp_json_path(doc, "labels", "stream", NULL)), "stderr");
+    take_origin(s, doc);
     lp_buf_reset(&s->safe);
     put_colour(s, DIM);
     if (lp_time_rfc3339(written, &t)) {
@@ -221,8 +253,8 @@ show_default(struct lp_query_show *s, const struct lp_json_doc *doc)
     }
     put_colour(s, PLAIN);
     lp_buf_byte(&s->safe, ' ');
-    put_colour(s, error ? RED : CYAN);
-    put_origin(s, doc);
+    put_colour(s, error ? RED : colour_of(s, lp_buf_view(&s->origin)));
+    lp_buf_str(&s->safe, lp_buf_view(&s->origin));
     put_colour(s, PLAIN);
     lp_buf_byte(&s->safe, ' ');
     put_lines(s, line_of(s, doc));
@@ -230,18 +262,6 @@ show_default(struct lp_query_show *s, const struct lp_json_doc *doc)
 }
 
 /* --- rows --- */
-
-static void
-show_warnings(const struct lp_json_doc *doc)
-{
-    const struct lp_json *list = lp_json_path(doc, "warnings", NULL);
-    if (list == NULL || list->type != LP_JSON_ARRAY) {
-        return;
-    }
-    for (uint32_t i = (uint32_t)(list - doc->nodes) + 1; i < list->next; i = doc->nodes[i].next) {
-        fprintf(stderr, "logpond query: warning: " LP_STR_FMT "\n", LP_STR_ARG(doc->nodes[i].text));
-    }
-}
 
 bool
 lp_query_show_row(struct lp_query_show *s, struct lp_str json)
@@ -252,12 +272,10 @@ lp_query_show_row(struct lp_query_show *s, struct lp_str json)
     if (row && s->output == LP_QUERY_JSONL) {
         return put(s, json) && put(s, LP_STR("\n"));
     }
-    if (json.n == 0 || lp_json_parse(s->json, json, &doc, NULL) != LP_OK) {
+    if (!row || lp_json_parse(s->json, json, &doc, NULL) != LP_OK) {
         return true;
     }
-    if (!row) {
-        show_warnings(&doc);
-    } else if (s->output == LP_QUERY_RAW) {
+    if (s->output == LP_QUERY_RAW) {
         (void)put(s, line_of(s, &doc)); /* s->failed keeps both */
         (void)put(s, LP_STR("\n"));
     } else {

@@ -3,6 +3,7 @@
  */
 #include "server/cmd_query_int.h"
 
+#include "query/parse.h"
 #include "query/text.h"
 #include "server/cmd_push_int.h"
 
@@ -67,6 +68,38 @@ metric_form(struct lp_str s)
     return false;
 }
 
+/* Whether it parses, and as what. */
+static bool
+parsed_as(struct lp_str text, bool *ret_metric)
+{
+    static const struct lp_logql_opts any = {.allow_empty_selector = true};
+    const struct lp_expr *e;
+    struct lp_arena ar;
+    struct lp_err err;
+    lp_arena_init(&ar, LP_LOGQL_ARENA_BYTES, 0);
+    bool parsed = lp_logql_parse(text, &any, &ar, &e, &err) == LP_OK;
+    *ret_metric = parsed && e->kind != LP_EXPR_LOG;
+    lp_arena_clear(&ar);
+    return parsed;
+}
+
+bool
+lp_query_is_metric(struct lp_str text)
+{
+    struct lp_str s = lp_str_trim(text);
+    bool metric;
+    return parsed_as(s, &metric) ? metric : s.n > 0 && s.p[0] != '{';
+}
+
+/* "(rate(...))", "100 * rate(...)": metric queries that begin with no function. */
+static bool
+whole_metric_query(struct lp_str s)
+{
+    bool metric;
+    return lp_str_find_byte(s, '(') != SIZE_MAX && lp_str_find_byte(s, '{') != SIZE_MAX &&
+           parsed_as(s, &metric) && metric;
+}
+
 bool
 lp_query_is_logql(const char *const *words, size_t n)
 {
@@ -74,7 +107,7 @@ lp_query_is_logql(const char *const *words, size_t n)
     lp_buf_init(&all, SIZE_MAX);
     join_words(words, n, &all);
     struct lp_str text = lp_str_trim(lp_buf_view(&all));
-    bool logql = text.n > 0 && (text.p[0] == '{' || metric_form(text));
+    bool logql = text.n > 0 && (text.p[0] == '{' || metric_form(text) || whole_metric_query(text));
     lp_buf_clear(&all);
     return logql;
 }
@@ -139,6 +172,42 @@ lp_query_time_text(struct lp_str s, int64_t now_ns, int64_t *ret)
         return false;
     }
     return !__builtin_sub_overflow(now_ns, ago_ns, ret);
+}
+
+lp_rc
+lp_query_take_since(const char *value, int64_t now_ns, int64_t *ret_start_ns, struct lp_err *err)
+{
+    int64_t ns;
+    if (!lp_duration(lp_str_c(value), &ns) || ns < 0) {
+        return lp_err_set(err, LP_ERR_PARSE, "--since %s: a duration like 30m, 12h or 7d is expected", value);
+    }
+    *ret_start_ns = LP_MAX(now_ns - ns, 0);
+    return LP_OK;
+}
+
+lp_rc
+lp_query_take_time(const char *name, const char *value, int64_t now_ns, int64_t *ret, struct lp_err *err)
+{
+    if (lp_query_time_text(lp_str_c(value), now_ns, ret)) {
+        return LP_OK;
+    }
+    return lp_err_set(
+        err, LP_ERR_PARSE,
+        "--%s %s: a time like 2026-01-02, \"2026-01-02 15:04\", 2026-01-02T15:04:05Z or 2h is expected", name,
+        value);
+}
+
+lp_rc
+lp_query_take_output(const char *value, enum lp_query_output *ret, struct lp_err *err)
+{
+    static const char *const names[] = {"default", "raw", "jsonl"};
+    for (size_t i = 0; i < LP_ARRAY_LEN(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            *ret = (enum lp_query_output)i;
+            return LP_OK;
+        }
+    }
+    return lp_err_set(err, LP_ERR_PARSE, "--output %s: default, raw or jsonl is expected", value);
 }
 
 /* The number behind a word of the text; false without. */

@@ -11,6 +11,10 @@
  * reached, and is sent when its turn comes, or before it, and is not sent by this export; it shifts nothing,
  * because nothing is counted from the beginning of the range. The same holds for a client that comes back
  * with a cursor, whatever happened between.
+ *
+ * The cursor of the last row comes with the end: as a trailer, in jsonl also as a last object. With
+ * marks=true a jsonl export has such an object, a mark, behind every page, so that a client whose connection
+ * breaks can go on.
  */
 #include <stdio.h>
 
@@ -31,9 +35,11 @@ struct export
     struct lp_turn turn;
     struct lp_search q;
     bool jsonl;
+    bool marks;  /* in jsonl: a mark behind every page, and what was looked at in each */
     size_t left; /* rows that may still be sent */
     struct lp_place place;
     bool has_place;
+    struct lp_search_stats looked; /* of the pages so far */
     uint64_t damaged;
     char damage[LP_ERR_TEXT_BYTES];
     struct lp_buf text; /* one page */
@@ -44,6 +50,7 @@ parse_format(struct export *e)
 {
     struct lp_str v = lp_query_param(&e->c, "format");
     e->jsonl = lp_str_eqc(v, "jsonl");
+    e->marks = e->jsonl && lp_str_eqc(lp_query_param(&e->c, "marks"), "true");
     if (v.n == 0 || e->jsonl || lp_str_eqc(v, "raw")) {
         return LP_OK;
     }
@@ -112,6 +119,46 @@ note_damage(struct export *e, const struct lp_found *f)
     }
 }
 
+static void
+note_looked(struct lp_search_stats *sum, const struct lp_search_stats *st)
+{
+    sum->stored_lines += st->head_lines + st->stored_lines;
+    sum->stored_bytes += st->head_bytes + st->stored_bytes;
+    sum->passed_lines += st->passed_lines;
+    sum->blocks += st->blocks;
+    sum->streams = LP_MAX(sum->streams, st->streams);
+    sum->duration_ns += st->duration_ns;
+}
+
+/* {"cursor":"...","stats":{...}} without its end, appended to the page. */
+static void
+put_mark(struct export *e, const char *cursor)
+{
+    const struct lp_search_stats *st = &e->looked;
+    lp_buf_printf(&e->text, "{\"cursor\":\"%s\"", cursor);
+    if (e->marks) {
+        lp_buf_printf(&e->text,
+                      ",\"stats\":{\"lines\":%llu,\"bytes\":%llu,\"passed\":%llu,\"blocks\":%llu,"
+                      "\"streams\":%llu,\"ns\":%lld}",
+                      (unsigned long long)st->stored_lines, (unsigned long long)st->stored_bytes,
+                      (unsigned long long)st->passed_lines, (unsigned long long)st->blocks,
+                      (unsigned long long)st->streams, (long long)st->duration_ns);
+    }
+}
+
+static lp_rc
+end_page(struct export *e, bool more)
+{
+    char cursor[LP_PLACE_TEXT] = "";
+    if (!e->marks || !more || !e->has_place) {
+        return LP_OK; /* the last mark comes with finish() */
+    }
+    lp_place_text(&e->place, cursor);
+    put_mark(e, cursor);
+    lp_buf_c(&e->text, "}\n");
+    return !e->text.failed ? LP_OK : lp_err_set(&e->c.err, LP_ERR_LIMIT, "a page of the export is too large");
+}
+
 static lp_rc
 find_page(struct export *e, bool *ret_more)
 {
@@ -132,8 +179,9 @@ find_page(struct export *e, bool *ret_more)
     e->left -= f.used;
     *ret_more = f.more && e->left > 0;
     note_damage(e, &f);
+    note_looked(&e->looked, &f.stats);
     lp_found_clear(&f);
-    return rc;
+    return rc == LP_OK ? end_page(e, *ret_more) : rc;
 }
 
 /* Finds the next page and writes it into e->text. *ret_more: there may be another. A place among queries is
@@ -173,7 +221,7 @@ finish(struct export *e)
     }
     if (e->jsonl) {
         lp_buf_reset(&e->text);
-        lp_buf_printf(&e->text, "{\"cursor\":\"%s\"", cursor);
+        put_mark(e, cursor);
         if (warning[0] != 0) {
             lp_buf_c(&e->text, ",\"warnings\":[");
             lp_buf_json(&e->text, lp_str_c(warning));

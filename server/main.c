@@ -15,6 +15,8 @@ static const struct command {
     {"serve", lp_cmd_serve, "run the server: take logs in, keep them, answer searches"},
     {"push", lp_cmd_push, "send log files, folders of container logs or standard input to a server"},
     {"query", lp_cmd_query, "search: plain words over everything, or LogQL"},
+    {"labels", lp_cmd_labels, "list label names, or the values of one"},
+    {"series", lp_cmd_series, "list the label sets that are stored"},
     {"retain", lp_cmd_retain, "let go what has expired by the rules, or say what would go"},
     {"status", lp_cmd_status, "say how a server is doing"},
     {"compact", lp_cmd_compact, "merge stored segments into final files now"},

@@ -95,6 +95,13 @@ lp_ui_colour(FILE *f)
     return lp_ui_terminal(f) && (no == NULL || no[0] == 0);
 }
 
+size_t
+lp_ui_columns(FILE *f)
+{
+    struct winsize w;
+    return ioctl(fileno(f), TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
+}
+
 void
 lp_ui_safe(struct lp_buf *out, struct lp_str text)
 {
@@ -122,11 +129,12 @@ lp_ui_safe(struct lp_buf *out, struct lp_str text)
 
 /* --- progress --- */
 
-static size_t
-columns(const struct lp_progress *p)
+/* How far it is, 0 to 1; 0 where that is not known. */
+static double
+part_of(const struct lp_progress *p)
 {
-    struct winsize w;
-    return ioctl(fileno(p->out), TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
+    return p->total_bytes > 0 ? (double)LP_MIN(p->done_bytes, p->total_bytes) / (double)p->total_bytes
+                              : LP_MIN(LP_MAX(p->part, 0.0), 1.0);
 }
 
 /* "42 %  12 MiB of 30 MiB  3.1 MiB/s  6 s left" */
@@ -137,8 +145,8 @@ describe(const struct lp_progress *p, int64_t now_ns, struct lp_buf *out)
     uint64_t done = LP_MIN(p->done_bytes, p->total_bytes > 0 ? p->total_bytes : UINT64_MAX);
     int64_t ran_ns = now_ns - p->begun_ns;
     double rate = ran_ns > RATE_AFTER_NS ? (double)done * 1e9 / (double)ran_ns : 0;
-    if (p->total_bytes > 0) {
-        lp_buf_printf(out, "%3u %%  ", (unsigned)(100.0 * (double)done / (double)p->total_bytes));
+    if (p->total_bytes > 0 || p->part > 0) {
+        lp_buf_printf(out, "%3u %%  ", (unsigned)(100.0 * part_of(p)));
     }
     lp_buf_c(out, lp_ui_bytes(done, t));
     if (p->total_bytes > 0) {
@@ -158,8 +166,7 @@ describe(const struct lp_progress *p, int64_t now_ns, struct lp_buf *out)
 static void
 draw_bar(const struct lp_progress *p, struct lp_buf *out)
 {
-    uint64_t done = LP_MIN(p->done_bytes, p->total_bytes);
-    size_t full = p->total_bytes > 0 ? (size_t)((double)done / (double)p->total_bytes * BAR_COLUMNS) : 0;
+    size_t full = (size_t)(part_of(p) * BAR_COLUMNS);
     lp_buf_byte(out, '[');
     for (size_t i = 0; i < BAR_COLUMNS; i++) {
         lp_buf_byte(out, i < full ? '=' : i == full && full > 0 ? '>' : ' ');
@@ -182,13 +189,14 @@ show(struct lp_progress *p, int64_t now_ns)
     struct lp_buf line;
     lp_buf_init(&line, 4096);
     p->shown_ns = now_ns;
-    if (p->terminal && p->total_bytes > 0 && columns(p) >= BAR_COLUMNS + 50) {
+    size_t text = p->part > 0 && p->note != NULL ? 22 + strlen(p->note) : 50; /* of describe(), about */
+    if (p->terminal && (p->total_bytes > 0 || p->part > 0) && lp_ui_columns(p->out) >= BAR_COLUMNS + text) {
         draw_bar(p, &line);
     }
     describe(p, now_ns, &line);
     if (p->terminal) {
         wipe(p);
-        fprintf(p->out, "%.*s", (int)LP_MIN(line.n, columns(p) - 1),
+        fprintf(p->out, "%.*s", (int)LP_MIN(line.n, lp_ui_columns(p->out) - 1),
                 line.p); /* a line that wraps cannot be wiped */
         p->drawn = true;
     } else {

@@ -24,6 +24,8 @@ const char *lp_ui_time(int64_t ns, char out[LP_UI_TEXT]);
 
 bool lp_ui_terminal(FILE *f);
 bool lp_ui_colour(FILE *f);
+/* How wide it is; 80 where that is not known. */
+size_t lp_ui_columns(FILE *f);
 
 /*
  * Appends text as it may be shown on a terminal: control characters (escape sequences, too) as \x1b and the like, bytes that are not UTF-8 as
@@ -38,6 +40,7 @@ struct lp_progress {
     uint64_t total_bytes, done_bytes;
     int64_t begun_ns, shown_ns;
     const char *note; /* shown in place of the rate, NULL: none; borrowed */
+    double part;      /* where total_bytes is not known: how far it is, 0 to 1; 0: not known either */
 };
 
 /* total_bytes 0: not known. */

@@ -1,5 +1,5 @@
-"""The commands push, query and status as a person uses them: the real binary against a real server."""
-import gzip, http.server, json, os, pty, re, select, signal, socket, subprocess, threading, time
+"""The commands push, query, labels, series and status as a person uses them: the real binary against a real server."""
+import fcntl, gzip, http.server, json, os, pty, re, select, signal, socket, struct, subprocess, termios, threading, time
 
 import pytest
 from server import BINARY, SLOW, Server, wait_for
@@ -268,7 +268,7 @@ def test_commands_say_what_is_wrong(run, tmp_path):
                         (['push', '--label', '1=2', 'x.log'], '--label 1=2'), (['query', '--server', 'https://x', 'y'], 'https is not supported yet')):
         _, err = run(*args, code=2)
         assert words in err, err
-    for command in ('push', 'query', 'status', 'serve'):
+    for command in ('push', 'query', 'labels', 'series', 'status', 'serve'):
         out, _ = run(command, '--help')
         assert out.startswith(b'usage: logpond ' + command.encode()), out
 
@@ -325,8 +325,8 @@ def test_query_takes_ranges(shop, run):
 def test_query_points_at_a_mistake(shop, run):
     _, err = run('query', '{app=db}', code=2)
     assert err.startswith('logpond query: parse error at line 1, col 6: ') and err.endswith('\n  {app=db}\n       ^\n'), err
-    _, err = run('query', 'rate({app="db"}[5m])', code=2)
-    assert 'ask metric queries of /loki/api/v1/query' in err
+    _, err = run('query', 'sum(rate({app="db"}[5m])', code=2)
+    assert err.endswith('\n  sum(rate({app="db"}[5m])\n                          ^\n'), err
 
 
 def test_query_keeps_odd_bytes(server, run):
@@ -344,6 +344,186 @@ def test_query_ends_quietly_when_its_reader_does(server):
     p.stdout.close()
     assert p.stderr.read() == b''
     assert p.wait(30 * SLOW) != 0
+
+
+MINUTE = ('--from', '2026-01-02T03:04:00Z', '--to', '2026-01-02T03:05:00Z')
+COUNT = 'sum by (namespace, app) (count_over_time({%s=~".+"}[30s]))'
+
+
+def test_query_shows_values_of_metric_queries(shop, run):
+    out, err = run('query', *MINUTE, '--step', '30s', '--stats', COUNT % 'namespace')
+    assert out == b'2026-01-02T03:04:00.000000000Z\t1\t{namespace="shop"}\n2026-01-02T03:04:30.000000000Z\t9\t{namespace="shop"}\n', out
+    assert re.match(r'looked at 10 lines \(.*\) of 1 streams, \d+ blocks, in \d\.\d{3} s; 10 lines passed the filters\n$', err), err
+    out, _ = run('query', *MINUTE, '--step', '5s', '--output', 'jsonl', COUNT % 'namespace')
+    values = [json.loads(line) for line in out.splitlines()]
+    assert [v['value'] for v in values] == [1, 6, 10, 10, 10, 10, 9, 4] and values[1]['time'] == '2026-01-02T03:04:05.000000000Z'
+    assert all(v['labels'] == {'namespace': 'shop'} for v in values)
+    out, _ = run('query', '--instant', '--to', '2026-01-02T03:05:00Z', 'avg_over_time({app="db"} | unwrap x [1s]) or (1 + vector(0.5)) * 2')
+    assert out == b'2026-01-02T03:05:00.000000000Z\t3\t{}\n', out
+    # the default step and range: it only has to be an answer
+    run('query', COUNT % 'namespace', code=1)
+    _, err = run('query', '--since', '5m', 'rate({namespace="none"}[5m])', code=1)
+    assert err.startswith('no values for rate({namespace="none"}[5m])\nasked for 20') and 'goes further back' in err
+    _, err = run('query', '--instant', 'rate({namespace="none"}[5m])', code=1)
+    assert '--end TIME asks for another time' in err
+
+
+def test_query_refuses_options_that_mean_nothing(run):
+    metric = 'rate({a="b"}[5m])'
+    for args, words in ((['--all', metric], '--all is for lines'), (['--limit', '5', metric], '--limit is for lines; of a metric query topk(N, ...)'),
+                        (['--step', '5m', 'x'], '--step is for metric queries'), (['--instant', '{a="b"}'], '--instant is for metric queries'),
+                        (['--step', '5m', '--instant', metric], 'exclude each other'), (['--step', '0s', metric], '--step 0s: a duration like'),
+                        (['--all', '-n', '5', 'x'], '--all and --limit 5 exclude each other'), (['--cursor', 'x', 'y'], '--cursor goes with --all'),
+                        (['--all', '--cursor', 'x', 'y'], 'the cursor is not one that an export gave'), (['--color', 'red', 'x'], '--color red: auto, always or never'),
+                        (['-i', '{a="b"}'], '-i is for words'), (['--nope', 'x'], 'unknown option --nope')):
+        _, err = run('query', *args, code=2)
+        assert err.startswith('logpond query: ') and words in err, err
+
+
+def test_query_says_what_it_looked_at(shop, run):
+    for more in ((), ('--all',), ('--forward', '-n', '2')):
+        out, err = run('query', *more, '--stats', 'request')
+        assert out and re.match(r'looked at \d+ lines \(.*\) of 2 streams, 0 blocks, in \d+\.\d{3} s; \d+ lines passed the filters\n$', err), err
+    _, err = run('query', '--stats', 'nowhere', code=1)
+    assert err.startswith('looked at 11 lines (') and '; 0 lines passed the filters\nnothing found' in err, err
+
+
+def test_labels_and_series(shop, run):
+    assert run('labels')[0] == b'app\ncontainer\nnamespace\npod\nservice_name\n'
+    assert run('labels', 'pod')[0] == b'web-1\n'
+    assert run('labels', '--match', '{app="db"}')[0] == b'app\nservice_name\n'
+    assert [json.loads(x) for x in run('labels', '--output', 'jsonl')[0].splitlines()][0] == {'label': 'app'}
+    assert run('labels', 'app', '--output', 'jsonl')[0] == b'{"label":"app","value":"db"}\n'
+    assert run('labels', 'pod', '--from', '2026-01-02', '--to', '2026-01-03', '--output', 'raw')[0] == b'web-1\n'
+    db, web = b'{app="db", service_name="db"}\n', b'{container="app", namespace="shop", pod="web-1", service_name="app"}\n'
+    assert run('series')[0] == db + web
+    assert run('series', '{app="db"}')[0] == db
+    assert run('series', '{app="db"}', '{namespace="shop"}')[0] == db + web
+    assert json.loads(run('series', '--output=jsonl', '{app="db"}')[0]) == {'app': 'db', 'service_name': 'db'}
+    assert run('labels', 'service_name')[0] == b'app\ndb\n'
+
+
+def test_labels_and_series_say_what_is_wrong(shop, run):
+    for args, code, words in ((['labels', 'nope'], 1, 'label nope has no values; `logpond labels` lists what there is\nsearched everything'),
+                              (['labels', '--since', '1s'], 1, 'no labels found\nsearched from 20'), (['series', '{a="b"}'], 1, 'no series found\n'),
+                              (['labels', 'a', 'b'], 2, 'unexpected argument b'), (['labels', '{app="db"}'], 2, 'a selector goes behind --match'),
+                              (['series', '{app=db}'], 2, '\n  {app=db}\n       ^\n'), (['series', '--match', '{a="b"}'], 2, 'unknown option --match'),
+                              (['labels', '--match', '{app="db"} |= "x"'], 2, 'only label matchers are supported'), (['labels', '--since', 'x'], 2, '--since x'),
+                              (['series', '--server', NOWHERE], 2, 'Start one with: logpond serve')):
+        out, err = run(*args, code=code)
+        assert out == b'' and words in err, (args, err)
+    for command in ('labels', 'series'):
+        assert run(command, '--help')[0].startswith(b'usage: logpond ' + command.encode())
+
+
+ODD = ['', '5', '[]', '{}', '{"data":5}', '{"data":{"result":5}}', '{"data":{"result":[]}}', '{"data":{"resultType":"matrix","result":[5,[],null,"x"]}}',
+       '{"data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1],[1,2],["x","y"],[1e300,"1"],[-1,"NaN"],[1767323045,"x\\u001b[31m"]]},{"metric":5,"values":{}}]}}',
+       '{"data":{"resultType":"vector","result":[{"metric":{"a\\u001b[31m":"b\\u001b[31m","c":[1]},"value":[1767323045,"\\u001b[31m"]},{"value":[1,"+Inf"]},{"value":5}]}}',
+       '{"data":{"resultType":"scalar","result":[1,"\\u001b[31m"]}}', '{"data":{"resultType":"scalar","result":[]}}', '{"data":[5,["x"],{"a\\u001b[31m":"\\u001b[31m"},null]}',
+       '{"cursor":5,"stats":[],"warnings":["x",5]}\n', '{"time":5}\n{"cursor":"x"}\n', '{"time":"x","labels":[{}],"line":{}}\n{"cursor":"x","warnings":{}}\n']
+
+
+def test_odd_answers_are_borne(server):
+    """Whatever answers: no crash, and no escape sequence of it reaches the terminal."""
+    handler = type('O', (http.server.BaseHTTPRequestHandler,), {'log_message': lambda *args: None})
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+    handler.do_GET = do_GET
+    odd = http.server.HTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=odd.serve_forever, daemon=True).start()
+    try:
+        for body in ODD:
+            handler.body = body.encode()
+            for args in (['query', 'rate({a="b"}[5m])', '--since', '1h'], ['query', 'rate({a="b"}[5m])', '--instant', '--stats'], ['query', 'x', '--stats'],
+                         ['query', '--all', 'x'], ['labels'], ['labels', 'a'], ['series']):
+                code, shown = on_terminal(server, *args, LOGPOND_SERVER='http://127.0.0.1:%d' % odd.server_port, NO_COLOR='1')
+                assert code in (0, 1, 2) and '\x1b' not in shown and 'Sanitizer' not in shown, (body, args, code, shown)
+    finally:
+        odd.shutdown()
+        odd.server_close()
+
+
+# --- exports ---
+
+@pytest.fixture
+def many(server):
+    """More lines than an export has in two pages."""
+    lines = [b'%07d of very many' % i for i in range(150000)]
+    for at in range(0, len(lines), 50000):
+        body = b''.join(b'{"_time":%d,"_msg":"%s","app":"many"}\n' % (1767323045000000000 + int(l[:7]) * 1000000, l) for l in lines[at:at + 50000])
+        assert server.jsonline(body)[0] == 204
+    server.lines = lines
+    return server
+
+
+def rest_of(server, err, *args):
+    cursor = re.search(r"the same command with --cursor '([^']+)' \(append with >>\)", err).group(1)
+    return subprocess.run([BINARY, 'query', '--all', '--output', 'raw', '--cursor', cursor] + list(args), env=environment(server), check=True,
+                          timeout=120 * SLOW, stdout=subprocess.PIPE).stdout
+
+
+def test_an_interrupted_export_goes_on_where_it_was(many):
+    args = ('--since', '100000h', '{app="many"}')
+    p = subprocess.Popen([BINARY, 'query', '--all', '--output', 'raw'] + list(args), bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         env=environment(many))
+    out = p.stdout.read(1)  # a page is being written, and does not fit into the pipe
+    p.send_signal(signal.SIGINT)
+    more, err = p.communicate(timeout=60 * SLOW)
+    assert p.returncode == 130
+    out, err = out + more, err.decode()
+    assert re.match(r'interrupted\n[\d,]+ lines were written; the rest: ', err), err
+    assert 0 < out.count(b'\n') < len(many.lines)
+    assert (out + rest_of(many, err, *args)).splitlines() == many.lines
+
+
+class Cutting(http.server.BaseHTTPRequestHandler):
+    """A way to the server that hands on so many bytes of an answer, with or without its length, and closes."""
+    protocol_version, target, bytes, length = 'HTTP/1.1', None, 0, True
+
+    def do_GET(self):
+        _, body, _ = self.target.request('GET', self.path)
+        self.send_response(200)
+        if self.length:
+            self.send_header('Content-Length', str(len(body)))
+        self.send_header('Connection', 'close')
+        self.end_headers()
+        self.wfile.write(body[:self.bytes])
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize('length', [True, False])
+def test_a_broken_export_goes_on_where_it_was(many, length):
+    way = http.server.HTTPServer(('127.0.0.1', 0), type('C', (Cutting,), {'target': many, 'bytes': 10 << 20, 'length': length}))
+    threading.Thread(target=way.serve_forever, daemon=True).start()
+    try:
+        p = subprocess.run([BINARY, 'query', '--all', '--output', 'raw', '{}', '--server', '127.0.0.1:%d' % way.server_port], env=environment(many),
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * SLOW)
+        assert p.returncode == 2
+        assert (b'before its answer was whole' if length else b'the answer ended in the middle') in p.stderr
+        assert 0 < p.stdout.count(b'\n') < len(many.lines)
+        assert (p.stdout + rest_of(many, p.stderr.decode(), '{}')).splitlines() == many.lines
+        way.RequestHandlerClass.bytes = 1000  # not even a page
+        p = subprocess.run([BINARY, 'query', '--all', '{}', '--server', '127.0.0.1:%d' % way.server_port], env=environment(many),
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * SLOW)
+        assert p.returncode == 2 and p.stdout == b'' and b'no line was written: run the same command again' in p.stderr
+    finally:
+        way.shutdown()
+        way.server_close()
+
+
+def test_an_export_is_all_of_it(many, run):
+    for args in (('--all',), ('--limit', '0')):
+        out, err = run('query', *args, '--output', 'raw', '{}')
+        assert out.splitlines() == many.lines and err == ''
+    rows = run('query', '--all', '--output', 'jsonl', '{}')[0].splitlines()
+    assert len(rows) == len(many.lines) and all(r.startswith(b'{"time":') for r in rows)
 
 
 # --- status ---
@@ -415,7 +595,51 @@ def test_a_terminal_gets_colours_and_no_escape_sequences_of_logs(server, run):
     code, shown = on_terminal(server, 'query', 'alert', TERM='dumb')
     assert code == 0 and '\x1b[3' not in shown.replace('\x1b[31malert\x1b[0m', '')
     code, shown = on_terminal(server, 'query', '-n', '1', 'alert')
-    assert '(the newest 1 lines; more with --limit N, all with --limit 0)' in shown
+    assert '(the newest 1 lines; more with --limit N, all with --all)' in shown
+    code, shown = on_terminal(server, 'query', '--color', 'never', 'alert')
+    assert code == 0 and '\x1b' not in shown
+    out, _ = run('query', '--color=always', 'alert', env={'NO_COLOR': '1'})
+    assert b'\x1b[36mstdin\x1b[0m' in out and b'\\x1b[31m' in out and b'\x1b[31malert' not in out
+
+
+def test_a_terminal_gets_charts_and_tables(shop, run):
+    code, shown = on_terminal(shop, 'query', *MINUTE, '--step', '5s', 'sum(count_over_time({namespace="shop"}[5s]))', NO_COLOR='1')
+    assert code == 0, shown
+    lines = shown.split('\r\n')
+    assert lines[0] == '2026-01-02 03:04:00 to 2026-01-02 03:05:00, every 5s'
+    assert lines[1].startswith('       5 \u2524     \u2588\u2588\u2588\u2588\u2588'), shown
+    assert lines[9].split() == ['03:04:00', '03:05:00'] and lines[10].endswith('{}  min 1  max 5  last 4'), shown
+    code, shown = on_terminal(shop, 'query', *MINUTE, '--step', '5s', 'sum by (app, pod) (count_over_time({service_name=~".+"}[5s]))')
+    assert code == 0 and re.search(r'^SERIES +MIN +MAX +LAST\r$', shown, re.M) and re.search(r'^\{pod="web-1"\} .*\x1b\[36m.*\u2588.* 1 +5 +4\r$', shown, re.M), shown
+    code, shown = on_terminal(shop, 'query', '--instant', '--end', '2026-01-02 03:05:00', 'sum by (app, pod) (count_over_time({service_name=~".+"}[5m]))')
+    assert (code, shown) == (0, 'app  pod    VALUE\r\n     web-1     10\r\ndb              1\r\n'), shown
+    code, shown = on_terminal(shop, 'labels', 'pod')
+    assert (code, shown) == (0, 'web-1\r\n')
+
+
+def test_an_export_shows_how_far_it_is(many, tmp_path):
+    """On a terminal, while the lines go into a file."""
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as e:
+        pytest.skip('no terminal can be made here: %s' % e)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 130, 0, 0))
+    with open(tmp_path / 'all', 'wb') as f:
+        p = subprocess.Popen([BINARY, 'query', '--all', '--output', 'raw', '--to', '2026-01-02 03:06', '{}'], stdout=f, stderr=theirs, env=environment(many, TERM='xterm'))
+        os.close(theirs)
+        shown = b''
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # the other side has closed
+                break
+            if not data:
+                break
+            shown += data
+        os.close(ours)
+        assert p.wait(60 * SLOW) == 0
+    assert (tmp_path / 'all').read_bytes().splitlines() == many.lines[:115000]
+    assert re.search(r'\[=+>? *\] +\d+ %  [\d.]+ MiB  [\d,]+ lines  [\d.]+ MiB/s  at 2026-01-02 03:05', shown.decode()) and shown.endswith(b'\r\x1b[K'), shown
 
 
 def test_a_terminal_gets_a_progress_bar(server, tmp_path):

@@ -343,6 +343,21 @@ def test_export_of_nothing(server):
     assert json.loads(export(server, format='jsonl')[0]) == {'cursor': ''}
 
 
+def test_export_marks_its_pages(server):
+    """marks=true: behind every page, and at the end, an object with the cursor and with what was looked at so far."""
+    for at in (0, 40000):
+        push(server, [({'app': 'x'}, [(BASE + i, 'line %d' % i) for i in range(at, at + 40000)])])
+    body = [json.loads(line) for line in export(server, format='jsonl', marks='true')[0].splitlines()]
+    at = [i for i, row in enumerate(body) if 'line' not in row]
+    assert len(at) == 2 and at[-1] == len(body) - 1 == 80001 and 0 < at[0] < 80000
+    assert [sorted(body[i]) for i in at] == [['cursor', 'stats']] * 2
+    assert sorted(body[-1]['stats']) == ['blocks', 'bytes', 'lines', 'ns', 'passed', 'streams']
+    assert body[-1]['stats']['lines'] >= 80000 and body[-1]['stats']['streams'] == 1 and body[-1]['stats']['ns'] > body[at[0]]['stats']['ns'] > 0
+    rest = export(server, cursor=body[at[0]]['cursor'])[0].decode().splitlines()
+    assert [row['line'] for row in body[:at[0]]] + rest == ['line %d' % i for i in range(80000)]
+    assert export(server, marks='true', limit=2)[0] == b'line 0\nline 1\n'  # raw has no room for them
+
+
 @pytest.mark.parametrize('direction', ['forward', 'backward'])
 def test_export_resumes_exactly_while_rows_arrive(server, direction):
     def batch(k, n):  # many equal times, in two streams

@@ -35,6 +35,9 @@ tells_words_from_logql(void)
         {"a {b}", false},
         {"", false},
         {"sum of {x}", false},
+        {"(rate({a=\"b\"}[5m]))", true},
+        {"100 * sum(rate({a=\"b\"}[5m]))", true},
+        {"f(x) {y}", false},
     };
     for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
         const char *words[] = {cases[i].words};
@@ -45,6 +48,31 @@ tells_words_from_logql(void)
     built(split, 3, false, &q);
     CU_ASSERT(lp_str_eqc(lp_buf_view(&q), "{app=\"x\"} |= \"y\""));
     lp_buf_clear(&q);
+}
+
+static void
+tells_metric_queries_from_lines(void)
+{
+    CU_ASSERT(lp_query_is_metric(LP_STR("rate({a=\"b\"}[5m])")));
+    CU_ASSERT(lp_query_is_metric(LP_STR(" sum(rate({a=\"b\"}[5m])"))); /* a mistake: the server says so */
+    CU_ASSERT(lp_query_is_metric(LP_STR("(rate({}[5m])) > 1")));
+    CU_ASSERT(!lp_query_is_metric(LP_STR(" {a=\"b\"} |= \"rate(\"")));
+    CU_ASSERT(!lp_query_is_metric(LP_STR("{a=b}")));
+    CU_ASSERT(!lp_query_is_metric(LP_STR("")));
+}
+
+static void
+chooses_round_steps(void)
+{
+    static const struct {
+        int64_t range_s, points, step_s;
+    } cases[] = {{0, 50, 1},        {3600, 50, 120},           {3600, 60, 60}, {7 * 86400, 50, 21600},
+                 {86400, 50, 1800}, {365 * 86400, 50, 691200}, {10, 1000, 1},  {50 * 86400, 50, 86400}};
+    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
+        CU_ASSERT_EQUAL(lp_query_round_step(cases[i].range_s * LP_NS_PER_S, (size_t)cases[i].points),
+                        cases[i].step_s * LP_NS_PER_S);
+    }
+    CU_ASSERT(lp_query_round_step(INT64_MAX, 50) > INT64_MAX / 51);
 }
 
 /* The words, built and parsed, find a line or not. */
@@ -163,6 +191,44 @@ shows_rows(void)
     shown("{\"cursor\":\"1-2\"}", LP_QUERY_JSONL, "");
 }
 
+/* Each origin keeps its colour; standard error is red whoever wrote it; no escape sequence of a line gets
+ * through. */
+static void
+colours_by_origin(void)
+{
+    static const struct {
+        const char *labels, *line, *want;
+    } rows[] = {
+        {"\"app\":\"a\"", "one", "\033[36mapp=a\033[0m one\n"},
+        {"\"app\":\"b\"", "two", "\033[33mapp=b\033[0m two\n"},
+        {"\"app\":\"a\"", "\\u001b[31m", "\033[36mapp=a\033[0m \\x1b[31m\n"},
+        {"\"pod\":\"p\",\"stream\":\"stderr\"", "bad", "\033[31mp\033[0m bad\n"},
+    };
+    char *text = NULL;
+    size_t n = 0;
+    struct lp_query_show s;
+    struct lp_buf row, want;
+    FILE *f = open_memstream(&text, &n);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    lp_buf_init(&row, 1 << 16);
+    lp_buf_init(&want, 1 << 16);
+    lp_query_show_init(&s, f, LP_QUERY_DEFAULT);
+    s.colour = true;
+    for (size_t i = 0; i < LP_ARRAY_LEN(rows); i++) {
+        lp_buf_reset(&row);
+        lp_buf_printf(&row, "{\"time\":\"2026-01-02T03:04:05Z\",\"labels\":{%s},\"line\":\"%s\"}",
+                      rows[i].labels, rows[i].line);
+        lp_buf_printf(&want, "\033[2m2026-01-02 03:04:05.000\033[0m %s", rows[i].want);
+        CU_ASSERT(lp_query_show_row(&s, lp_buf_view(&row)));
+    }
+    lp_query_show_clear(&s);
+    fclose(f);
+    CU_ASSERT(lp_str_eq(lp_str_c(text), lp_buf_view(&want)));
+    lp_buf_clear(&row);
+    lp_buf_clear(&want);
+    free(text);
+}
+
 static void
 points_at_the_place(void)
 {
@@ -180,4 +246,6 @@ points_at_the_place(void)
 
 LP_SUITE(query_text, {"tells words from LogQL", tells_words_from_logql},
          {"searches for words as they stand", searches_for_words_as_they_stand}, {"reads times", reads_times},
-         {"shows rows", shows_rows}, {"points at the place", points_at_the_place});
+         {"shows rows", shows_rows}, {"tells metric queries from lines", tells_metric_queries_from_lines},
+         {"chooses round steps", chooses_round_steps}, {"colours by origin", colours_by_origin},
+         {"points at the place", points_at_the_place});
