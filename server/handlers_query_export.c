@@ -11,6 +11,9 @@
  * reached, and is sent when its turn comes, or before it, and is not sent by this export; it shifts nothing,
  * because nothing is counted from the beginning of the range. The same holds for a client that comes back
  * with a cursor, whatever happened between.
+ *
+ * Compressed, it is one gzip member or zstd frame, flushed where a page ends: who gets only the beginning of
+ * it can read every page that was sent.
  */
 #include <stdio.h>
 
@@ -31,12 +34,16 @@ struct export
     struct lp_turn turn;
     struct lp_search q;
     bool jsonl;
+    enum lp_pack_kind packing;
+    bool file;   /* a compressed file was asked for, not a compressed transfer */
     size_t left; /* rows that may still be sent */
     struct lp_place place;
     bool has_place;
     uint64_t damaged;
     char damage[LP_ERR_TEXT_BYTES];
-    struct lp_buf text; /* one page */
+    struct lp_buf text;   /* one page */
+    struct lp_pack *pack; /* NULL: rows are sent as they are */
+    struct lp_buf packed; /* of one piece of it */
 };
 
 static lp_rc
@@ -48,6 +55,21 @@ parse_format(struct export *e)
         return LP_OK;
     }
     return lp_err_set(&e->c.err, LP_ERR_PARSE, "format must be raw or jsonl");
+}
+
+/* `compress` asks for a file; without it the client may take the transfer compressed. */
+static lp_rc
+parse_compress(struct export *e)
+{
+    struct lp_str v = lp_query_param(&e->c, "compress");
+    e->file = v.n > 0;
+    if (!e->file) {
+        e->packing = lp_http_encoding(lp_http_header(e->c.req, "Accept-Encoding"));
+        return LP_OK;
+    }
+    e->packing = lp_str_eqc(v, "gzip") ? LP_PACK_GZIP : lp_str_eqc(v, "zstd") ? LP_PACK_ZSTD : LP_PACK_NONE;
+    return e->packing != LP_PACK_NONE ? LP_OK
+                                      : lp_err_set(&e->c.err, LP_ERR_PARSE, "compress must be gzip or zstd");
 }
 
 static lp_rc
@@ -85,6 +107,7 @@ parse(struct export *e)
     if (rc == LP_OK) {
         rc = parse_format(e);
     }
+    rc = rc == LP_OK ? parse_compress(e) : rc;
     if (rc == LP_OK) {
         rc = parse_cursor(e);
     }
@@ -148,14 +171,29 @@ next_page(struct export *e, bool *ret_more)
 }
 
 static lp_rc
-send(struct export *e)
+send_piece(struct export *e, struct lp_str piece, enum lp_pack_step step)
+{
+    if (e->pack != NULL) {
+        lp_buf_reset(&e->packed);
+        if (!lp_pack_add(e->pack, piece, step, &e->packed)) {
+            return lp_err_set(&e->c.err, LP_ERR_NOMEM, "no memory to compress the export");
+        }
+        piece = lp_buf_view(&e->packed);
+    }
+    return piece.n > 0 ? lp_http_stream_write(e->c.req, piece) : LP_OK;
+}
+
+/* step: what is behind e->text. */
+static lp_rc
+send(struct export *e, enum lp_pack_step step)
 {
     struct lp_str rest = lp_buf_view(&e->text);
-    lp_rc rc = LP_OK;
-    while (rc == LP_OK && rest.n > 0) {
-        rc = lp_http_stream_write(e->c.req, lp_str_sub(rest, 0, WRITE_BYTES));
+    lp_rc rc;
+    do {
+        struct lp_str piece = lp_str_sub(rest, 0, WRITE_BYTES);
         rest = lp_str_sub(rest, WRITE_BYTES, rest.n);
-    }
+        rc = send_piece(e, piece, rest.n > 0 ? LP_PACK_MORE : step);
+    } while (rc == LP_OK && rest.n > 0);
     return rc;
 }
 
@@ -171,8 +209,8 @@ finish(struct export *e)
         snprintf(warning, sizeof(warning), "%llu damaged parts of the store were left out; the first: %s",
                  (unsigned long long)e->damaged, e->damage);
     }
+    lp_buf_reset(&e->text);
     if (e->jsonl) {
-        lp_buf_reset(&e->text);
         lp_buf_printf(&e->text, "{\"cursor\":\"%s\"", cursor);
         if (warning[0] != 0) {
             lp_buf_c(&e->text, ",\"warnings\":[");
@@ -180,11 +218,38 @@ finish(struct export *e)
             lp_buf_byte(&e->text, ']');
         }
         lp_buf_c(&e->text, "}\n");
-        (void)send(e); /* a client that has gone has no use for it */
+    }
+    if (send(e, LP_PACK_END) != LP_OK) { /* the client has gone, or would miss the end */
+        lp_http_stream_abort(e->c.req);
+        return;
     }
     struct lp_pair trailers[] = {{LP_STR("X-Logpond-Cursor"), lp_str_c(cursor)},
                                  {LP_STR("X-Logpond-Warning"), lp_str_c(warning)}};
     lp_http_stream_end(e->c.req, trailers, warning[0] != 0 ? 2 : 1);
+}
+
+static lp_rc
+begin_answer(struct export *e)
+{
+    static const char *const files[] = {NULL, "application/gzip", "application/zstd"};
+    static const char *const encodings[] = {NULL, "gzip", "zstd"};
+    const char *type = e->file ? files[e->packing] : e->jsonl ? "application/x-ndjson" : "text/plain";
+    if (!e->file) {
+        lp_http_add_header(e->c.req, "Vary", LP_STR("Accept-Encoding"));
+    }
+    if (!e->file && e->packing != LP_PACK_NONE) {
+        lp_http_add_header(e->c.req, "Content-Encoding", lp_str_c(encodings[e->packing]));
+    }
+    return lp_http_stream_begin(e->c.req, 200, type, "X-Logpond-Cursor, X-Logpond-Warning");
+}
+
+static lp_rc
+begin_pack(struct export *e)
+{
+    e->pack = e->packing != LP_PACK_NONE ? lp_pack_new(e->packing) : NULL;
+    return e->pack != NULL || e->packing == LP_PACK_NONE
+               ? LP_OK
+               : lp_err_set(&e->c.err, LP_ERR_NOMEM, "no memory to compress the export");
 }
 
 /* The first page is found before anything is sent: what is wrong with the query is a plain answer then. */
@@ -196,19 +261,19 @@ run(struct export *e)
     if (rc == LP_OK) {
         rc = next_page(e, &more);
     }
+    rc = rc == LP_OK ? begin_pack(e) : rc;
     if (rc != LP_OK) {
         lp_query_fail(&e->c, rc);
         return;
     }
-    rc = lp_http_stream_begin(e->c.req, 200, e->jsonl ? "application/x-ndjson" : "text/plain",
-                              "X-Logpond-Cursor, X-Logpond-Warning");
+    rc = begin_answer(e);
     if (rc == LP_OK) {
-        rc = send(e);
+        rc = send(e, LP_PACK_FLUSH);
     }
     while (rc == LP_OK && more) {
         rc = next_page(e, &more);
         if (rc == LP_OK) {
-            rc = send(e);
+            rc = send(e, LP_PACK_FLUSH);
         }
     }
     if (rc == LP_OK) {
@@ -233,7 +298,10 @@ export_main(void *arg)
     e->q.want_last = true;
     e->q.cache = lp_block_cache_new(CACHE_BYTES);
     lp_buf_init(&e->text, PAGE_TEXT_MAX);
+    lp_buf_init(&e->packed, PAGE_TEXT_MAX);
     run(e);
+    lp_pack_free(e->pack);
+    lp_buf_clear(&e->packed);
     lp_buf_clear(&e->text);
     lp_block_cache_free(e->q.cache);
     lp_query_end(&e->c);

@@ -1,5 +1,5 @@
 """Searching over HTTP: Loki's query endpoints and the export, as clients call them. Oracle: the records that were pushed."""
-import base64, http.client, json, socket, time, urllib.parse
+import base64, http.client, json, shutil, socket, subprocess, time, urllib.parse, zlib
 
 import pytest
 
@@ -34,15 +34,17 @@ def lines(server, query='{app=~".+"}', **params):
     return [v[1] for s in streams(server, query, **params) for v in s['values']]
 
 
-def export(server, **params):
-    """-> (body, trailers): http.client throws trailers away, so the chunks are read here."""
+def export(server, headers=None, **params):
+    """-> (body, trailers): http.client throws trailers away, so the chunks are read here. `headers` takes those of the answer."""
+    accept = headers.pop('accept-encoding') if headers else 'identity'
     host, port = server.address.rsplit(':', 1)
     with socket.create_connection((host, int(port)), timeout=60) as s:
-        s.sendall(('GET /api/v1/export?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' % urllib.parse.urlencode(params)).encode())
+        s.sendall(('GET /api/v1/export?%s HTTP/1.1\r\nHost: x\r\nAccept-Encoding: %s\r\nConnection: close\r\n\r\n' % (urllib.parse.urlencode(params), accept)).encode())
         f = s.makefile('rb')
         assert f.readline().split()[1] == b'200'
-        while f.readline() != b'\r\n':
-            pass
+        for line in iter(f.readline, b'\r\n'):
+            name, value = line.decode().split(':', 1)
+            (headers if headers is not None else {})[name.lower()] = value.strip()
         body = []
         while True:
             n = int(f.readline(), 16)
@@ -386,6 +388,50 @@ def test_export_of_many_pages(server):
         assert c.getresponse().read(100)
         c.close()
     assert export(server, query='{app="a3"}')[0].count(b'\n') == len(range(3, n, 7))
+
+
+def unpacked(kind, data):
+    """-> (what of the file can be read, whether it is whole)"""
+    if kind == 'gzip':
+        d = zlib.decompressobj(31)
+        return d.decompress(data), d.eof
+    p = subprocess.run(['zstd', '-dc'], input=data, capture_output=True)
+    return p.stdout, p.returncode == 0
+
+
+KINDS = ['gzip', pytest.param('zstd', marks=pytest.mark.skipif(not shutil.which('zstd'), reason='needs the zstd command'))]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_compressed_export(server, kind):
+    for k in range(0, 100000, 5000):  # two pages
+        assert server.jsonline(b''.join(b'{"_time":"%d","_msg":"row %d","app":"a"}\n' % (BASE + i * 1000, i) for i in range(k, k + 5000)))[0] == 204
+    whole, end = export(server, format='jsonl')
+    # as a file, whatever the client says it takes; or in transfer, to whom takes it
+    for asked, accept, headers in ((dict(compress=kind), 'gzip, zstd', {'content-type': 'application/' + kind}),
+                                   ({}, kind, {'content-type': 'application/x-ndjson', 'content-encoding': kind, 'vary': 'Accept-Encoding'})):
+        got = {'accept-encoding': accept}
+        packed, trailers = export(server, got, format='jsonl', **asked)
+        assert headers.items() <= got.items() and ('content-encoding' in got) == ('content-encoding' in headers), got
+        assert unpacked(kind, packed) == (whole, True) and trailers == end and len(packed) < len(whole) / 4
+    # what was cut can be read up to there, and goes on at the cursor of the rows that it holds
+    for at in (len(packed) // 4, len(packed) // 2, len(packed) - 10):
+        part, complete = unpacked(kind, packed[:at])
+        rows = part[:part.rindex(b'\n') + 1] if b'\n' in part else b''
+        assert whole.startswith(part) and not complete
+        if rows:
+            n = min(rows.count(b'\n'), 100000)
+            cursor = export(server, limit=n)[1]['x-logpond-cursor']
+            rest = unpacked(kind, export(server, compress=kind, format='jsonl', cursor=cursor)[0])[0]
+            assert rows.split(b'\n')[:n] + rest.split(b'\n')[:-2] == whole.split(b'\n')[:-2]
+    if kind == 'gzip':  # a mark of zlib's stands where a page ends: all up to there can be read
+        assert packed.count(b'\0\0\xff\xff') == 2
+    assert unpacked(kind, export(server, compress=kind, query='{app="none"}')[0]) == (b'', True)
+
+
+def test_compress_takes_what_there_is(server):
+    for bad in ('none', 'lz4', 'GZIP'):
+        assert 'compress must be gzip or zstd' in refused(server, '/api/v1/export', compress=bad)
 
 
 def test_timeout(new_server):
