@@ -37,6 +37,7 @@ struct export
     enum lp_pack_kind packing;
     bool file;   /* a compressed file was asked for, not a compressed transfer */
     size_t left; /* rows that may still be sent */
+    size_t page_rows;
     struct lp_place place;
     bool has_place;
     uint64_t damaged;
@@ -123,7 +124,26 @@ parse(struct export *e)
     if (rc == LP_OK) {
         rc = lp_query_limit(c, SIZE_MAX / 2, SIZE_MAX / 2, &e->left);
     }
+    rc = rc == LP_OK ? lp_query_context(c, &e->q.context_before, &e->q.context_after) : rc;
     return rc == LP_OK ? lp_query_direction(c, false, &e->q.backward) : rc;
+}
+
+/* A page with context has so few rows found that it has about as many rows in all; its bytes are known too
+ * late to cut it. */
+static void
+size_pages(struct export *e)
+{
+    size_t context = e->q.context_before + e->q.context_after;
+    e->page_rows = PAGE_ROWS / (1 + context);
+    e->q.page_bytes = context == 0 ? PAGE_BYTES : 0;
+}
+
+static lp_rc
+search_page(struct export *e, struct lp_found *ret)
+{
+    e->q.limit = LP_MIN(e->left, e->page_rows);
+    e->q.deadline_ns = lp_mono_ns() + LP_SETTING(&e->c.s->set, query_timeout);
+    return lp_search(&e->q, ret, &e->c.err);
 }
 
 static void
@@ -140,9 +160,12 @@ find_page(struct export *e, bool *ret_more)
 {
     struct lp_found f;
     e->q.after = e->has_place ? &e->place : NULL;
-    e->q.limit = LP_MIN(e->left, (size_t)PAGE_ROWS);
-    e->q.deadline_ns = lp_mono_ns() + LP_SETTING(&e->c.s->set, query_timeout);
-    lp_rc rc = lp_search(&e->q, &f, &e->c.err);
+    lp_rc rc = search_page(e, &f);
+    while (rc == LP_ERR_LIMIT && e->q.page_bytes == 0 && e->page_rows > 1) { /* lines are long */
+        e->page_rows /= 2;
+        lp_err_clear(&e->c.err);
+        rc = search_page(e, &f);
+    }
     if (rc != LP_OK) {
         return rc;
     }
@@ -259,6 +282,7 @@ run(struct export *e)
     bool more;
     lp_rc rc = parse(e);
     if (rc == LP_OK) {
+        size_pages(e);
         rc = next_page(e, &more);
     }
     rc = rc == LP_OK ? begin_pack(e) : rc;
@@ -294,7 +318,6 @@ export_main(void *arg)
     e->q.cancel = lp_http_gone_flag(e->c.req);
     e->q.share = &s->query_memory;
     e->q.budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes);
-    e->q.page_bytes = PAGE_BYTES;
     e->q.want_last = true;
     e->q.cache = lp_block_cache_new(CACHE_BYTES);
     lp_buf_init(&e->text, PAGE_TEXT_MAX);
