@@ -145,6 +145,18 @@ oldest_first(const void *va, const void *vb, void *arg)
     return (a->min_ns > b->min_ns) - (a->min_ns < b->min_ns);
 }
 
+void
+lp_exec_order_parts(const struct lp_exec *x, bool backward, uint32_t *order)
+{
+    for (size_t i = 0; i < x->nparts; i++) {
+        order[i] = (uint32_t)i;
+    }
+    if (x->nparts > 1) {
+        qsort_r(order, x->nparts, sizeof(*order), backward ? newest_first : oldest_first,
+                (void *)(uintptr_t)x->parts);
+    }
+}
+
 lp_rc
 lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err)
 {
@@ -179,15 +191,11 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
         lp_view_bind(x->view, x->plan);
     }
     x->stats.streams = lp_view_nstreams(x->view);
-    x->order = lp_malloc(x->nparts * sizeof(*x->order));
     for (size_t i = 0; i < x->nparts; i++) {
-        x->order[i] = (uint32_t)i;
         x->stats.all_blocks += x->parts[i].seg != NULL;
     }
-    if (x->nparts > 1) {
-        qsort_r(x->order, x->nparts, sizeof(*x->order), q->backward ? newest_first : oldest_first,
-                (void *)(uintptr_t)x->parts);
-    }
+    x->order = lp_malloc(x->nparts * sizeof(*x->order));
+    lp_exec_order_parts(x, q->backward, x->order);
     return LP_OK;
 }
 
@@ -289,6 +297,34 @@ compile_pass(struct lp_exec *x, struct lp_err *err)
     return rc;
 }
 
+static bool
+wants_context(const struct lp_search *q)
+{
+    return q->context_before > 0 || q->context_after > 0;
+}
+
+/* The lines of the hits, and of what is around them. */
+static lp_rc
+fetch(struct lp_exec *x, const struct lp_best *best, struct lp_found *ret, struct lp_err *err)
+{
+    const struct lp_search *q = x->q;
+    struct lp_around rows = {.v = best->v, .n = best->n};
+    size_t used = 0;
+    bool full = best->n == q->limit;
+    if (wants_context(q)) {
+        lp_rc rc = lp_exec_context(x, best->v, best->n, full, &rows, err);
+        rc = rc == LP_OK ? lp_exec_fetch(x, &rows, ret, &used, err) : rc;
+        lp_around_clear(&rows);
+        ret->used = best->n;
+        ret->more = full;
+        return rc;
+    }
+    lp_rc rc = lp_exec_fetch(x, &rows, ret, &used, err);
+    ret->used = used;
+    ret->more = full || used < best->n;
+    return rc;
+}
+
 static lp_rc
 run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
 {
@@ -297,7 +333,8 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     int64_t from_ns, to_ns;
     range_of(q, &from_ns, &to_ns);
     lp_best_init(&best, x, q->limit, q->backward);
-    lp_rc rc = lp_exec_begin(x, from_ns, to_ns, err);
+    lp_rc rc = wants_context(q) ? lp_exec_begin(x, q->from_ns, q->to_ns, err)
+                                : lp_exec_begin(x, from_ns, to_ns, err);
     if (rc == LP_OK) {
         rc = compile_pass(x, err);
     }
@@ -305,13 +342,10 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
         rc = find_hits(x, from_ns, to_ns, &best, err);
     }
     if (rc == LP_OK) {
-        rc = lp_exec_fetch(x, best.v, best.n, ret, err);
+        rc = fetch(x, &best, ret, err);
     }
-    if (rc == LP_OK) {
-        ret->more = best.n == q->limit || ret->used < best.n;
-        if (ret->used > 0 && q->want_last) {
-            rc = lp_exec_hit_place(x, &best.v[ret->used - 1], &ret->last, err);
-        }
+    if (rc == LP_OK && ret->used > 0 && q->want_last) {
+        rc = lp_exec_hit_place(x, &best.v[ret->used - 1], &ret->last, err);
     }
     lp_best_clear(&best);
     return rc;
@@ -321,6 +355,7 @@ lp_rc
 lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
 {
     LP_ASSERT(q->limit > 0 && (q->interval_ns == 0 || q->after == NULL));
+    LP_ASSERT(!wants_context(q) || (q->interval_ns == 0 && q->page_bytes == 0));
     struct lp_exec x = {.q = q, .cache = q->cache};
     struct lp_err local; /* what is damaged is told in the result, also where nobody wants errors */
     int64_t begin_ns = lp_mono_ns();

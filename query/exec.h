@@ -58,16 +58,28 @@ struct lp_search {
     struct lp_arena_share *share; /* memory of all queries together; NULL: no limit */
     size_t budget_bytes;          /* memory for streams, and for the rows found: over it LP_ERR_LIMIT */
     uint64_t scan_bytes;          /* > 0: most bytes that the search may decode or read: over it LP_ERR_LIMIT */
+    size_t context_before, context_after; /* rows of the same stream around each row found, older and newer, from the range alone: they come with it, as they are stored.
+                                           * `limit` is without them; not with interval_ns or page_bytes */
     size_t page_bytes;            /* > 0: the result ends early once its lines hold so many bytes (but has a row) */
     bool want_labels;             /* rows come with all of their labels, as the stages leave them; else only where there are stages */
     bool want_last;               /* the place of the last row is wanted, to go on behind it */
 };
 
+/* Why a row is there. A row that is both is LP_CONTEXT_AFTER. */
+enum lp_context {
+    LP_CONTEXT_NONE, /* it was found */
+    LP_CONTEXT_BEFORE, /* it is older than a row found */
+    LP_CONTEXT_AFTER,
+};
+/* Most context_before and context_after that are meant to be asked for. */
+#define LP_CONTEXT_MAX 1000
+
 struct lp_found_row {
     int64_t time_ns;
+    enum lp_context context;
     uint32_t stream; /* index into the result's streams */
     uint32_t nmeta;
-    struct lp_str line;         /* as the stages leave it */
+    struct lp_str line;         /* as the stages leave it; of context, as stored */
     const struct lp_pair *meta; /* as stored, by rising name */
     const struct lp_label *labels; /* by rising name; NULL: not wanted */
     size_t nlabels;
@@ -92,9 +104,9 @@ struct lp_search_stats {
 struct lp_found {
     struct lp_found_row *rows; /* in query direction */
     size_t n;
-    size_t used;          /* rows it took: n, and those whose lines could not be read */
+    size_t used;          /* rows it took: those found, also where their lines could not be read; without context */
     bool more;            /* the result was cut by limit or page_bytes: there may be more rows behind the last */
-    struct lp_place last; /* of the last row used; set if used > 0 and want_last */
+    struct lp_place last; /* of the last row found; set if used > 0 and want_last */
     const struct lp_vstream **streams; /* those of the rows; a stream that is in the head and in segments may come twice */
     size_t nstreams;
     struct lp_search_stats stats;

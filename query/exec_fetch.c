@@ -21,13 +21,16 @@ struct want {
 struct fetch {
     struct lp_exec *x;
     const struct lp_hit *hits;
-    struct want *wants; /* by part and arrival */
+    const enum lp_context *marks; /* NULL: none is context */
+    struct want *wants;           /* by part and arrival */
     size_t n;
     struct lp_found *out;
     bool *lost; /* rows in damaged places */
     uint64_t meta_bytes;
     struct lp_row_pipe pipe; /* makes lines and labels of rows; without one they stay as they are stored */
-    bool plain;              /* there are no stages: labels are the stream's, the level, and metadata */
+    struct lp_row_pipe
+        bare;   /* the same for context, which goes through no stage; not used where there is none */
+    bool plain; /* there are no stages: labels are the stream's, the level, and metadata */
     struct shared {
         uint32_t vstream_1; /* and 1; 0: unused */
         struct lp_str level;
@@ -89,10 +92,10 @@ copy_meta(struct fetch *f, const struct lp_pair *meta, size_t n, struct lp_found
 
 /* Is it the stream's own, not one that a stage made of it? */
 static bool
-is_of_stream(const struct fetch *f, const struct lp_label *l)
+is_of_stream(const struct lp_row_pipe *pipe, const struct lp_label *l)
 {
-    for (size_t i = 0; i < f->pipe.n && l->origin == LP_LABEL_STREAM; i++) {
-        const struct lp_pair *own = &f->pipe.labels[i];
+    for (size_t i = 0; i < pipe->n && l->origin == LP_LABEL_STREAM; i++) {
+        const struct lp_pair *own = &pipe->labels[i];
         if (own->name.p == l->name.p && own->value.p == l->value.p) {
             return true;
         }
@@ -102,13 +105,14 @@ is_of_stream(const struct fetch *f, const struct lp_label *l)
 
 /* The labels that the stages left. Those of the stream live as long as the view, which the result keeps. */
 static lp_rc
-copy_labels(struct fetch *f, const struct lp_pipe_out *out, struct lp_found_row *row, struct lp_err *err)
+copy_labels(struct fetch *f, const struct lp_row_pipe *pipe, const struct lp_pipe_out *out,
+            struct lp_found_row *row, struct lp_err *err)
 {
     struct lp_arena *ar = &f->out->ar;
     struct lp_label *kept = lp_arena_array(ar, out->nlabels, sizeof(*kept));
     for (size_t i = 0; i < out->nlabels; i++) {
         const struct lp_label *l = &out->labels[i];
-        if (kept != NULL && is_of_stream(f, l)) {
+        if (kept != NULL && is_of_stream(pipe, l)) {
             kept[i] = *l;
             continue;
         }
@@ -138,7 +142,8 @@ find_shared(struct fetch *f, size_t at, struct lp_str line)
 
 /* *line becomes what the stages make of it. */
 static lp_rc
-run_stages(struct fetch *f, struct lp_scan *s, size_t at, struct lp_str *line, struct lp_err *err)
+run_stages(struct fetch *f, struct lp_row_pipe *pipe, struct lp_scan *s, size_t at, struct lp_str *line,
+           struct lp_err *err)
 {
     struct lp_pipe_out out;
     struct lp_found_row *row = &f->out->rows[at];
@@ -152,7 +157,7 @@ run_stages(struct fetch *f, struct lp_scan *s, size_t at, struct lp_str *line, s
         }
     }
     lp_rc rc =
-        lp_row_pipe_run(f->x, &f->pipe, s, f->hits[at].time_ns, f->hits[at].vstream, *line, NULL, &out, err);
+        lp_row_pipe_run(f->x, pipe, s, f->hits[at].time_ns, f->hits[at].vstream, *line, NULL, &out, err);
     if (rc != LP_OK) {
         return rc;
     }
@@ -160,12 +165,19 @@ run_stages(struct fetch *f, struct lp_scan *s, size_t at, struct lp_str *line, s
         return lp_corrupt(err, "a line passed the query's stages once, and not again");
     }
     *line = out.line;
-    rc = copy_labels(f, &out, row, err);
+    rc = copy_labels(f, pipe, &out, row, err);
     if (rc == LP_OK && shared != NULL) {
         shared->labels = row->labels;
         shared->n = row->nlabels;
     }
     return rc;
+}
+
+/* What makes labels and line of the row; without stages that is the same for all. */
+static struct lp_row_pipe *
+pipe_of(struct fetch *f, size_t at)
+{
+    return f->out->rows[at].context != LP_CONTEXT_NONE && !f->plain ? &f->bare : &f->pipe;
 }
 
 static lp_rc
@@ -180,8 +192,9 @@ row_content(struct fetch *f, struct lp_scan *s, size_t at, struct lp_err *err)
         rc = lp_scan_meta(s, &meta, &n, err);
     }
     row->nmeta = (uint32_t)n;
-    if (rc == LP_OK && f->pipe.pipe != NULL) {
-        rc = run_stages(f, s, at, &line, err);
+    struct lp_row_pipe *pipe = pipe_of(f, at);
+    if (rc == LP_OK && pipe->pipe != NULL) {
+        rc = run_stages(f, pipe, s, at, &line, err);
     }
     if (rc != LP_OK) {
         return rc;
@@ -322,6 +335,19 @@ name_streams(struct fetch *f, struct lp_err *err)
     return out->streams != NULL ? rc : over_budget(f, err);
 }
 
+/* For context: a query without stages. Only labels come of it. */
+static lp_rc
+begin_bare(struct fetch *f, const struct lp_log_query *none, struct lp_pipe_prog **ret, struct lp_err *err)
+{
+    const struct lp_pipe_need everything = {.all = true};
+    lp_rc rc = LP_OK;
+    if (f->marks != NULL && !f->plain && f->x->q->want_labels) {
+        rc = lp_exec_prog(none, NULL, &everything, ret, err);
+    }
+    lp_row_pipe_begin(&f->bare, *ret);
+    return rc;
+}
+
 /* The stages, where there are any or the labels are wanted. */
 static lp_rc
 begin_pipe(struct fetch *f, struct lp_pipe_prog **ret, struct lp_err *err)
@@ -329,7 +355,6 @@ begin_pipe(struct fetch *f, struct lp_pipe_prog **ret, struct lp_err *err)
     const struct lp_search *q = f->x->q;
     const struct lp_pipe_need everything = {.all = true};
     lp_rc rc = LP_OK;
-    *ret = NULL;
     if (q->want_labels || lp_linefilter_run(q->log->stages, q->log->nstages) < q->log->nstages) {
         rc = lp_exec_prog(q->log, NULL, &everything, ret, err);
     }
@@ -339,14 +364,18 @@ begin_pipe(struct fetch *f, struct lp_pipe_prog **ret, struct lp_err *err)
 }
 
 lp_rc
-lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_found *ret,
+lp_exec_fetch(struct lp_exec *x, const struct lp_around *rows, struct lp_found *ret, size_t *ret_used,
               struct lp_err *err)
 {
-    struct fetch f = {.x = x, .hits = hits, .n = n, .out = ret};
+    const size_t n = rows->n;
+    struct fetch f = {.x = x, .hits = rows->v, .marks = rows->marks, .n = n, .out = ret};
+    struct lp_log_query none = *x->q->log;
     struct lp_codec *codec = lp_codec_new();
     size_t end = n;
-    struct lp_pipe_prog *prog;
+    struct lp_pipe_prog *prog = NULL, *bare = NULL;
+    none.nstages = 0;
     lp_rc rc = begin_pipe(&f, &prog, err);
+    rc = rc == LP_OK ? begin_bare(&f, &none, &bare, err) : rc;
     ret->rows = lp_arena_array(&ret->ar, n, sizeof(*ret->rows));
     f.wants = lp_malloc(n * sizeof(*f.wants));
     f.lost = lp_calloc(n, sizeof(*f.lost));
@@ -357,8 +386,9 @@ lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_
         goto out;
     }
     for (size_t i = 0; i < n; i++) {
-        f.wants[i] = (struct want){hits[i].part, (uint32_t)i, hits[i].arrival};
-        ret->rows[i] = (struct lp_found_row){.time_ns = hits[i].time_ns};
+        f.wants[i] = (struct want){rows->v[i].part, (uint32_t)i, rows->v[i].arrival};
+        ret->rows[i] = (struct lp_found_row){.time_ns = rows->v[i].time_ns};
+        ret->rows[i].context = f.marks != NULL ? f.marks[i] : LP_CONTEXT_NONE;
     }
     if (n > 1) {
         qsort(f.wants, n, sizeof(*f.wants), by_part);
@@ -375,11 +405,13 @@ lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_
     }
     if (rc == LP_OK) {
         finish(&f, end);
-        ret->used = end;
+        *ret_used = end;
     }
 out:
     lp_row_pipe_end(&f.pipe);
+    lp_row_pipe_end(&f.bare);
     lp_pipe_prog_free(prog);
+    lp_pipe_prog_free(bare);
     lp_free(f.wants);
     lp_free(f.lost);
     lp_codec_free(codec);

@@ -3,7 +3,7 @@
  *
  * The way of a search: exec_select.c chooses streams and parts of a view; exec_scan.c finds the keys of the n best rows, on
  * several threads (exec_round.c); exec_fetch.c reads the lines of those rows alone; exec_place.c turns keys into lasting places
- * and back; exec.c puts it together. Metric queries (metric_int.h) begin in the same way, and then count the rows (exec_rows.c)
+ * and back; exec_context.c finds what is around them; exec.c puts it together. Metric queries (metric_int.h) begin in the same way, and then count the rows (exec_rows.c)
  * instead of finding them.
  */
 #ifndef LP_QUERY_EXEC_INT_H
@@ -112,6 +112,10 @@ struct lp_exec {
  */
 lp_rc lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err) LP_MUST_USE;
 void lp_exec_end(struct lp_exec *x);
+/* Fills order[nparts] with the parts by largest time falling, or by smallest rising. */
+void lp_exec_order_parts(const struct lp_exec *x, bool backward, uint32_t *order);
+/* LP_ERR_LIMIT when so many bytes are more than the search may read. Any thread. */
+lp_rc lp_exec_over_scan(const struct lp_exec *x, uint64_t bytes, struct lp_err *err) LP_MUST_USE;
 /* Tells the server's metrics what a query that ended with rc looked at. */
 void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
 
@@ -225,10 +229,24 @@ void lp_round_unlock(struct lp_round *r);
 lp_rc lp_exec_scan(struct lp_exec *x, int64_t from_ns, int64_t to_ns, const struct lp_key *after, struct lp_best *best,
                    struct lp_err *err) LP_MUST_USE;
 
+/* --- exec_context.c --- */
+
+/* Hits, and the rows around them. */
+struct lp_around {
+    struct lp_hit *v;       /* in query direction, each row once */
+    enum lp_context *marks; /* of each; NULL: all are hits */
+    size_t n;
+};
+/* The rows around hits (in query direction), as the query wants them. more: rows behind the last hit may match. To be cleared in any case. */
+lp_rc lp_exec_context(struct lp_exec *x, const struct lp_hit *hits, size_t n, bool more, struct lp_around *ret,
+                      struct lp_err *err) LP_MUST_USE;
+void lp_around_clear(struct lp_around *a);
+
 /* --- exec_fetch.c --- */
 
-/* Fills ret->rows with the lines and metadata of the hits, in their order, up to page_bytes; ret->used: how many hits that took. */
-lp_rc lp_exec_fetch(struct lp_exec *x, const struct lp_hit *hits, size_t n, struct lp_found *ret, struct lp_err *err) LP_MUST_USE;
+/* Fills ret->rows with the lines and metadata of the rows, in their order, up to page_bytes; *ret_used: how many rows that took. */
+lp_rc lp_exec_fetch(struct lp_exec *x, const struct lp_around *rows, struct lp_found *ret, size_t *ret_used,
+                    struct lp_err *err) LP_MUST_USE;
 
 /* --- exec_place.c --- */
 

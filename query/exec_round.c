@@ -77,19 +77,27 @@ bytes_of(const struct lp_worker *w)
     return w->stats.head_bytes + w->stats.stored_bytes;
 }
 
+lp_rc
+lp_exec_over_scan(const struct lp_exec *x, uint64_t bytes, struct lp_err *err)
+{
+    uint64_t most = x->q->scan_bytes;
+    if (most == 0 || bytes <= most) {
+        return LP_OK;
+    }
+    return lp_err_set(err, LP_ERR_LIMIT,
+                      "the query reads more than the %llu MiB that a query may; ask for a shorter range, or "
+                      "add label matchers",
+                      (unsigned long long)(most >> 20));
+}
+
 static lp_rc
-count_bytes(struct lp_round *r, uint64_t bytes, uint64_t most, struct lp_err *err)
+count_bytes(struct lp_round *r, uint64_t bytes, struct lp_err *err)
 {
     lp_lock(&r->mu);
     r->bytes += bytes;
-    bool over = r->bytes > most;
+    bytes = r->bytes;
     lp_unlock(&r->mu);
-    return over ? lp_err_set(
-                      err, LP_ERR_LIMIT,
-                      "the query reads more than the %llu MiB that a query may; ask for a shorter range, or "
-                      "add label matchers",
-                      (unsigned long long)(most >> 20))
-                : LP_OK;
+    return lp_exec_over_scan(r->task.x, bytes, err);
 }
 
 static lp_rc
@@ -102,8 +110,8 @@ scan_part(struct lp_worker *w, struct lp_err *err)
     }
     uint64_t before = bytes_of(w);
     rc = w->round->task.scan(w->round->task.arg, w, err);
-    if (rc == LP_OK && x->q->scan_bytes > 0) {
-        rc = count_bytes(w->round, bytes_of(w) - before, x->q->scan_bytes, err);
+    if (rc == LP_OK) {
+        rc = count_bytes(w->round, bytes_of(w) - before, err);
     }
     if (lp_exec_is_damage(rc)) {
         lp_lock(&w->round->mu);

@@ -108,6 +108,9 @@ put_row(struct shared *sh, const struct lp_found *f, const struct lp_found_row *
         lp_buf_c(out, ",\"metadata\":");
         lp_result_pairs(r->meta, r->nmeta, out);
     }
+    if (r->context != LP_CONTEXT_NONE) {
+        lp_buf_printf(out, ",\"context\":\"%s\"", r->context == LP_CONTEXT_BEFORE ? "before" : "after");
+    }
     lp_buf_c(out, ",\"line\":");
     lp_buf_json(out, r->line);
     if (!lp_utf8_valid(r->line)) {

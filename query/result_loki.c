@@ -11,6 +11,7 @@
 #include "query/result_int.h"
 
 #define NONE LP_LABELS_NONE
+#define CONTEXT_LABEL "context"
 
 /* The rows with one set of labels, linked by `next`; those of set i are in lists[i]. */
 struct list {
@@ -23,6 +24,7 @@ struct grouping {
     const struct lp_found *f;
     struct {
         const struct lp_label *labels;
+        enum lp_context context;
         uint32_t set;
     } known[KNOWN]; /* rows share labels */
     bool categorize;
@@ -42,26 +44,50 @@ over_budget(struct lp_err *err)
 
 /* ------------------------------------------------------------------ groups */
 
-/* The labels that tell the row's stream: all of them, or with categories those of the stream alone. */
+static struct lp_str
+context_name(enum lp_context c)
+{
+    return c == LP_CONTEXT_BEFORE ? LP_STR("before") : LP_STR("after");
+}
+
+/* The labels that tell the row's stream: all of them, and whether it is context; or with categories those of
+ * the stream alone. By rising name. */
+static size_t
+stream_labels(const struct grouping *g, const struct lp_found_row *row, struct lp_pair *out)
+{
+    const struct lp_str mark = LP_STR(CONTEXT_LABEL);
+    size_t n = 0;
+    bool marked = g->categorize || row->context == LP_CONTEXT_NONE;
+    for (size_t i = 0; i <= row->nlabels; i++) {
+        const struct lp_label *l = i < row->nlabels ? &row->labels[i] : NULL;
+        int order = l != NULL ? lp_str_cmp(l->name, mark) : 1;
+        if (!marked && order >= 0) {
+            out[n++] = (struct lp_pair){mark, context_name(row->context)};
+            marked = true;
+            if (order == 0) { /* takes the place of a label that has this name */
+                continue;
+            }
+        }
+        if (l != NULL && (!g->categorize || l->origin == LP_LABEL_STREAM)) {
+            out[n++] = (struct lp_pair){l->name, l->value};
+        }
+    }
+    return n;
+}
+
 static uint32_t
 set_of_row(struct grouping *g, const struct lp_found_row *row)
 {
-    size_t n = 0;
-    size_t at = (uintptr_t)row->labels / sizeof(*row->labels) & (KNOWN - 1);
+    size_t at = ((uintptr_t)row->labels / sizeof(*row->labels) + row->context) & (KNOWN - 1);
     LP_ASSERT(row->labels != NULL);
-    if (g->known[at].labels == row->labels) {
+    if (g->known[at].labels == row->labels && g->known[at].context == row->context) {
         return g->known[at].set;
     }
     lp_arena_reset(&g->scratch);
-    struct lp_pair *pairs = lp_arena_array(&g->scratch, row->nlabels, sizeof(*pairs));
-    for (size_t i = 0; i < row->nlabels && pairs != NULL; i++) {
-        const struct lp_label *l = &row->labels[i];
-        if (!g->categorize || l->origin == LP_LABEL_STREAM) {
-            pairs[n++] = (struct lp_pair){l->name, l->value};
-        }
-    }
-    uint32_t set = pairs != NULL ? lp_label_index_add(&g->sets, pairs, n) : NONE;
+    struct lp_pair *pairs = lp_arena_array(&g->scratch, row->nlabels + 1, sizeof(*pairs));
+    uint32_t set = pairs != NULL ? lp_label_index_add(&g->sets, pairs, stream_labels(g, row, pairs)) : NONE;
     g->known[at].labels = set != NONE ? row->labels : NULL;
+    g->known[at].context = row->context;
     g->known[at].set = set;
     return set;
 }
@@ -139,7 +165,12 @@ write_categories(const struct lp_found_row *row, struct lp_buf *out)
 {
     lp_buf_c(out, ",{");
     bool meta = write_category(row, LP_LABEL_META, "structuredMetadata", true, out);
-    write_category(row, LP_LABEL_PARSED, "parsed", !meta, out);
+    bool parsed = write_category(row, LP_LABEL_PARSED, "parsed", !meta, out);
+    if (row->context != LP_CONTEXT_NONE) {
+        lp_buf_c(out, meta || parsed ? "," : "");
+        lp_buf_c(out, "\"" CONTEXT_LABEL "\":");
+        lp_buf_json(out, context_name(row->context));
+    }
     lp_buf_byte(out, '}');
 }
 

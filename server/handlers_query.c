@@ -23,8 +23,20 @@ wants_categories(const struct lp_http_req *req)
     return false;
 }
 
+/* What Logpond can do beyond Loki's parameters. */
 static lp_rc
-search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns, int64_t end_ns,
+extras(struct lp_query_call *c, struct lp_search *q)
+{
+    lp_rc rc = lp_query_context(c, &q->context_before, &q->context_after);
+    if (rc == LP_OK && q->interval_ns > 0 && (q->context_before > 0 || q->context_after > 0)) {
+        rc = lp_err_set(&c->err, LP_ERR_PARSE, "context does not go with an interval");
+    }
+    return rc;
+}
+
+/* more: the answer can show what is beyond Loki's. */
+static lp_rc
+search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns, int64_t end_ns, bool more,
        struct lp_buf *out)
 {
     struct lp_server *s = c->s;
@@ -53,6 +65,7 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
     if (rc == LP_OK && q.interval_ns < 0) {
         rc = lp_err_set(&c->err, LP_ERR_PARSE, "interval must be >= 0");
     }
+    rc = rc == LP_OK && more ? extras(c, &q) : rc;
     if (rc == LP_OK) {
         rc = lp_search(&q, &found, &c->err);
     }
@@ -139,7 +152,7 @@ work_query_range(struct lp_http_req *req, struct lp_server *s)
         rc = lp_query_parse(&c, &e);
     }
     if (rc == LP_OK) {
-        rc = e->kind == LP_EXPR_LOG ? search(&c, &e->log, start_ns, end_ns, &out)
+        rc = e->kind == LP_EXPR_LOG ? search(&c, &e->log, start_ns, end_ns, true, &out)
                                     : metric_range(&c, e, start_ns, end_ns, step_ns, &out);
     }
     lp_query_answer(&c, rc, &out);
@@ -219,7 +232,7 @@ lp_rc
 lp_query_streams(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns, int64_t end_ns,
                  struct lp_buf *out)
 {
-    return search(c, log, start_ns, end_ns, out);
+    return search(c, log, start_ns, end_ns, false, out);
 }
 
 #define READ (LP_GET | LP_POST)

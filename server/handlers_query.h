@@ -41,6 +41,8 @@ lp_rc lp_query_limit(struct lp_query_call *c, size_t otherwise, size_t most, siz
 lp_rc lp_query_lines(struct lp_query_call *c, const char *name, size_t otherwise, size_t most, size_t *ret) LP_MUST_USE;
 /* A positive number of 32 bits. */
 lp_rc lp_query_number(struct lp_query_call *c, const char *name, size_t otherwise, size_t *ret) LP_MUST_USE;
+/* context, before, after: lines around those found. */
+lp_rc lp_query_context(struct lp_query_call *c, size_t *ret_before, size_t *ret_after) LP_MUST_USE;
 lp_rc lp_query_direction(struct lp_query_call *c, bool otherwise_backward, bool *ret_backward) LP_MUST_USE;
 /* Seconds with a fraction, or a Prometheus duration. */
 lp_rc lp_query_duration(struct lp_query_call *c, const char *name, int64_t otherwise_ns, int64_t *ret) LP_MUST_USE;

@@ -15,6 +15,9 @@
  * The cursor of the last row comes with the end: as a trailer, in jsonl also as a last object. With
  * marks=true a jsonl export has such an object, a mark, behind every page, so that a client whose connection
  * breaks can go on.
+ *
+ * Compressed, it is one gzip member or zstd frame, flushed where a page ends: who gets only the beginning of
+ * it can read every page that was sent.
  */
 #include <stdio.h>
 
@@ -35,14 +38,19 @@ struct export
     struct lp_turn turn;
     struct lp_search q;
     bool jsonl;
-    bool marks;  /* in jsonl: a mark behind every page, and what was looked at in each */
+    bool marks; /* in jsonl: a mark behind every page, and what was looked at in each */
+    enum lp_pack_kind packing;
+    bool file;   /* a compressed file was asked for, not a compressed transfer */
     size_t left; /* rows that may still be sent */
+    size_t page_rows;
     struct lp_place place;
     bool has_place;
     struct lp_search_stats looked; /* of the pages so far */
     uint64_t damaged;
     char damage[LP_ERR_TEXT_BYTES];
-    struct lp_buf text; /* one page */
+    struct lp_buf text;   /* one page */
+    struct lp_pack *pack; /* NULL: rows are sent as they are */
+    struct lp_buf packed; /* of one piece of it */
 };
 
 static lp_rc
@@ -55,6 +63,21 @@ parse_format(struct export *e)
         return LP_OK;
     }
     return lp_err_set(&e->c.err, LP_ERR_PARSE, "format must be raw or jsonl");
+}
+
+/* `compress` asks for a file; without it the client may take the transfer compressed. */
+static lp_rc
+parse_compress(struct export *e)
+{
+    struct lp_str v = lp_query_param(&e->c, "compress");
+    e->file = v.n > 0;
+    if (!e->file) {
+        e->packing = lp_http_encoding(lp_http_header(e->c.req, "Accept-Encoding"));
+        return LP_OK;
+    }
+    e->packing = lp_str_eqc(v, "gzip") ? LP_PACK_GZIP : lp_str_eqc(v, "zstd") ? LP_PACK_ZSTD : LP_PACK_NONE;
+    return e->packing != LP_PACK_NONE ? LP_OK
+                                      : lp_err_set(&e->c.err, LP_ERR_PARSE, "compress must be gzip or zstd");
 }
 
 static lp_rc
@@ -92,6 +115,7 @@ parse(struct export *e)
     if (rc == LP_OK) {
         rc = parse_format(e);
     }
+    rc = rc == LP_OK ? parse_compress(e) : rc;
     if (rc == LP_OK) {
         rc = parse_cursor(e);
     }
@@ -107,7 +131,26 @@ parse(struct export *e)
     if (rc == LP_OK) {
         rc = lp_query_limit(c, SIZE_MAX / 2, SIZE_MAX / 2, &e->left);
     }
+    rc = rc == LP_OK ? lp_query_context(c, &e->q.context_before, &e->q.context_after) : rc;
     return rc == LP_OK ? lp_query_direction(c, false, &e->q.backward) : rc;
+}
+
+/* A page with context has so few rows found that it has about as many rows in all; its bytes are known too
+ * late to cut it. */
+static void
+size_pages(struct export *e)
+{
+    size_t context = e->q.context_before + e->q.context_after;
+    e->page_rows = PAGE_ROWS / (1 + context);
+    e->q.page_bytes = context == 0 ? PAGE_BYTES : 0;
+}
+
+static lp_rc
+search_page(struct export *e, struct lp_found *ret)
+{
+    e->q.limit = LP_MIN(e->left, e->page_rows);
+    e->q.deadline_ns = lp_mono_ns() + LP_SETTING(&e->c.s->set, query_timeout);
+    return lp_search(&e->q, ret, &e->c.err);
 }
 
 static void
@@ -164,9 +207,12 @@ find_page(struct export *e, bool *ret_more)
 {
     struct lp_found f;
     e->q.after = e->has_place ? &e->place : NULL;
-    e->q.limit = LP_MIN(e->left, (size_t)PAGE_ROWS);
-    e->q.deadline_ns = lp_mono_ns() + LP_SETTING(&e->c.s->set, query_timeout);
-    lp_rc rc = lp_search(&e->q, &f, &e->c.err);
+    lp_rc rc = search_page(e, &f);
+    while (rc == LP_ERR_LIMIT && e->q.page_bytes == 0 && e->page_rows > 1) { /* lines are long */
+        e->page_rows /= 2;
+        lp_err_clear(&e->c.err);
+        rc = search_page(e, &f);
+    }
     if (rc != LP_OK) {
         return rc;
     }
@@ -196,14 +242,29 @@ next_page(struct export *e, bool *ret_more)
 }
 
 static lp_rc
-send(struct export *e)
+send_piece(struct export *e, struct lp_str piece, enum lp_pack_step step)
+{
+    if (e->pack != NULL) {
+        lp_buf_reset(&e->packed);
+        if (!lp_pack_add(e->pack, piece, step, &e->packed)) {
+            return lp_err_set(&e->c.err, LP_ERR_NOMEM, "no memory to compress the export");
+        }
+        piece = lp_buf_view(&e->packed);
+    }
+    return piece.n > 0 ? lp_http_stream_write(e->c.req, piece) : LP_OK;
+}
+
+/* step: what is behind e->text. */
+static lp_rc
+send(struct export *e, enum lp_pack_step step)
 {
     struct lp_str rest = lp_buf_view(&e->text);
-    lp_rc rc = LP_OK;
-    while (rc == LP_OK && rest.n > 0) {
-        rc = lp_http_stream_write(e->c.req, lp_str_sub(rest, 0, WRITE_BYTES));
+    lp_rc rc;
+    do {
+        struct lp_str piece = lp_str_sub(rest, 0, WRITE_BYTES);
         rest = lp_str_sub(rest, WRITE_BYTES, rest.n);
-    }
+        rc = send_piece(e, piece, rest.n > 0 ? LP_PACK_MORE : step);
+    } while (rc == LP_OK && rest.n > 0);
     return rc;
 }
 
@@ -219,8 +280,8 @@ finish(struct export *e)
         snprintf(warning, sizeof(warning), "%llu damaged parts of the store were left out; the first: %s",
                  (unsigned long long)e->damaged, e->damage);
     }
+    lp_buf_reset(&e->text);
     if (e->jsonl) {
-        lp_buf_reset(&e->text);
         put_mark(e, cursor);
         if (warning[0] != 0) {
             lp_buf_c(&e->text, ",\"warnings\":[");
@@ -228,11 +289,38 @@ finish(struct export *e)
             lp_buf_byte(&e->text, ']');
         }
         lp_buf_c(&e->text, "}\n");
-        (void)send(e); /* a client that has gone has no use for it */
+    }
+    if (send(e, LP_PACK_END) != LP_OK) { /* the client has gone, or would miss the end */
+        lp_http_stream_abort(e->c.req);
+        return;
     }
     struct lp_pair trailers[] = {{LP_STR("X-Logpond-Cursor"), lp_str_c(cursor)},
                                  {LP_STR("X-Logpond-Warning"), lp_str_c(warning)}};
     lp_http_stream_end(e->c.req, trailers, warning[0] != 0 ? 2 : 1);
+}
+
+static lp_rc
+begin_answer(struct export *e)
+{
+    static const char *const files[] = {NULL, "application/gzip", "application/zstd"};
+    static const char *const encodings[] = {NULL, "gzip", "zstd"};
+    const char *type = e->file ? files[e->packing] : e->jsonl ? "application/x-ndjson" : "text/plain";
+    if (!e->file) {
+        lp_http_add_header(e->c.req, "Vary", LP_STR("Accept-Encoding"));
+    }
+    if (!e->file && e->packing != LP_PACK_NONE) {
+        lp_http_add_header(e->c.req, "Content-Encoding", lp_str_c(encodings[e->packing]));
+    }
+    return lp_http_stream_begin(e->c.req, 200, type, "X-Logpond-Cursor, X-Logpond-Warning");
+}
+
+static lp_rc
+begin_pack(struct export *e)
+{
+    e->pack = e->packing != LP_PACK_NONE ? lp_pack_new(e->packing) : NULL;
+    return e->pack != NULL || e->packing == LP_PACK_NONE
+               ? LP_OK
+               : lp_err_set(&e->c.err, LP_ERR_NOMEM, "no memory to compress the export");
 }
 
 /* The first page is found before anything is sent: what is wrong with the query is a plain answer then. */
@@ -242,21 +330,22 @@ run(struct export *e)
     bool more;
     lp_rc rc = parse(e);
     if (rc == LP_OK) {
+        size_pages(e);
         rc = next_page(e, &more);
     }
+    rc = rc == LP_OK ? begin_pack(e) : rc;
     if (rc != LP_OK) {
         lp_query_fail(&e->c, rc);
         return;
     }
-    rc = lp_http_stream_begin(e->c.req, 200, e->jsonl ? "application/x-ndjson" : "text/plain",
-                              "X-Logpond-Cursor, X-Logpond-Warning");
+    rc = begin_answer(e);
     if (rc == LP_OK) {
-        rc = send(e);
+        rc = send(e, LP_PACK_FLUSH);
     }
     while (rc == LP_OK && more) {
         rc = next_page(e, &more);
         if (rc == LP_OK) {
-            rc = send(e);
+            rc = send(e, LP_PACK_FLUSH);
         }
     }
     if (rc == LP_OK) {
@@ -277,11 +366,13 @@ export_main(void *arg)
     e->q.cancel = lp_http_gone_flag(e->c.req);
     e->q.share = &s->query_memory;
     e->q.budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes);
-    e->q.page_bytes = PAGE_BYTES;
     e->q.want_last = true;
     e->q.cache = lp_block_cache_new(CACHE_BYTES);
     lp_buf_init(&e->text, PAGE_TEXT_MAX);
+    lp_buf_init(&e->packed, PAGE_TEXT_MAX);
     run(e);
+    lp_pack_free(e->pack);
+    lp_buf_clear(&e->packed);
     lp_buf_clear(&e->text);
     lp_block_cache_free(e->q.cache);
     lp_query_end(&e->c);

@@ -219,6 +219,28 @@ lp_query_limit(struct lp_query_call *c, size_t otherwise, size_t most, size_t *r
     return lp_query_lines(c, "limit", otherwise, most, ret);
 }
 
+static lp_rc
+context_lines(struct lp_query_call *c, const char *name, size_t otherwise, size_t *ret)
+{
+    struct lp_str v = lp_query_param(c, name);
+    uint64_t n = otherwise;
+    if (v.n > 0 && (!lp_str_u64(v, &n) || n > LP_CONTEXT_MAX)) {
+        return lp_err_set(&c->err, LP_ERR_PARSE, "%s must be a number of lines from 0 to %d", name,
+                          LP_CONTEXT_MAX);
+    }
+    *ret = (size_t)n;
+    return LP_OK;
+}
+
+lp_rc
+lp_query_context(struct lp_query_call *c, size_t *ret_before, size_t *ret_after)
+{
+    size_t both;
+    lp_rc rc = context_lines(c, "context", 0, &both);
+    rc = rc == LP_OK ? context_lines(c, "before", both, ret_before) : rc;
+    return rc == LP_OK ? context_lines(c, "after", both, ret_after) : rc;
+}
+
 lp_rc
 lp_query_direction(struct lp_query_call *c, bool otherwise_backward, bool *ret_backward)
 {

@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "server/pack.h"
 
 struct lp_http;     /* the service */
 struct lp_http_req; /* one request */
@@ -130,5 +131,7 @@ lp_rc lp_http_stream_write(struct lp_http_req *req, struct lp_str bytes) LP_MUST
 void lp_http_stream_end(struct lp_http_req *req, const struct lp_pair *trailers, size_t n);
 /* In place of _end: cuts the connection (or answers 500, if nothing was sent yet), so that the client sees that the answer is not whole. */
 void lp_http_stream_abort(struct lp_http_req *req);
+/* How an answer may be compressed, by a header Accept-Encoding: zstd before gzip. Streams are sent as they are written: who compresses one says so in its headers. */
+enum lp_pack_kind lp_http_encoding(struct lp_str accept);
 
 #endif

@@ -1,13 +1,7 @@
 /*
- * http_gzip.c - answers as gzip, for clients that say they take it. The HTTP layer's door to zlib. Pure
- * functions.
+ * http_gzip.c - compressed answers, for clients that say they take them. Pure functions.
  */
 #include "server/http_int.h"
-
-#include <zlib.h>
-
-#define LEVEL 1 /* answers are sent once: a higher level costs more than it saves */
-#define GZIP_WINDOW_BITS 31
 
 /* "q=0", "q=0.000": refused. */
 static bool
@@ -38,23 +32,30 @@ lp_http_takes_gzip(struct lp_str accept)
     return any;
 }
 
+/* By its name alone: those who say "*" mean what everybody knows. */
+static bool
+takes_zstd(struct lp_str accept)
+{
+    while (accept.n > 0) {
+        struct lp_str params = lp_str_cut(&accept, ',');
+        if (lp_str_ieq(lp_str_trim(lp_str_cut(&params, ';')), LP_STR("zstd"))) {
+            return !is_refused(params);
+        }
+    }
+    return false;
+}
+
+enum lp_pack_kind
+lp_http_encoding(struct lp_str accept)
+{
+    return takes_zstd(accept) ? LP_PACK_ZSTD : lp_http_takes_gzip(accept) ? LP_PACK_GZIP : LP_PACK_NONE;
+}
+
 bool
 lp_http_gzip(struct lp_str body, struct lp_buf *out)
 {
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)body.p, .avail_in = (uInt)body.n};
-    if (body.n > UINT32_MAX / 2 ||
-        deflateInit2(&z, LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-        return false;
-    }
-    size_t room = deflateBound(&z, (uLong)body.n);
-    char *packed = lp_try_malloc(room);
-    bool ok = packed != NULL;
-    if (ok) {
-        z.next_out = (Bytef *)packed;
-        z.avail_out = (uInt)room;
-        ok = deflate(&z, Z_FINISH) == Z_STREAM_END && lp_buf_add(out, packed, z.total_out);
-    }
-    lp_free(packed);
-    deflateEnd(&z);
+    struct lp_pack *p = lp_pack_new(LP_PACK_GZIP);
+    bool ok = p != NULL && lp_pack_add(p, body, LP_PACK_END, out);
+    lp_pack_free(p);
     return ok;
 }

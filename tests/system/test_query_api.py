@@ -1,5 +1,5 @@
 """Searching over HTTP: Loki's query endpoints and the export, as clients call them. Oracle: the records that were pushed."""
-import base64, http.client, json, socket, time, urllib.parse
+import base64, http.client, json, shutil, socket, subprocess, time, urllib.parse, zlib
 
 import pytest
 
@@ -34,15 +34,17 @@ def lines(server, query='{app=~".+"}', **params):
     return [v[1] for s in streams(server, query, **params) for v in s['values']]
 
 
-def export(server, **params):
-    """-> (body, trailers): http.client throws trailers away, so the chunks are read here."""
+def export(server, headers=None, **params):
+    """-> (body, trailers): http.client throws trailers away, so the chunks are read here. `headers` takes those of the answer."""
+    accept = headers.pop('accept-encoding') if headers else 'identity'
     host, port = server.address.rsplit(':', 1)
     with socket.create_connection((host, int(port)), timeout=60) as s:
-        s.sendall(('GET /api/v1/export?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' % urllib.parse.urlencode(params)).encode())
+        s.sendall(('GET /api/v1/export?%s HTTP/1.1\r\nHost: x\r\nAccept-Encoding: %s\r\nConnection: close\r\n\r\n' % (urllib.parse.urlencode(params), accept)).encode())
         f = s.makefile('rb')
         assert f.readline().split()[1] == b'200'
-        while f.readline() != b'\r\n':
-            pass
+        for line in iter(f.readline, b'\r\n'):
+            name, value = line.decode().split(':', 1)
+            (headers if headers is not None else {})[name.lower()] = value.strip()
         body = []
         while True:
             n = int(f.readline(), 16)
@@ -316,6 +318,60 @@ def test_quarantine_is_seen_by_name_only(server):
     assert export(server, query='{__quarantine__=~".+"}')[0] == bad + b'\n'
 
 
+# ---------------------------------------------------------------- context
+
+def around(server, **params):
+    """-> [(line, mark)] by time, of every stream"""
+    found = streams(server, **params)
+    return [(v[1], s['stream'].get('context', '')) for v, s in sorted(((v, s) for s in found for v in s['values']), key=lambda x: int(x[0][0]))]
+
+
+def test_lines_around(shop):
+    web = ['GET /item/%d' % i for i in range(0, 10, 2)]
+    for _ in range(2):
+        for direction in ('forward', 'backward'):
+            got = around(shop, query='{app=~".+"} |= "item/4"', context=1, direction=direction)
+            assert got == [(web[1], 'before'), (web[2], ''), (web[3], 'after')]
+        assert around(shop, query='{app="web"} |= "item/4"', before=5) == [(web[0], 'before'), (web[1], 'before'), (web[2], '')]
+        assert around(shop, query='{app="web"} |= "item/4"', context=1, after=0) == [(web[1], 'before'), (web[2], '')]
+        # stages act on what is found alone; the limit counts it alone; matches are no context
+        assert around(shop, query='{app="web"} |~ "item/[24]" | line_format `<{{__line__}}>`', context=1, limit=1, direction='forward') == [
+            (web[0], 'before'), ('<' + web[1] + '>', '')]
+        # each row once, inside the range, of each stream by itself
+        assert around(shop, query='{env="prod"} |~ "item/4|SELECT 5"', context=1, start=BASE + 3 * 10**9) == [
+            ('SELECT 3', 'before'), (web[2], ''), ('SELECT 5', ''), (web[3], 'after'), ('SELECT 7', 'after')]
+        assert shop.stop() == 0
+        shop.start()
+    # with categories the streams stay what they are
+    found = streams(shop, '{app="db"} |= "SELECT 3"', headers={'X-Loki-Response-Encoding-Flags': 'categorize-labels'}, context=1)
+    assert [s['stream'] for s in found] == [{'app': 'db', 'env': 'prod', 'service_name': 'db'}]
+    assert [(v[1], v[2].get('context')) for v in found[0]['values']] == [('SELECT 5', 'after'), ('SELECT 3', None), ('SELECT 1', 'before')]
+    assert found[0]['values'][0][2]['structuredMetadata'] == {'detected_level': 'unknown', 'trace_id': 't5'}
+    rows = [json.loads(row) for row in export(shop, format='jsonl', query='{app="db"} |= "SELECT 3"', context=1)[0].split(b'\n')[:-2]]
+    assert [(r['line'], r.get('context'), r['metadata']) for r in rows] == [('SELECT %d' % i, mark, {'trace.id': 't%d' % i}) for i, mark in ((1, 'before'), (3, None), (5, 'after'))]
+    assert export(shop, query='{app="db"} |= "SELECT 3"', before=1)[0] == b'SELECT 1\nSELECT 3\n'
+    for bad in (dict(context=1001), dict(context=-1), dict(before='x'), dict(after='1.5')):
+        assert 'must be a number of lines from 0 to 1000' in refused(shop, Q, query='{app="web"}', **bad)
+        assert 'must be a number of lines from 0 to 1000' in refused(shop, '/api/v1/export', **bad)
+    assert 'interval' in refused(shop, Q, query='{app="web"}', context=1, interval='1s')
+
+
+def test_a_label_named_context_gives_way(server):
+    push(server, [({'app': 'a', 'context': 'own', 'zone': 'z'}, [(BASE, 'one'), (BASE + 1, 'two')])])
+    assert sorted((s['stream']['context'], s['stream']['zone'], s['values'][0][1]) for s in streams(server, '{app="a"} |= "two"', context=1)) == [
+        ('before', 'z', 'one'), ('own', 'z', 'two')]
+
+
+def test_context_has_a_budget(new_server):
+    server = new_server('--query-bytes', '1MiB', '--max-entries', '100000').start()
+    for k in range(0, 20000, 5000):
+        push(server, [({'app': 'a'}, [(BASE + i, '%d %s' % (i, 'x' * 100)) for i in range(k, k + 5000)])])
+    assert 'MiB of memory' in refused(server, Q, query='{app="a"} |~ "^[0-9]*00 "', context=49, limit=1000, start=BASE, end=BASE + 10**9)
+    # exports take smaller pages
+    got = export(server, query='{app="a"} |~ "^[0-9]*00 "', before=49, after=50)[0]
+    assert sorted(int(line.split()[0]) for line in got.split(b'\n')[:-1]) == list(range(51, 19951))
+
+
 # ---------------------------------------------------------------- export
 
 def test_export_forms(server):
@@ -401,6 +457,50 @@ def test_export_of_many_pages(server):
         assert c.getresponse().read(100)
         c.close()
     assert export(server, query='{app="a3"}')[0].count(b'\n') == len(range(3, n, 7))
+
+
+def unpacked(kind, data):
+    """-> (what of the file can be read, whether it is whole)"""
+    if kind == 'gzip':
+        d = zlib.decompressobj(31)
+        return d.decompress(data), d.eof
+    p = subprocess.run(['zstd', '-dc'], input=data, capture_output=True)
+    return p.stdout, p.returncode == 0
+
+
+KINDS = ['gzip', pytest.param('zstd', marks=pytest.mark.skipif(not shutil.which('zstd'), reason='needs the zstd command'))]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_compressed_export(server, kind):
+    for k in range(0, 100000, 5000):  # two pages
+        assert server.jsonline(b''.join(b'{"_time":"%d","_msg":"row %d","app":"a"}\n' % (BASE + i * 1000, i) for i in range(k, k + 5000)))[0] == 204
+    whole, end = export(server, format='jsonl')
+    # as a file, whatever the client says it takes; or in transfer, to whom takes it
+    for asked, accept, headers in ((dict(compress=kind), 'gzip, zstd', {'content-type': 'application/' + kind}),
+                                   ({}, kind, {'content-type': 'application/x-ndjson', 'content-encoding': kind, 'vary': 'Accept-Encoding'})):
+        got = {'accept-encoding': accept}
+        packed, trailers = export(server, got, format='jsonl', **asked)
+        assert headers.items() <= got.items() and ('content-encoding' in got) == ('content-encoding' in headers), got
+        assert unpacked(kind, packed) == (whole, True) and trailers == end and len(packed) < len(whole) / 4
+    # what was cut can be read up to there, and goes on at the cursor of the rows that it holds
+    for at in (len(packed) // 4, len(packed) // 2, len(packed) - 10):
+        part, complete = unpacked(kind, packed[:at])
+        rows = part[:part.rindex(b'\n') + 1] if b'\n' in part else b''
+        assert whole.startswith(part) and not complete
+        if rows:
+            n = min(rows.count(b'\n'), 100000)
+            cursor = export(server, limit=n)[1]['x-logpond-cursor']
+            rest = unpacked(kind, export(server, compress=kind, format='jsonl', cursor=cursor)[0])[0]
+            assert rows.split(b'\n')[:n] + rest.split(b'\n')[:-2] == whole.split(b'\n')[:-2]
+    if kind == 'gzip':  # a mark of zlib's stands where a page ends: all up to there can be read
+        assert packed.count(b'\0\0\xff\xff') == 2
+    assert unpacked(kind, export(server, compress=kind, query='{app="none"}')[0]) == (b'', True)
+
+
+def test_compress_takes_what_there_is(server):
+    for bad in ('none', 'lz4', 'GZIP'):
+        assert 'compress must be gzip or zstd' in refused(server, '/api/v1/export', compress=bad)
 
 
 def test_timeout(new_server):

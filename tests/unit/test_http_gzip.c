@@ -42,6 +42,27 @@ who_takes_gzip(void)
 }
 
 static void
+zstd_goes_before_gzip(void)
+{
+    static const struct {
+        const char *accept;
+        enum lp_pack_kind kind;
+    } headers[] = {
+        {"", LP_PACK_NONE},
+        {"gzip, deflate", LP_PACK_GZIP},
+        {"gzip, deflate, br, zstd", LP_PACK_ZSTD},
+        {"ZSTD;q=0.5", LP_PACK_ZSTD},
+        {"zstd;q=0, gzip", LP_PACK_GZIP},
+        {"zstd;q=0, *;q=0", LP_PACK_NONE},
+        {"*", LP_PACK_GZIP},
+        {"zstandard", LP_PACK_NONE},
+    };
+    for (size_t i = 0; i < LP_ARRAY_LEN(headers); i++) {
+        CU_ASSERT_EQUAL(lp_http_encoding(lp_str_c(headers[i].accept)), headers[i].kind);
+    }
+}
+
+static void
 bytes_come_back(void)
 {
     static const size_t sizes[] = {0, 1, 1000, 100000, 3000000};
@@ -72,4 +93,4 @@ bytes_come_back(void)
     }
 }
 
-LP_SUITE(http_gzip, {"who takes gzip", who_takes_gzip}, {"bytes come back", bytes_come_back});
+LP_SUITE(http_gzip, {"who takes gzip", who_takes_gzip}, {"zstd goes before gzip", zstd_goes_before_gzip}, {"bytes come back", bytes_come_back});
