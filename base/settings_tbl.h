@@ -27,6 +27,7 @@ X(query_bytes_total, "query-bytes-total", BYTES, "1GiB", 1048576, 1099511627776,
 X(query_scan, "query-scan", BYTES, "0", 0, 0, true, "Most bytes of stored and new lines that one query may read; 0: no limit. Exports have none.")
 X(max_entries, "max-entries", NUMBER, "5000", 1, 1000000, true, "Highest limit= of a log query.")
 X(any_selector, "any-selector", FLAG, "off", 0, 0, true, "Searches of Loki's API take {} and other selectors that any stream fits, too; as exports and the command line always do.")
+X(partial_results, "partial-results", FLAG, "off", 0, 0, true, "Searches for lines that run into query-timeout or query-scan answer with what they found so far, and a warning; otherwise they fail.")
 X(reserve_bytes, "reserve-bytes", BYTES, "64MiB", 0, 1073741824, false, "Size of the file given up first when the disk is full.")
 X(min_free, "min-free", BYTES, "2GiB", 0, 0, false, "Intake stops below this much free space, or below 5 % of the disk where that is less.")
 X(retention, "retention", LIST, "", 0, 0, true, "What is kept for how long: one rule a line, such as 'namespace=dev-* age=3d'; the first that fits counts; may be repeated.")

@@ -303,25 +303,74 @@ wants_context(const struct lp_search *q)
     return q->context_before > 0 || q->context_after > 0;
 }
 
+/* Time and bytes that are spent are no error where what was found will do: rc becomes LP_OK, and the result
+ * says why it is cut. */
+static lp_rc
+cut_short(struct lp_exec *x, lp_rc rc, struct lp_found *ret, struct lp_err *err)
+{
+    bool spent = rc == LP_ERR_TIMEOUT || (rc == LP_ERR_LIMIT && atomic_load(&x->scanned_out));
+    if (x->q->grace_ns == 0 || !spent) {
+        return rc;
+    }
+    if (ret->cut[0] == 0) {
+        memcpy(ret->cut, err->text, sizeof(ret->cut));
+        x->cut_rc = rc;
+    }
+    lp_err_clear(err);
+    return LP_OK;
+}
+
+/* Lines are read with the grace that the query gives to them. */
+static lp_rc
+fetch_late(struct lp_exec *x, const struct lp_around *rows, struct lp_found *ret, size_t *ret_used,
+           struct lp_err *err)
+{
+    const struct lp_search *q = x->q;
+    struct lp_search late = *q;
+    int64_t from_ns = LP_MAX(q->deadline_ns, lp_mono_ns()); /* the last part may have taken longer */
+    if (q->grace_ns > 0 && __builtin_add_overflow(from_ns, q->grace_ns, &late.deadline_ns)) {
+        late.deadline_ns = INT64_MAX;
+    }
+    x->q = &late;
+    lp_rc rc = lp_exec_fetch(x, rows, ret, ret_used, err);
+    x->q = q;
+    return rc;
+}
+
 /* The lines of the hits, and of what is around them. */
 static lp_rc
 fetch(struct lp_exec *x, const struct lp_best *best, struct lp_found *ret, struct lp_err *err)
 {
     const struct lp_search *q = x->q;
-    struct lp_around rows = {.v = best->v, .n = best->n};
+    const struct lp_around hits = {.v = best->v, .n = best->n};
+    struct lp_around around = {.n = 0};
+    bool full = best->n == q->limit || ret->cut[0] != 0;
     size_t used = 0;
-    bool full = best->n == q->limit;
-    if (wants_context(q)) {
-        lp_rc rc = lp_exec_context(x, best->v, best->n, full, &rows, err);
-        rc = rc == LP_OK ? lp_exec_fetch(x, &rows, ret, &used, err) : rc;
-        lp_around_clear(&rows);
-        ret->used = best->n;
-        ret->more = full;
-        return rc;
+    lp_rc rc = LP_OK;
+    if (wants_context(q) && ret->cut[0] == 0) {
+        rc = cut_short(x, lp_exec_context(x, best->v, best->n, full, &around, err), ret, err);
     }
-    lp_rc rc = lp_exec_fetch(x, &rows, ret, &used, err);
-    ret->used = used;
-    ret->more = full || used < best->n;
+    const struct lp_around *rows = around.n > 0 ? &around : &hits;
+    rc = rc == LP_OK ? fetch_late(x, rows, ret, &used, err) : rc;
+    lp_around_clear(&around);
+    ret->used = wants_context(q) ? best->n : used;
+    ret->more = full || ret->used < best->n;
+    return rc;
+}
+
+static lp_rc
+find(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_best *best, struct lp_found *ret,
+     struct lp_err *err)
+{
+    lp_rc rc = wants_context(x->q) ? lp_exec_begin(x, x->q->from_ns, x->q->to_ns, err)
+                                   : lp_exec_begin(x, from_ns, to_ns, err);
+    rc = rc == LP_OK ? compile_pass(x, err) : rc;
+    rc = rc == LP_OK ? find_hits(x, from_ns, to_ns, best, err) : rc;
+    rc = cut_short(x, rc, ret, err);
+    if (rc == LP_OK && ret->cut[0] != 0) {
+        lp_best_finish(best);
+        rc = lp_exec_order_failed(x, err);
+    }
     return rc;
 }
 
@@ -333,14 +382,7 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     int64_t from_ns, to_ns;
     range_of(q, &from_ns, &to_ns);
     lp_best_init(&best, x, q->limit, q->backward);
-    lp_rc rc = wants_context(q) ? lp_exec_begin(x, q->from_ns, q->to_ns, err)
-                                : lp_exec_begin(x, from_ns, to_ns, err);
-    if (rc == LP_OK) {
-        rc = compile_pass(x, err);
-    }
-    if (rc == LP_OK) {
-        rc = find_hits(x, from_ns, to_ns, &best, err);
-    }
+    lp_rc rc = find(x, from_ns, to_ns, &best, ret, err);
     if (rc == LP_OK) {
         rc = fetch(x, &best, ret, err);
     }
@@ -378,7 +420,7 @@ lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err)
         lp_block_cache_turn(x.cache);
     }
     ret->stats.duration_ns = lp_mono_ns() - begin_ns;
-    lp_exec_account(&ret->stats, rc);
+    lp_exec_account(&ret->stats, rc == LP_OK ? x.cut_rc : rc);
     if (rc != LP_OK) {
         lp_found_clear(ret);
     }

@@ -54,6 +54,7 @@ struct lp_search {
     struct lp_block_cache *cache; /* NULL: one for this search */
     struct lp_pool *pool;         /* free workers help; may be NULL */
     int64_t deadline_ns;          /* lp_mono_ns clock */
+    int64_t grace_ns;             /* > 0: a search that runs into deadline_ns or scan_bytes answers with what it found; its lines may take so much longer */
     const _Atomic bool *cancel;   /* may be NULL */
     struct lp_arena_share *share; /* memory of all queries together; NULL: no limit */
     size_t budget_bytes;          /* memory for streams, and for the rows found: over it LP_ERR_LIMIT */
@@ -111,6 +112,7 @@ struct lp_found {
     size_t nstreams;
     struct lp_search_stats stats;
     char damage[LP_ERR_TEXT_BYTES]; /* the first damaged place; empty: none */
+    char cut[LP_ERR_TEXT_BYTES];    /* what ended the search early (grace_ns): rows may be missing anywhere, and what is around them; empty: nothing did */
     /* owned */
     struct lp_view *view;
     struct lp_arena ar;

@@ -148,11 +148,7 @@ has_use(const struct context *c, const struct group *g, int64_t min_ns, int64_t 
             lo = mid + 1;
         }
     }
-    /* the one before it, and those of the same time, because their rows lie among each other */
-    size_t i = lo > 0 ? lo - 1 : 0;
-    while (i > 0 && h[i - 1].time_ns == h[i].time_ns) {
-        i--;
-    }
+    size_t i = lo > 0 ? lo - 1 : 0; /* the one before it: what follows earlier hits ends there */
     for (; i < g->n && !is_sooner(c, far, h[i].time_ns); i++) {
         const struct lp_best *b = &c->near[g->first + i];
         int64_t end = i + 1 < g->n ? h[i + 1].time_ns : far;

@@ -104,6 +104,8 @@ struct lp_exec {
     struct lp_search_stats stats; /* workers add to it under the lock of their round */
     char damage[LP_ERR_TEXT_BYTES];
     _Atomic int order_rc; /* the first error of a comparison */
+    _Atomic bool scanned_out; /* scan_bytes are spent */
+    lp_rc cut_rc;             /* what ended it early, where that is no error */
 };
 
 /*
@@ -115,7 +117,7 @@ void lp_exec_end(struct lp_exec *x);
 /* Fills order[nparts] with the parts by largest time falling, or by smallest rising. */
 void lp_exec_order_parts(const struct lp_exec *x, bool backward, uint32_t *order);
 /* LP_ERR_LIMIT when so many bytes are more than the search may read. Any thread. */
-lp_rc lp_exec_over_scan(const struct lp_exec *x, uint64_t bytes, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_exec_over_scan(struct lp_exec *x, uint64_t bytes, struct lp_err *err) LP_MUST_USE;
 /* Tells the server's metrics what a query that ended with rc looked at. */
 void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
 

@@ -78,12 +78,13 @@ bytes_of(const struct lp_worker *w)
 }
 
 lp_rc
-lp_exec_over_scan(const struct lp_exec *x, uint64_t bytes, struct lp_err *err)
+lp_exec_over_scan(struct lp_exec *x, uint64_t bytes, struct lp_err *err)
 {
     uint64_t most = x->q->scan_bytes;
     if (most == 0 || bytes <= most) {
         return LP_OK;
     }
+    atomic_store(&x->scanned_out, true);
     return lp_err_set(err, LP_ERR_LIMIT,
                       "the query reads more than the %llu MiB that a query may; ask for a shorter range, or "
                       "add label matchers",

@@ -6,8 +6,13 @@
 
 #include "query/result.h"
 
-/* The envelope up to the first element of "result", and from behind the last. damage may be NULL. */
-void lp_result_begin(const char *type, const char *damage, uint64_t damaged, bool categorize, struct lp_buf *out);
+/* The envelope up to the first element of "result", and from behind the last. Texts become warnings; they may be NULL or empty. */
+struct lp_result_notes {
+    const char *damage; /* the first damaged place */
+    uint64_t damaged;
+    const char *cut; /* what ended the query early */
+};
+void lp_result_begin(const char *type, const struct lp_result_notes *notes, bool categorize, struct lp_buf *out);
 void lp_result_end(const struct lp_search_stats *st, size_t entries, struct lp_buf *out);
 /* {"a":"b",...} */
 void lp_result_pairs(const struct lp_pair *pairs, size_t n, struct lp_buf *out);

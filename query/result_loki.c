@@ -206,8 +206,8 @@ write_streams(struct grouping *g, struct lp_buf *out)
         order[i] = (uint32_t)i;
     }
     qsort_r(order, n, sizeof(*order), by_text, g->sets.v);
-    lp_result_begin("streams", g->f->damage[0] ? g->f->damage : NULL, g->f->stats.damaged, g->categorize,
-                    out);
+    const struct lp_result_notes notes = {g->f->damage, g->f->stats.damaged, g->f->cut};
+    lp_result_begin("streams", &notes, g->categorize, out);
     for (size_t i = 0; i < n; i++) {
         lp_buf_c(out, i > 0 ? "," : "");
         write_set(g, order[i], out);

@@ -48,7 +48,8 @@ lp_result_volumes(const struct lp_volumes *v, struct lp_buf *out, struct lp_err 
     for (size_t i = 0; i < v->n && !matrix; i++) {
         matrix = samples_of(v, &v->v[i]) > 1;
     }
-    lp_result_begin(matrix ? "matrix" : "vector", v->damaged > 0 ? v->damage : NULL, v->damaged, false, out);
+    const struct lp_result_notes notes = {v->damage, v->damaged, NULL};
+    lp_result_begin(matrix ? "matrix" : "vector", &notes, false, out);
     for (size_t i = 0; i < v->n && !out->failed; i++) {
         lp_buf_c(out, i > 0 ? ",{\"metric\":" : "{\"metric\":");
         lp_result_pairs(v->v[i].labels, v->v[i].nlabels, out);

@@ -7,7 +7,8 @@
 static void
 begin(const char *type, const struct lp_matrix *m, struct lp_buf *out)
 {
-    lp_result_begin(type, m->damage[0] ? m->damage : NULL, m->stats.damaged, false, out);
+    const struct lp_result_notes notes = {m->damage, m->stats.damaged, NULL};
+    lp_result_begin(type, &notes, false, out);
 }
 
 static lp_rc

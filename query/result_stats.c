@@ -6,18 +6,33 @@
 
 #include "query/result_int.h"
 
+static void
+warnings(const struct lp_result_notes *n, struct lp_buf *out)
+{
+    char text[LP_ERR_TEXT_BYTES + 96];
+    bool damage = n->damage != NULL && n->damage[0] != 0, cut = n->cut != NULL && n->cut[0] != 0;
+    if (!damage && !cut) {
+        return;
+    }
+    lp_buf_c(out, "\"warnings\":[");
+    if (cut) {
+        snprintf(text, sizeof(text), "the answer is not whole, it is what was found until then: %s", n->cut);
+        lp_buf_json(out, lp_str_c(text));
+    }
+    if (damage) {
+        snprintf(text, sizeof(text), "%llu damaged parts of the store were left out; the first: %s",
+                 (unsigned long long)n->damaged, n->damage);
+        lp_buf_c(out, cut ? "," : "");
+        lp_buf_json(out, lp_str_c(text));
+    }
+    lp_buf_c(out, "],");
+}
+
 void
-lp_result_begin(const char *type, const char *damage, uint64_t damaged, bool categorize, struct lp_buf *out)
+lp_result_begin(const char *type, const struct lp_result_notes *notes, bool categorize, struct lp_buf *out)
 {
     lp_buf_c(out, "{\"status\":\"success\",");
-    if (damage != NULL) {
-        char text[LP_ERR_TEXT_BYTES + 96];
-        snprintf(text, sizeof(text), "%llu damaged parts of the store were left out; the first: %s",
-                 (unsigned long long)damaged, damage);
-        lp_buf_c(out, "\"warnings\":[");
-        lp_buf_json(out, lp_str_c(text));
-        lp_buf_c(out, "],");
-    }
+    warnings(notes, out);
     lp_buf_printf(out, "\"data\":{\"resultType\":\"%s\",%s\"result\":[", type,
                   categorize ? "\"encodingFlags\":[\"categorize-labels\"]," : "");
 }

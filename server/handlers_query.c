@@ -8,7 +8,8 @@
 #include "server/handlers_query.h"
 
 #define LIMIT_DEFAULT 100
-#define SERIES_MAX 500 /* of one answer, as in Loki */
+#define GRACE_NS (5 * LP_NS_PER_S) /* for the lines of what was found until a query's time was over */
+#define SERIES_MAX 500             /* of one answer, as in Loki */
 
 /* Whether the comma list of this header has the flag. */
 static bool
@@ -28,6 +29,7 @@ static lp_rc
 extras(struct lp_query_call *c, struct lp_search *q)
 {
     lp_rc rc = lp_query_context(c, &q->context_before, &q->context_after);
+    q->grace_ns = LP_SETTING(&c->s->set, partial_results) ? GRACE_NS : 0;
     if (rc == LP_OK && q->interval_ns > 0 && (q->context_before > 0 || q->context_after > 0)) {
         rc = lp_err_set(&c->err, LP_ERR_PARSE, "context does not go with an interval");
     }

@@ -1,5 +1,5 @@
 """Searching over HTTP: Loki's query endpoints and the export, as clients call them. Oracle: the records that were pushed."""
-import base64, http.client, json, shutil, socket, subprocess, time, urllib.parse, zlib
+import base64, http.client, json, os, shutil, socket, subprocess, time, urllib.parse, zlib
 
 import pytest
 
@@ -510,6 +510,33 @@ def test_timeout(new_server):
         assert server.jsonline(body)[0] == 204
     text = refused(server, Q, 504, query='{app="a"} |~ "([ab]+ ?)+[0-9]{7}$"', start=BASE, end=BASE + 10**10)
     assert text.startswith('request timed out, decrease the duration of the request or add more label matchers')
+    # with partial results that is a warning
+    assert server.stop() == 0
+    server.flags.append('--partial-results')
+    server.start()
+    slow = dict(query='{app="a"} |~ "([ab]+ ?)+[0-9]{7}$"', start=BASE, end=BASE + 10**10)
+    body = server.json(Q, **slow)
+    assert [w.split(': ')[:2] for w in body['warnings']] == [
+        ['the answer is not whole, it is what was found until then', 'request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed']]
+    assert body['status'] == 'success' and body['data'] == {'resultType': 'streams', 'result': [], 'stats': body['data']['stats']}
+    # not of numbers, which would be wrong ones, nor where there is no place for a warning
+    refused(server, Q, 504, query='count_over_time({app="a"} |~ "([ab]+ ?)+[0-9]{7}$" [1h])', start=BASE, end=BASE + 10**10, step=1)
+    refused(server, '/api/prom/query', 504, **slow)
+
+
+def test_what_a_scan_found_until_it_had_read_its_bytes(new_server):
+    server = new_server('--query-scan', '1MiB', '--partial-results').start()
+    for k in range(8):  # a segment each
+        push(server, [({'app': 'a'}, [(BASE + k * 10**9 + i, '%d %d %s' % (k, i, os.urandom(150).hex())) for i in range(3000)])])
+        assert server.stop() == 0
+        server.start()
+    ask = dict(query='{app="a"} |~ " 1[0-9] "', limit=5000, start=BASE, end=BASE + 10**12)
+    body = server.json(Q, **ask)
+    found = [v[1] for s in body['data']['result'] for v in s['values']]
+    assert 'reads more than the 1 MiB that a query may' in body['warnings'][0]
+    assert 0 < len(found) < 80 and len(set(found)) == len(found), len(found)
+    few = server.json(Q, **dict(ask, limit=1))  # the newest, which is found before
+    assert 'warnings' not in few and [v[1][:5] for s in few['data']['result'] for v in s['values']] == ['7 19 ']
 
 
 def test_invalid_utf8_is_exported_whole(server):
