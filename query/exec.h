@@ -60,6 +60,7 @@ struct lp_search {
     uint64_t scan_bytes;          /* > 0: most bytes that the search may decode or read: over it LP_ERR_LIMIT */
     size_t page_bytes;            /* > 0: the result ends early once its lines hold so many bytes (but has a row) */
     bool want_labels;             /* rows come with all of their labels, as the stages leave them; else only where there are stages */
+    uint64_t first_generation, last_generation; /* last > 0: stored rows alone, of segments that hold rows of these generations */
     bool want_last;               /* the place of the last row is wanted, to go on behind it */
 };
 

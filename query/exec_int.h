@@ -111,6 +111,8 @@ struct lp_exec {
  */
 lp_rc lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *err) LP_MUST_USE;
 void lp_exec_end(struct lp_exec *x);
+/* Sets x->pass: what decides whether rows pass, where line filters alone do not. */
+lp_rc lp_exec_pass(struct lp_exec *x, struct lp_err *err) LP_MUST_USE;
 /* Tells the server's metrics what a query that ended with rc looked at. */
 void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
 

@@ -296,6 +296,12 @@ lp_store_set_seal_after(struct lp_store *st, int64_t ns)
     atomic_store(&st->seal_after_ns, ns);
 }
 
+void
+lp_store_note_tail(struct lp_store *st)
+{
+    atomic_store(&st->tail_ns, lp_now_ns());
+}
+
 lp_rc
 lp_store_intake(const struct lp_store *st, struct lp_err *err)
 {

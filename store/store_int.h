@@ -38,6 +38,7 @@ struct lp_store {
     struct lp_cutoffs *cutoffs; /* what has expired; NULL: nothing */
 
     _Atomic int64_t seal_after_ns;
+    _Atomic int64_t tail_ns; /* when there was a tail last; wall clock */
     atomic_bool disk_full, seal_failing;
     atomic_bool reserve_there;
     atomic_bool retaining; /* a run of retention is under way */

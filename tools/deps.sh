@@ -3,7 +3,7 @@
 # packages. Does nothing where all of them are there. Output goes to $DEPS_LOG (default: a file under the temporary folder).
 set -eu
 build="autoconf automake make gcc g++ pkg-config libevent-dev liblmdb-dev libzstd-dev librdkafka-dev libre2-dev libsnappy-dev
-    zlib1g-dev libsimdjson-dev libyaml-dev libxxhash-dev ca-certificates"
+    zlib1g-dev libsimdjson-dev libyaml-dev libxxhash-dev libwslay-dev ca-certificates"
 # Hyperscan is optional, and packaged for this architecture only
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libhyperscan-dev"
 tests="libcunit1-dev python3 python3-pytest openjdk-17-jre-headless maven kcat openssl zstd procps"

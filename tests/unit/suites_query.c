@@ -8,7 +8,7 @@
     X(logql_parse)                                                                                           \
     X(logql_print)                                                                                           \
     X(logql_match) X(logql_random) X(exec) X(exec_find) X(exec_filters) X(exec_places) X(exec_result)        \
-        X(select) X(metric) X(metric_nodes) X(metric_tree) X(turn) X(fields) X(pipe) X(acc)
+        X(select) X(metric) X(metric_nodes) X(metric_tree) X(turn) X(tail) X(fields) X(pipe) X(acc)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)
