@@ -24,6 +24,8 @@ X(query_bytes, "query-bytes", BYTES, "256MiB", 1048576, 17179869184, true, "Most
 X(segment_cache, "segment-cache", BYTES, "128MiB", 65536, 1099511627776, true, "Memory for what is kept of open segments from search to search.")
 X(query_bytes_total, "query-bytes-total", BYTES, "1GiB", 1048576, 1099511627776, true, "Most memory for the answers of all queries together.")
 X(query_scan, "query-scan", BYTES, "0", 0, 0, true, "Most bytes of stored and new lines that one query may read; 0: no limit. Exports have none.")
+X(tails, "tails", NUMBER, "256", 1, 100000, true, "Most live tails at once.")
+X(tail_buffer, "tail-buffer", BYTES, "32MiB", 65536, 17179869184, true, "Lines kept for each query that is followed, for those who read slower than lines come; what they miss beyond it they are told.")
 X(max_entries, "max-entries", NUMBER, "5000", 1, 1000000, true, "Highest limit= of a log query.")
 X(reserve_bytes, "reserve-bytes", BYTES, "64MiB", 0, 1073741824, false, "Size of the file given up first when the disk is full.")
 X(min_free, "min-free", BYTES, "2GiB", 0, 0, false, "Intake stops below this much free space, or below 5 % of the disk where that is less.")

@@ -82,11 +82,19 @@ lp_tail_new(const struct lp_tail_config *cfg, struct lp_tail **ret, struct lp_er
 }
 
 void
+lp_tail_cancel_on(struct lp_tail *t, const _Atomic bool *cancel)
+{
+    LP_ASSERT(t->stored == NULL);
+    t->cfg.cancel = cancel;
+}
+
+void
 lp_tail_free(struct lp_tail *t)
 {
     if (t == NULL) {
         return;
     }
+    lp_tail_stored_close(t);
     lp_tail_rest(t);
     lp_tail_cursor_clear(&t->at);
     lp_pipe_free(t->pipe);
@@ -184,7 +192,6 @@ gen_free(struct lp_tail_gen *g)
 void
 lp_tail_rest(struct lp_tail *t)
 {
-    lp_tail_stored_close(t);
     for (size_t i = 0; i < t->ngens; i++) {
         gen_free(t->gens[i]);
     }
@@ -193,8 +200,20 @@ lp_tail_rest(struct lp_tail *t)
     t->batch = NULL;
     t->nhits = t->hit = 0;
     t->labels_of = NULL;
-    t->gap_last = 0;
-    t->known = t->at.sealed;
+    if (t->stored == NULL) {
+        t->gap_last = 0;
+        t->known = t->at.sealed;
+    } else { /* it goes on with that */
+        t->known = t->gap_last;
+    }
+}
+
+/* Lets go of everything. */
+static void
+forget(struct lp_tail *t)
+{
+    lp_tail_stored_close(t);
+    lp_tail_rest(t);
 }
 
 static struct lp_tail_gen *
@@ -281,7 +300,7 @@ lp_tail_begin(struct lp_tail *t, int64_t from_ns, size_t limit, int64_t deadline
         .want_labels = true,
     };
     uint64_t sealed;
-    lp_tail_rest(t);
+    forget(t);
     if (limit == 0) {
         memset(ret, 0, sizeof(*ret));
         return begin_now(t, err);
@@ -311,7 +330,7 @@ lp_tail_resume(struct lp_tail *t, struct lp_str cursor, struct lp_err *err)
     }
     lp_tail_cursor_clear(&t->at);
     t->at = c;
-    lp_tail_rest(t);
+    forget(t);
     return LP_OK;
 }
 

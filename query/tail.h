@@ -73,6 +73,8 @@ struct lp_tail;
 
 /* LP_ERR_PARSE: the query, or one that is not for lines; LP_ERR_LIMIT. It has no place yet: one of the next three follows. */
 lp_rc lp_tail_new(const struct lp_tail_config *cfg, struct lp_tail **ret, struct lp_err *err) LP_MUST_USE;
+/* In place of cfg->cancel; NULL: nobody cancels. When lp_tail_next has told that there is no more. */
+void lp_tail_cancel_on(struct lp_tail *t, const _Atomic bool *cancel);
 /* NULL is fine. */
 void lp_tail_free(struct lp_tail *t);
 /*

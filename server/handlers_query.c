@@ -10,9 +10,8 @@
 #define LIMIT_DEFAULT 100
 #define SERIES_MAX 500 /* of one answer, as in Loki */
 
-/* Whether the comma list of this header has the flag. */
-static bool
-wants_categories(const struct lp_http_req *req)
+bool
+lp_query_wants_categories(const struct lp_http_req *req)
 {
     struct lp_str rest = lp_http_header(req, "X-Loki-Response-Encoding-Flags");
     while (rest.n > 0) {
@@ -57,7 +56,7 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
         rc = lp_search(&q, &found, &c->err);
     }
     if (rc == LP_OK) {
-        rc = lp_result_streams(&found, wants_categories(c->req), out, &c->err);
+        rc = lp_result_streams(&found, lp_query_wants_categories(c->req), out, &c->err);
         lp_found_clear(&found);
     }
     return rc;
@@ -226,6 +225,7 @@ const struct lp_work_route lp_query_routes[] = {
     {READ, "/loki/api/v1/series", lp_query_work_series, false},
     {READ, "/loki/api/v1/index/stats", lp_query_work_stats, false},
     {READ, "/loki/api/v1/format_query", work_format_query, false},
+    {LP_GET, "/loki/api/v1/tail", lp_query_work_tail, false},
     {READ, "/api/v1/export", lp_query_work_export, false},
 };
 const size_t lp_query_nroutes = LP_ARRAY_LEN(lp_query_routes);

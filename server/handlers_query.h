@@ -43,6 +43,11 @@ lp_rc lp_query_duration(struct lp_query_call *c, const char *name, int64_t other
 /* step, with its default for the range; too many points are LP_ERR_PARSE. */
 lp_rc lp_query_step(struct lp_query_call *c, int64_t start_ns, int64_t end_ns, int64_t *ret) LP_MUST_USE;
 
+/* Does the client want labels by category (X-Loki-Response-Encoding-Flags)? */
+bool lp_query_wants_categories(const struct lp_http_req *req);
+
+/* handlers_tail.c */
+void lp_query_work_tail(struct lp_http_req *req, struct lp_server *s);
 /* handlers_query_meta.c, handlers_query_export.c */
 void lp_query_work_labels(struct lp_http_req *req, struct lp_server *s);
 void lp_query_work_values(struct lp_http_req *req, struct lp_server *s);
