@@ -203,11 +203,16 @@ lp_http_ws_feed(struct lp_http_conn *conn, struct lp_str bytes)
     struct lp_ws *ws = conn->ws;
     ws->heard_ns = lp_mono_ns();
     ws->in = bytes;
-    while (ws->in.n > 0 && wslay_event_want_read(ws->wslay) && !ws->bad) {
-        ws->bad = wslay_event_recv(ws->wslay) != 0;
+    bool good = true;
+    while (ws->in.n > 0 && wslay_event_want_read(ws->wslay) && good) {
+        good = wslay_event_recv(ws->wslay) == 0;
     }
     ws->in = LP_STR_NULL;
+    if (!good) { /* wslay says goodbye */
+        wslay_event_shutdown_read(ws->wslay);
+    }
     write_control(ws);
+    ws->bad = ws->bad || (!good && ws->close_ns == 0);
     if (is_over(ws)) {
         lp_http_conn_doom(conn);
     }

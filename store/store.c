@@ -173,6 +173,7 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     st->pool = lp_pool_new("seal", cfg->seal_workers, cfg->seal_workers);
     lp_store_check_space(st);
     lp_store_show_totals(st);
+    lp_tail_mark_read(st);
     st->seal_running = true;
     st->seal_thread = lp_thread_start("sealer", lp_seal_main, st);
     st->maintain = lp_maintain_start(st);
@@ -294,12 +295,6 @@ void
 lp_store_set_seal_after(struct lp_store *st, int64_t ns)
 {
     atomic_store(&st->seal_after_ns, ns);
-}
-
-void
-lp_store_note_tail(struct lp_store *st)
-{
-    atomic_store(&st->tail_ns, lp_now_ns());
 }
 
 lp_rc

@@ -6,7 +6,7 @@ build="autoconf automake make gcc g++ pkg-config libevent-dev liblmdb-dev libzst
     zlib1g-dev libsimdjson-dev libyaml-dev libxxhash-dev libwslay-dev ca-certificates"
 # Hyperscan is optional, and packaged for this architecture only
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libhyperscan-dev"
-tests="libcunit1-dev python3 python3-pytest openjdk-17-jre-headless maven kcat openssl zstd procps"
+tests="libcunit1-dev python3 python3-pytest python3-websockets openjdk-17-jre-headless maven kcat openssl zstd procps"
 case ${1:-build} in
 build) want=$build ;;
 test) want="$build $tests" ;;
