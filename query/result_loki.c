@@ -190,14 +190,14 @@ write_answer(struct grouping *g, const void *arg, struct lp_buf *out)
 
 /* Groups the rows, and writes what they are part of. */
 static lp_rc
-write_grouped(struct grouping *g, bool (*write)(struct grouping *g, const void *arg, struct lp_buf *out),
+write_grouped(struct grouping *g, bool (*fn)(struct grouping *g, const void *arg, struct lp_buf *out),
               const void *arg, struct lp_buf *out, struct lp_err *err)
 {
     lp_arena_init(&g->ar, out->limit, 1 << 14);
     lp_arena_init(&g->scratch, out->limit, 1 << 14);
     lp_label_index_init(&g->sets, &g->ar);
     g->next = lp_malloc(g->f->n * sizeof(*g->next));
-    bool ok = make_lists(g) && write(g, arg, out);
+    bool ok = make_lists(g) && fn(g, arg, out);
     lp_free(g->next);
     lp_label_index_clear(&g->sets);
     lp_arena_clear(&g->ar);

@@ -37,6 +37,8 @@ static const char help[] =
     "hours ago\n"
     "      --end TIME      up to here, not included\n"
     "      --forward       the oldest lines in place of the newest\n"
+    "  -f, --tail          shows lines as they come, until Ctrl-C; --since 5m: those of the last 5 minutes "
+    "first\n"
     "      --output FORM   default (time, origin, line), raw (lines only, byte for byte) or jsonl\n"
     "      --server URL    the server (default $LOGPOND_SERVER, else http://127.0.0.1:3100)\n"
     "      --tenant NAME   for servers that keep tenants apart\n"
@@ -53,7 +55,8 @@ enum {
     OPT_START = 'B',
     OPT_END = 'E',
     OPT_FORWARD = 'F',
-    OPT_OUTPUT = 'O'
+    OPT_OUTPUT = 'O',
+    OPT_TAIL = 'W'
 };
 
 static const struct lp_cli_option options[] = {
@@ -66,13 +69,14 @@ static const struct lp_cli_option options[] = {
     {"end", OPT_END, true, 0},
     {"forward", OPT_FORWARD, false, 0},
     {"output", OPT_OUTPUT, true, 0},
+    {"tail", OPT_TAIL, false, 'f'},
 };
 
 struct query {
     const char *server, *tenant;
     const char **words;
     size_t nwords;
-    bool logql, ignore_case, forward;
+    bool logql, ignore_case, forward, tail;
     uint64_t limit; /* 0: all */
     enum lp_query_output output;
     int64_t now_ns, start_ns, end_ns; /* LP_TIME_NONE: open */
@@ -138,6 +142,9 @@ take_option(struct query *q, int id, const char *value)
     case OPT_FORWARD:
         q->forward = true;
         break;
+    case OPT_TAIL:
+        q->tail = true;
+        break;
     case OPT_LIMIT:
         if (!lp_str_u64(lp_str_c(value), &q->limit) || q->limit > INT64_MAX / 2) {
             return lp_err_set(&q->err, LP_ERR_PARSE, "--limit %s: a number is expected", value);
@@ -183,10 +190,17 @@ read_arguments(struct query *q, int argc, char **argv)
         fputs(help, stderr);
         return EXIT_WRONG;
     }
+    if (q->tail && (q->end_ns != LP_TIME_NONE || q->forward)) {
+        fputs("logpond query: --tail has no end, and shows lines as they come: it goes with neither --end "
+              "nor --forward\n",
+              stderr);
+        return EXIT_WRONG;
+    }
     q->logql = lp_query_is_logql(q->words, q->nwords);
     lp_query_build(q->words, q->nwords, q->logql, q->ignore_case, &q->text);
     if (q->logql && lp_str_trim(lp_buf_view(&q->text)).p[0] != '{') {
-        fputs("logpond query: this shows lines, and a query for lines begins with {; ask metric queries of /loki/api/v1/query\n",
+        fputs("logpond query: this shows lines, and a query for lines begins with {; ask metric queries of "
+              "/loki/api/v1/query\n",
               stderr);
         return EXIT_WRONG;
     }
@@ -367,6 +381,25 @@ finish(const struct query *q)
     return 0;
 }
 
+static void
+begin_show(struct query *q)
+{
+    lp_query_show_init(&q->show, stdout, q->output);
+    q->show.ignore_case = q->ignore_case;
+    q->show.words = q->words;
+    q->show.nwords = q->logql ? 0 : q->nwords;
+}
+
+static int
+follow(struct query *q)
+{
+    struct lp_query_follow f = {q->server, q->tenant, lp_buf_view(&q->text), q->start_ns, q->limit};
+    begin_show(q);
+    int status = lp_query_follow(&f, &q->show);
+    lp_query_show_clear(&q->show);
+    return status;
+}
+
 static int
 search(struct query *q)
 {
@@ -377,10 +410,7 @@ search(struct query *q)
         return EXIT_WRONG;
     }
     lp_client_answer_init(&a);
-    lp_query_show_init(&q->show, stdout, q->output);
-    q->show.ignore_case = q->ignore_case;
-    q->show.words = q->words;
-    q->show.nwords = q->logql ? 0 : q->nwords;
+    begin_show(q);
     int status = ask(q, c, &a);
     if (status == 0) {
         status = finish(q);
@@ -404,7 +434,7 @@ lp_cmd_query(int argc, char **argv)
     lp_buf_init(&q->kept, KEPT_BYTES_MAX);
     int status = read_arguments(q, argc, argv);
     if (status < 0) {
-        status = search(q);
+        status = q->tail ? follow(q) : search(q);
     }
     lp_buf_clear(&q->text);
     lp_buf_clear(&q->kept);

@@ -48,4 +48,16 @@ bool lp_query_show_row(struct lp_query_show *s, struct lp_str json);
 /* Whether a line of the export is a row. */
 bool lp_query_is_row(struct lp_str json);
 
+/* --- cmd_query_tail.c --- */
+
+struct lp_query_follow {
+    const char *server, *tenant;
+    struct lp_str text; /* LogQL, or words as lp_query_build makes them */
+    int64_t start_ns;   /* LP_TIME_NONE: no lines of the past */
+    uint64_t limit;     /* of the past */
+};
+
+/* Shows the lines of a query as they come, until it is interrupted; the command's exit status. */
+int lp_query_follow(const struct lp_query_follow *f, struct lp_query_show *show);
+
 #endif

@@ -19,6 +19,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <stdio.h>
 #include <string.h>
 #include <wslay/wslay.h>
 
@@ -376,7 +377,7 @@ lp_ws_close(struct lp_ws *ws, uint16_t code, const char *reason)
     lp_lock(&ws->t->mu);
     if (ws->close_code == 0) {
         ws->close_code = code;
-        strncpy(ws->reason, reason, sizeof(ws->reason) - 1);
+        snprintf(ws->reason, sizeof(ws->reason), "%s", reason);
     }
     bool ring = mail(ws);
     lp_unlock(&ws->t->mu);

@@ -1,9 +1,9 @@
 """Live tails over WebSocket: frames, cursors over reconnects, restarts and seals, slow clients, refusals, hostile frames."""
-import asyncio, json, os, threading, time
+import asyncio, json, os, signal, subprocess, threading, time
 
 import pytest
 
-from server import SLOW, wait_for
+from server import BINARY, SLOW, wait_for
 from ws import CLOSE, PING, PONG, TEXT, Closed, Tail
 
 QUERY = '{app="tail"}'
@@ -337,3 +337,78 @@ def test_with_the_websockets_package(server):
             return got
     assert asyncio.run(follow()) == numbers(0, 1000)
     wait_for(lambda: server.metric('logpond_tails') == 0, what='the tail to end')
+
+
+class Command:
+    """`logpond query --tail`, its output gathered line by line."""
+
+    def __init__(self, server, *args):
+        self.p = subprocess.Popen([BINARY, 'query', '--tail', '--server', 'http://' + server.address] + list(args), stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        self.out, self.err = [], []
+        self.threads = [threading.Thread(target=self.gather, args=a) for a in ((self.p.stdout, self.out), (self.p.stderr, self.err))]
+        for t in self.threads:
+            t.start()
+
+    def gather(self, pipe, lines):
+        for line in pipe:
+            lines.append(line.rstrip('\n'))
+
+    def wait(self, n):
+        wait_for(lambda: len(self.out) >= n or self.p.poll() is not None, 30, 'the command to show %d lines' % n)
+        return self.out
+
+    def end(self, sig=signal.SIGINT):
+        if sig:
+            self.p.send_signal(sig)
+        status = self.p.wait(20 * SLOW)
+        for t in self.threads:
+            t.join()
+        return status
+
+
+def test_the_command(server):
+    push(server, ['long ago'], start=time.time_ns() - 7200 * 10 ** 9)
+    push(server, ['a moment ago'], start=time.time_ns() - 10 ** 9)
+    past, now = Command(server, '--since', '5m', '--output', 'raw', QUERY), Command(server, '--output', 'jsonl', 'wonder')
+    assert past.wait(1) == ['a moment ago']
+    wait_for(lambda: server.metric('logpond_tails') == 2, what='both commands')
+    push(server, ['one', 'no wonder "at" all'])
+    assert past.wait(3) == ['a moment ago', 'one', 'no wonder "at" all']
+    row = json.loads(now.wait(1)[0])
+    assert row['line'] == 'no wonder "at" all' and row['labels']['app'] == 'tail' and row['time'].startswith('20')
+    exported = [json.loads(x) for x in server.export('{app="tail"} |= "wonder"', 'jsonl').splitlines()][0]
+    assert row['labels'] == dict(exported['labels'], service_name='tail') and row['time'] == exported['time']
+    assert past.end() == 0 and now.end(signal.SIGTERM) == 0
+    assert past.err == now.err == []
+
+
+def test_the_command_comes_back(new_server):
+    server = new_server().start()
+    c = Command(server, '--output', 'raw', QUERY)
+    wait_for(lambda: server.metric('logpond_tails') == 1, what='the command')
+    push(server, numbers(0, 500))
+    c.wait(500)
+    address = server.address
+    assert server.stop() == 0
+    wait_for(lambda: any('trying again' in x for x in c.err), what='a word about it')
+    server.start(listen=address)
+    push(server, numbers(500, 500))
+    assert c.wait(1000) == numbers(0, 1000)
+    assert c.end() == 0
+    assert any('connected again' in x for x in c.err)
+
+
+@pytest.mark.parametrize('args,words', [(['{app='], 'parse error'), (['--end', '1h', QUERY], 'no end'), (['--forward', QUERY], 'no end')])
+def test_the_command_refuses(server, args, words):
+    c = Command(server, *args)
+    assert c.end(None) == 2
+    assert words in ' '.join(c.err)
+
+
+def test_the_command_without_a_server(server):
+    address = server.address
+    server.stop()
+    c = Command(server, QUERY)
+    assert c.end(None) == 2 and address in ' '.join(c.err)
+    server.start()
