@@ -16,14 +16,16 @@ lp_rc lp_result_streams(const struct lp_found *f, bool categorize, struct lp_buf
 
 /*
  * A frame of a tail: {"streams":[...]} with the rows of f (f may be NULL), what else is set, and "cursor" where it is not empty. dropped: elements of
- * dropped_entries; notice: a sentence. offs: where in out each row's labels stand, as {offset, length}, n pairs; may be NULL.
+ * dropped_entries; notice: a sentence.
  */
 struct lp_tail_frame {
     const struct lp_found *found;
     bool categorize;
     struct lp_str dropped, notice, cursor;
 };
-lp_rc lp_result_tail(const struct lp_tail_frame *frame, size_t (*offs)[2], struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+/* Appends the rows as elements of dropped_entries, behind those that are there. */
+lp_rc lp_result_dropped(const struct lp_found *f, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_result_tail(const struct lp_tail_frame *frame, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
 /* The series of a metric query: a matrix; or of one step a vector, or a scalar (whose time is in milliseconds, as Loki's is). */
 lp_rc lp_result_series_matrix(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;

@@ -24,8 +24,7 @@ struct grouping {
     struct lp_label_index sets;
     struct list *lists;
     size_t lists_cap;
-    uint32_t *next;    /* row -> next row of its set */
-    size_t (*offs)[2]; /* where each row's labels were written; may be NULL */
+    uint32_t *next; /* row -> next row of its set */
 };
 
 static lp_rc
@@ -136,12 +135,7 @@ write_set(struct grouping *g, uint32_t set, struct lp_buf *out)
 {
     uint32_t first = g->lists[set].first;
     lp_buf_c(out, "{\"stream\":");
-    size_t from = out->n;
     lp_result_pairs(g->sets.v[set].v, g->sets.v[set].n, out);
-    for (uint32_t i = first; g->offs != NULL && i != NONE; i = g->next[i]) {
-        g->offs[i][0] = from;
-        g->offs[i][1] = out->n - from;
-    }
     lp_buf_c(out, ",\"values\":[");
     for (uint32_t i = first; i != NONE; i = g->next[i]) {
         const struct lp_found_row *row = &g->f->rows[i];
@@ -242,10 +236,28 @@ write_frame(struct grouping *g, const void *arg, struct lp_buf *out)
 }
 
 lp_rc
-lp_result_tail(const struct lp_tail_frame *frame, size_t (*offs)[2], struct lp_buf *out, struct lp_err *err)
+lp_result_tail(const struct lp_tail_frame *frame, struct lp_buf *out, struct lp_err *err)
 {
     static const struct lp_found nothing;
-    struct grouping g = {
-        .f = frame->found != NULL ? frame->found : &nothing, .categorize = frame->categorize, .offs = offs};
+    struct grouping g = {.f = frame->found != NULL ? frame->found : &nothing,
+                         .categorize = frame->categorize};
     return write_grouped(&g, write_frame, frame, out, err);
+}
+
+lp_rc
+lp_result_dropped(const struct lp_found *f, struct lp_buf *out, struct lp_err *err)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        const struct lp_found_row *row = &f->rows[i];
+        lp_buf_printf(out, "%s{\"timestamp\":\"%lld\",\"labels\":{", out->n > 0 ? "," : "",
+                      (long long)row->time_ns);
+        for (size_t k = 0; k < row->nlabels; k++) {
+            lp_buf_c(out, k > 0 ? "," : "");
+            lp_buf_json(out, row->labels[k].name);
+            lp_buf_byte(out, ':');
+            lp_buf_json(out, row->labels[k].value);
+        }
+        lp_buf_c(out, "}}");
+    }
+    return out->failed ? over_budget(err) : LP_OK;
 }

@@ -8,19 +8,25 @@
  * are under the lock.
  * 3. A client is in exactly one list: on its own, waiting to join, or of a feed.
  * 4. Frames are numbered by feed without gaps; the buffer holds [first, end). A client of a feed has a `next`
- * in [first, end]: what left the buffer before it was sent is in its `dropped`.
+ * in [first, end]: what falls out of the buffer before it was sent takes the client with it, which then reads
+ * by itself behind its last frame, at its own pace, until it has come up to the feed again.
+ * 5. A client that took nothing for longer than --tail-patience when it reads by itself skips what came.
  */
 #include "server/tails_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/metrics.h"
+#include "query/result.h"
 
 #define THREADS 4
 #define QUEUE (1u << 17)
 #define NICE 5
 #define LOOK_NS (50 * LP_NS_PER_MS)
 #define CLOSE_INTERNAL 1011
+#define DROPPED_TOLD 1000
+#define DROPPED_BYTES (1u << 20)
 
 static void run_client(void *arg);
 static void run_feed(void *arg);
@@ -55,7 +61,6 @@ client_free(struct lp_tail_client *c)
     if (c->ws != NULL) {
         lp_ws_unref(c->ws);
     }
-    lp_buf_clear(&c->dropped);
     lp_free(c->tenant);
     lp_free(c->query);
     lp_free(c->cursor);
@@ -70,6 +75,7 @@ feed_free(struct lp_tail_feed *f)
     }
     lp_tail_free(f->tail);
     lp_free(f->frames);
+    lp_free(f->place);
     lp_free(f->tenant);
     lp_free(f->query);
     lp_free(f);
@@ -136,12 +142,27 @@ on_room(void *ctx)
     struct lp_tail_client *c = ctx;
     lp_lock(&c->ts->mu);
     c->asked = false;
+    c->late = c->feed == NULL && lp_mono_ns() - c->asked_ns > LP_SETTING(&c->ts->s->set, tail_patience);
     if (c->feed != NULL) {
         lp_feed_pump(c, lp_mono_ns());
     } else if (!c->busy && !atomic_load(&c->gone)) {
         submit(c->ts, run_client, c, &c->busy);
     }
     lp_unlock(&c->ts->mu);
+}
+
+void
+lp_tail_client_alone(struct lp_tail_client *c, const char *cursor)
+{
+    take_from(&c->feed->clients, c);
+    add_to(&c->ts->alone, c);
+    c->feed = NULL;
+    lp_free(c->cursor);
+    c->cursor = lp_strdup(cursor);
+    c->begun = false;
+    if (!c->asked && !atomic_load(&c->gone)) {
+        submit(c->ts, run_client, c, &c->busy);
+    }
 }
 
 static const struct lp_ws_ops ops = {.room = on_room, .gone = on_gone};
@@ -151,8 +172,8 @@ static const struct lp_ws_ops ops = {.room = on_room, .gone = on_gone};
 static bool
 send_rows(struct lp_tail_client *c, const struct lp_found *found, bool place)
 {
-    struct lp_ws_msg *m = lp_tail_msg(found, c->ask.categorize, place ? c->own : NULL, lp_tail_missed(c->own),
-                                      LP_STR_NULL, NULL);
+    struct lp_ws_msg *m =
+        lp_tail_msg(found, c->ask.categorize, place ? c->own : NULL, lp_tail_missed(c->own), LP_STR_NULL);
     if (m != NULL) {
         lp_ws_send(c->ws, m);
         lp_ws_msg_unref(m);
@@ -186,6 +207,78 @@ send_past(struct lp_tail_client *c, struct lp_err *err)
     return rc;
 }
 
+static lp_rc
+make_own(struct lp_tail_client *c, struct lp_err *err)
+{
+    struct lp_server *s = c->ts->s;
+    struct lp_tail_config cfg = {.store = s->store,
+                                 .tenant = lp_str_c(c->tenant),
+                                 .query = lp_str_c(c->query),
+                                 .pool = s->queries,
+                                 .share = &s->query_memory,
+                                 .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
+                                 .cancel = &c->gone};
+    return lp_tail_new(&cfg, &c->own, err);
+}
+
+/* Up to DROPPED_TOLD of the next lines, as dropped. */
+static lp_rc
+gather_dropped(struct lp_tail_client *c, struct lp_buf *out, size_t *ret_n, struct lp_err *err)
+{
+    struct lp_found f;
+    lp_rc rc = lp_tail_look(c->own, err);
+    bool more = true;
+    *ret_n = 0;
+    while (rc == LP_OK && more && *ret_n < DROPPED_TOLD && out->n < DROPPED_BYTES) {
+        rc = lp_tail_next(c->own, LP_TAIL_FRAME_LINES, LP_TAIL_FRAME_LINE_BYTES, &f, err);
+        if (rc != LP_OK) {
+            break;
+        }
+        more = f.n > 0;
+        *ret_n += f.n;
+        rc = lp_result_dropped(&f, out, err);
+        lp_found_clear(&f);
+    }
+    return rc;
+}
+
+/* The client took nothing for so long that it goes on with what is new, and is told what it missed. */
+static lp_rc
+skip(struct lp_tail_client *c, struct lp_err *err)
+{
+    struct lp_buf dropped;
+    struct lp_found none;
+    size_t n;
+    char notice[128];
+    lp_buf_init(&dropped, 64 << 20);
+    lp_rc rc = gather_dropped(c, &dropped, &n, err);
+    rc = rc == LP_OK && n >= DROPPED_TOLD ? lp_tail_begin(c->own, LP_TIME_MIN, 0, INT64_MAX, &none, err) : rc;
+    if (rc == LP_OK && n > 0) {
+        snprintf(notice, sizeof(notice), "%s%zu lines were left out: they came faster than you took them",
+                 n >= DROPPED_TOLD ? "more than " : "", n);
+        lp_metric_add(LP_M_TAIL_DROPPED, (int64_t)n);
+        struct lp_ws_msg *m = lp_tail_msg(NULL, c->ask.categorize, c->own, notice, lp_buf_view(&dropped));
+        if (m != NULL) {
+            lp_ws_send(c->ws, m);
+            lp_ws_msg_unref(m);
+        }
+    }
+    lp_buf_clear(&dropped);
+    return rc;
+}
+
+/* Before the first frame, or the first after it had left a feed. */
+static lp_rc
+begin(struct lp_tail_client *c, struct lp_err *err)
+{
+    lp_rc rc = c->own == NULL ? make_own(c, err) : LP_OK;
+    c->begun = true;
+    if (rc == LP_OK) {
+        rc = c->cursor != NULL ? lp_tail_resume(c->own, lp_str_c(c->cursor), err) : send_past(c, err);
+    }
+    return rc;
+}
+
 enum step { STEP_MORE, STEP_LEVEL, STEP_ERROR };
 
 /* One frame, if there is one. */
@@ -194,8 +287,11 @@ step(struct lp_tail_client *c, struct lp_err *err)
 {
     struct lp_found f;
     if (!c->begun) {
-        c->begun = true;
-        return c->cursor == NULL && send_past(c, err) != LP_OK ? STEP_ERROR : STEP_MORE;
+        return begin(c, err) == LP_OK ? STEP_MORE : STEP_ERROR;
+    }
+    if (c->late) {
+        c->late = false;
+        return skip(c, err) == LP_OK ? STEP_MORE : STEP_ERROR;
     }
     lp_rc rc = lp_tail_next(c->own, LP_TAIL_FRAME_LINES, LP_TAIL_FRAME_LINE_BYTES, &f, err);
     if (rc == LP_OK && f.n == 0) {
@@ -220,15 +316,24 @@ park(struct lp_tail_client *c)
         return false;
     }
     c->busy = false;
+    c->asked_ns = lp_mono_ns();
     c->asked = lp_ws_want_room(c->ws);
     c->busy = !c->asked;
     return c->asked;
 }
 
 static void
+rest(const struct lp_tail_client *c)
+{
+    if (c->own != NULL) {
+        lp_tail_rest(c->own);
+    }
+}
+
+static void
 give_up(struct lp_tail_client *c, const struct lp_err *err)
 {
-    lp_tail_rest(c->own);
+    rest(c);
     lp_ws_close(c->ws, CLOSE_INTERNAL, err->text[0] != 0 ? err->text : "the tail cannot go on");
     (void)let_go(c);
 }
@@ -256,6 +361,7 @@ found_feed(struct lp_tail_client *c)
     f->query = lp_strdup(c->query);
     f->categorize = c->ask.categorize;
     f->tail = c->own;
+    f->place = lp_tail_place_text(f->tail);
     lp_tail_cancel_on(f->tail, NULL);
     c->own = NULL;
     f->next_feed = ts->feeds;
@@ -309,7 +415,7 @@ run_client(void *arg)
     lp_err_clear(&err);
     for (;;) {
         if (lp_ws_unsent(c->ws) >= LP_TAIL_UNSENT_MAX) {
-            lp_tail_rest(c->own); /* it may be long until it goes on */
+            rest(c); /* it may be long until it goes on */
         }
         lp_lock(&c->ts->mu);
         bool gone = atomic_load(&c->gone), parked = !gone && park(c);
@@ -600,7 +706,6 @@ client_new(struct lp_tails *ts, const struct lp_tail_ask *ask)
     c->query = copy(ask->query);
     c->cursor = ask->cursor.n > 0 ? copy(ask->cursor) : NULL;
     c->busy = true;
-    lp_buf_init(&c->dropped, 2 * LP_TAIL_DROPPED_BYTES_MAX);
     return c;
 }
 
@@ -626,15 +731,8 @@ lp_tails_add(struct lp_tails *ts, struct lp_http_req *req, const struct lp_tail_
 {
     struct lp_server *s = ts->s;
     struct lp_tail_client *c = client_new(ts, ask);
-    struct lp_tail_config cfg = {.store = s->store,
-                                 .tenant = ask->tenant,
-                                 .query = ask->query,
-                                 .pool = s->queries,
-                                 .share = &s->query_memory,
-                                 .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
-                                 .cancel = &c->gone};
     lp_rc rc = memchr(c->query, 0, ask->query.n) == NULL && memchr(c->tenant, 0, ask->tenant.n) == NULL
-                   ? lp_tail_new(&cfg, &c->own, err)
+                   ? make_own(c, err)
                    : lp_err_set(err, LP_ERR_PARSE, "a query holds no NUL byte");
     if (rc == LP_OK && c->cursor != NULL) {
         rc = lp_tail_resume(c->own, ask->cursor, err);

@@ -5,8 +5,8 @@
  * lines of the past or behind a cursor, and joins the feed when it has come up to it.
  *
  * A feed keeps its newest frames (--tail-buffer). A tail whose client takes them slower than they come falls behind there, and nobody waits for it;
- * when it falls out of the buffer it is told which lines it missed (at most 1,000 of them one by one), and goes on with what is there.
- * A tail on its own reads at its client's pace, from memory or segments, and misses nothing.
+ * when it falls out of the buffer it goes on by itself, at its client's pace, from memory or segments, until it has come up again. It misses
+ * nothing. Only one whose client has taken nothing for --tail-patience skips what came meanwhile, and is told what that was (at most 1,000 lines of it).
  *
  * Threads: one that waits for the head to grow (looked at every 50 ms at most), a pool that reads and writes frames, the HTTP threads that
  * tell when a client has taken something or left. Intake waits for none of them.

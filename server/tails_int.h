@@ -11,19 +11,11 @@
 #define LP_TAIL_FRAME_LINES 100
 #define LP_TAIL_FRAME_LINE_BYTES (256u << 10)
 #define LP_TAIL_UNSENT_MAX (1u << 20) /* of one client, in its connection's buffer */
-#define LP_TAIL_DROPPED_BYTES_MAX (1u << 20)
-
-/* A line of a frame, for when it is dropped: its labels are these bytes of the message. */
-struct lp_feed_line {
-    int64_t time_ns;
-    size_t labels, bytes;
-};
 
 struct lp_feed_frame {
     struct lp_ws_msg *msg;
     int64_t born_ns;
-    size_t nlines;
-    struct lp_feed_line *lines;
+    char *before; /* the cursor before its rows */
 };
 
 struct lp_tail_client {
@@ -37,8 +29,8 @@ struct lp_tail_client {
     struct lp_tail_ask ask;
     struct lp_tail *own;
     uint64_t next;         /* the frame to be sent next */
-    struct lp_buf dropped; /* elements of dropped_entries */
-    uint64_t ndropped, told;
+    int64_t asked_ns;      /* since when there is no room */
+    bool late;             /* on its own: there was none for too long */
 };
 
 struct lp_tail_feed {
@@ -48,6 +40,7 @@ struct lp_tail_feed {
     bool categorize, busy;
     bool failed; /* its reader cannot go on: it ends with its clients */
     struct lp_tail *tail;
+    char *place; /* the reader's cursor behind the last frame */
     struct lp_tail_client *clients, *joiners;
     struct lp_feed_frame *frames; /* ring: number modulo cap */
     size_t cap;
@@ -67,16 +60,22 @@ struct lp_tails {
     struct lp_tail_client *alone; /* on their own */
 };
 
-/* A message of the rows (found may be NULL), with the reader's place unless place is NULL; NULL: it is too large. offs: lp_result_tail. */
-struct lp_ws_msg *lp_tail_msg(const struct lp_found *found, bool categorize, const struct lp_tail *place, const char *notice, struct lp_str dropped,
-                              size_t (*offs)[2]);
+/* A message of the rows (found may be NULL), with the reader's place unless place is NULL; NULL: it is too large. */
+struct lp_ws_msg *lp_tail_msg(const struct lp_found *found, bool categorize, const struct lp_tail *place, const char *notice, struct lp_str dropped);
+/* The reader's place as text, to be freed. */
+char *lp_tail_place_text(const struct lp_tail *t);
 /* The rows that the feed's reader gave last. False: too large. */
-bool lp_feed_make_frame(const struct lp_tail_feed *feed, const struct lp_found *found, const char *notice, struct lp_feed_frame *ret);
+bool lp_feed_make_frame(struct lp_tail_feed *feed, const struct lp_found *found, const char *notice, struct lp_feed_frame *ret);
 /* The frame is the buffer's, and goes to the clients. Takes the lock. */
 void lp_feed_publish(struct lp_tail_feed *f, struct lp_feed_frame frame);
 /* With the lock held: sends the client of a feed what it may have now. */
 void lp_feed_pump(struct lp_tail_client *c, int64_t now_ns);
-/* With the lock held, or nobody else there: the oldest frame leaves the buffer. */
+/* With the lock held, or nobody else there: the oldest frame leaves the buffer, and so do clients that have not got it yet. */
 void lp_feed_evict(struct lp_tail_feed *f);
+
+/* --- tails.c, with the lock held --- */
+
+/* The client leaves its feed, and goes on by itself behind the cursor. */
+void lp_tail_client_alone(struct lp_tail_client *c, const char *cursor);
 
 #endif
