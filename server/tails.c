@@ -465,7 +465,11 @@ read_feed(struct lp_tail_feed *f, struct lp_err *err)
         }
         lp_found_clear(&found);
     }
-    return rc == LP_ERR_BUSY ? LP_OK : rc; /* memory is short; at the next pass, perhaps */
+    if (rc == LP_ERR_BUSY) { /* memory is short: at the next pass, perhaps */
+        lp_tail_rest(f->tail);
+        rc = LP_OK;
+    }
+    return rc;
 }
 
 /* The client gets what lies between it and the feed. False: it is too far behind, or ahead. */
