@@ -50,6 +50,8 @@ X(HTTP_ERRORS, LP_COUNTER, "logpond_http_errors_total", "HTTP requests answered 
 X(HTTP_CONNECTIONS, LP_GAUGE, "logpond_http_connections", "Open HTTP connections.")
 X(HTTP_DURATION, LP_HISTOGRAM, "logpond_http_request_seconds", "Time from a request's last byte to its answer.")
 X(QUERIES_RUNNING, LP_GAUGE, "logpond_queries_running", "Queries under way, those that wait for their turn included.")
+X(TAILS, LP_GAUGE, "logpond_tails", "Live tails.")
+X(TAIL_DROPPED, LP_COUNTER, "logpond_tail_dropped_lines_total", "Lines that tails did not get because their clients were too slow.")
 X(QUERY_MEMORY, LP_GAUGE, "logpond_query_memory_bytes", "Memory of the answers of all queries under way.")
 X(QUERIES, LP_COUNTER, "logpond_queries_total", "Queries evaluated.")
 X(QUERY_DURATION, LP_HISTOGRAM, "logpond_query_seconds", "Duration of queries.")

@@ -171,6 +171,9 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
     if (rc == LP_OK) {
         rc = lp_exec_view(q->store, q->tenant, &q->log, 1, q->budget_bytes, &x->view, err);
     }
+    if (rc == LP_OK && q->last_generation > 0) {
+        lp_view_generations(x->view, q->first_generation, q->last_generation);
+    }
     if (rc == LP_OK) {
         struct lp_err damage;
         lp_err_clear(&damage);
@@ -284,9 +287,8 @@ range_of(const struct lp_search *q, int64_t *ret_from_ns, int64_t *ret_to_ns)
     }
 }
 
-/* What decides whether rows pass, where line filters alone do not. */
-static lp_rc
-compile_pass(struct lp_exec *x, struct lp_err *err)
+lp_rc
+lp_exec_pass(struct lp_exec *x, struct lp_err *err)
 {
     const struct lp_pipe_need nothing = {.all = false};
     lp_rc rc = lp_exec_prog(x->q->log, NULL, &nothing, &x->pass, err);
@@ -364,7 +366,7 @@ find(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_best *best, st
 {
     lp_rc rc = wants_context(x->q) ? lp_exec_begin(x, x->q->from_ns, x->q->to_ns, err)
                                    : lp_exec_begin(x, from_ns, to_ns, err);
-    rc = rc == LP_OK ? compile_pass(x, err) : rc;
+    rc = rc == LP_OK ? lp_exec_pass(x, err) : rc;
     rc = rc == LP_OK ? find_hits(x, from_ns, to_ns, best, err) : rc;
     rc = cut_short(x, rc, ret, err);
     if (rc == LP_OK && ret->cut[0] != 0) {

@@ -63,6 +63,7 @@ struct lp_search {
                                            * `limit` is without them; not with interval_ns or page_bytes */
     size_t page_bytes;            /* > 0: the result ends early once its lines hold so many bytes (but has a row) */
     bool want_labels;             /* rows come with all of their labels, as the stages leave them; else only where there are stages */
+    uint64_t first_generation, last_generation; /* last > 0: stored rows alone, of segments that hold rows of these generations */
     bool want_last;               /* the place of the last row is wanted, to go on behind it */
 };
 

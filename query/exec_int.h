@@ -118,6 +118,8 @@ void lp_exec_end(struct lp_exec *x);
 void lp_exec_order_parts(const struct lp_exec *x, bool backward, uint32_t *order);
 /* LP_ERR_LIMIT when so many bytes are more than the search may read. Any thread. */
 lp_rc lp_exec_over_scan(struct lp_exec *x, uint64_t bytes, struct lp_err *err) LP_MUST_USE;
+/* Sets x->pass: what decides whether rows pass, where line filters alone do not. */
+lp_rc lp_exec_pass(struct lp_exec *x, struct lp_err *err) LP_MUST_USE;
 /* Tells the server's metrics what a query that ended with rc looked at. */
 void lp_exec_account(const struct lp_search_stats *st, lp_rc rc);
 

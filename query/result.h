@@ -14,6 +14,19 @@
 /* {"status":"success",...,"data":{"resultType":"streams",...}}: streams by rising label text, entries as they were found. The search must have wanted labels. */
 lp_rc lp_result_streams(const struct lp_found *f, bool categorize, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
+/*
+ * A frame of a tail: {"streams":[...]} with the rows of f (f may be NULL), what else is set, and "cursor" where it is not empty. dropped: elements of
+ * dropped_entries; notice: a sentence.
+ */
+struct lp_tail_frame {
+    const struct lp_found *found;
+    bool categorize;
+    struct lp_str dropped, notice, cursor;
+};
+/* Appends the rows as elements of dropped_entries, behind those that are there. */
+lp_rc lp_result_dropped(const struct lp_found *f, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_result_tail(const struct lp_tail_frame *frame, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
+
 /* The series of a metric query: a matrix; or of one step a vector, or a scalar (whose time is in milliseconds, as Loki's is). */
 lp_rc lp_result_series_matrix(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_result_series_vector(const struct lp_matrix *m, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;

@@ -193,41 +193,115 @@ write_set(struct grouping *g, uint32_t set, struct lp_buf *out)
     lp_buf_c(out, "]}");
 }
 
+/* All sets, between the brackets. */
 static bool
-write_streams(struct grouping *g, struct lp_buf *out)
+write_sets(struct grouping *g, struct lp_buf *out)
 {
-    bool ok = make_lists(g);
     size_t n = g->sets.n;
-    uint32_t *order = ok ? lp_arena_array(&g->ar, n, sizeof(*order)) : NULL;
+    uint32_t *order = lp_arena_array(&g->ar, n, sizeof(*order));
     if (order == NULL) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
         order[i] = (uint32_t)i;
     }
-    qsort_r(order, n, sizeof(*order), by_text, g->sets.v);
-    const struct lp_result_notes notes = {g->f->damage, g->f->stats.damaged, g->f->cut};
-    lp_result_begin("streams", &notes, g->categorize, out);
+    if (n > 1) {
+        qsort_r(order, n, sizeof(*order), by_text, g->sets.v);
+    }
     for (size_t i = 0; i < n; i++) {
         lp_buf_c(out, i > 0 ? "," : "");
         write_set(g, order[i], out);
     }
-    lp_result_end(&g->f->stats, g->f->n, out);
     return true;
+}
+
+static bool
+write_answer(struct grouping *g, const void *arg, struct lp_buf *out)
+{
+    (void)arg;
+    const struct lp_result_notes notes = {g->f->damage, g->f->stats.damaged, g->f->cut};
+    lp_result_begin("streams", &notes, g->categorize, out);
+    bool ok = write_sets(g, out);
+    lp_result_end(&g->f->stats, g->f->n, out);
+    return ok;
+}
+
+/* Groups the rows, and writes what they are part of. */
+static lp_rc
+write_grouped(struct grouping *g, bool (*fn)(struct grouping *g, const void *arg, struct lp_buf *out),
+              const void *arg, struct lp_buf *out, struct lp_err *err)
+{
+    lp_arena_init(&g->ar, out->limit, 1 << 14);
+    lp_arena_init(&g->scratch, out->limit, 1 << 14);
+    lp_label_index_init(&g->sets, &g->ar);
+    g->next = lp_malloc(g->f->n * sizeof(*g->next));
+    bool ok = make_lists(g) && fn(g, arg, out);
+    lp_free(g->next);
+    lp_label_index_clear(&g->sets);
+    lp_arena_clear(&g->ar);
+    lp_arena_clear(&g->scratch);
+    return ok && !out->failed ? LP_OK : over_budget(err);
 }
 
 lp_rc
 lp_result_streams(const struct lp_found *f, bool categorize, struct lp_buf *out, struct lp_err *err)
 {
     struct grouping g = {.f = f, .categorize = categorize};
-    lp_arena_init(&g.ar, out->limit, 1 << 14);
-    lp_arena_init(&g.scratch, out->limit, 1 << 14);
-    lp_label_index_init(&g.sets, &g.ar);
-    g.next = lp_malloc(f->n * sizeof(*g.next));
-    bool ok = write_streams(&g, out);
-    lp_free(g.next);
-    lp_label_index_clear(&g.sets);
-    lp_arena_clear(&g.ar);
-    lp_arena_clear(&g.scratch);
-    return ok && !out->failed ? LP_OK : over_budget(err);
+    return write_grouped(&g, write_answer, NULL, out, err);
+}
+
+/* ------------------------------------------------------------------ frames of a tail */
+
+static bool
+write_frame(struct grouping *g, const void *arg, struct lp_buf *out)
+{
+    const struct lp_tail_frame *frame = arg;
+    lp_buf_c(out, "{\"streams\":[");
+    bool ok = write_sets(g, out);
+    lp_buf_byte(out, ']');
+    if (frame->dropped.n > 0) {
+        lp_buf_c(out, ",\"dropped_entries\":[");
+        lp_buf_str(out, frame->dropped);
+        lp_buf_byte(out, ']');
+    }
+    if (frame->categorize) {
+        lp_buf_c(out, ",\"encodingFlags\":[\"categorize-labels\"]");
+    }
+    if (frame->notice.n > 0) {
+        lp_buf_c(out, ",\"notice\":");
+        lp_buf_json(out, frame->notice);
+    }
+    if (frame->cursor.n > 0) {
+        lp_buf_c(out, ",\"cursor\":");
+        lp_buf_json(out, frame->cursor);
+    }
+    lp_buf_byte(out, '}');
+    return ok;
+}
+
+lp_rc
+lp_result_tail(const struct lp_tail_frame *frame, struct lp_buf *out, struct lp_err *err)
+{
+    static const struct lp_found nothing;
+    struct grouping g = {.f = frame->found != NULL ? frame->found : &nothing,
+                         .categorize = frame->categorize};
+    return write_grouped(&g, write_frame, frame, out, err);
+}
+
+lp_rc
+lp_result_dropped(const struct lp_found *f, struct lp_buf *out, struct lp_err *err)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        const struct lp_found_row *row = &f->rows[i];
+        lp_buf_printf(out, "%s{\"timestamp\":\"%lld\",\"labels\":{", out->n > 0 ? "," : "",
+                      (long long)row->time_ns);
+        for (size_t k = 0; k < row->nlabels; k++) {
+            lp_buf_c(out, k > 0 ? "," : "");
+            lp_buf_json(out, row->labels[k].name);
+            lp_buf_byte(out, ':');
+            lp_buf_json(out, row->labels[k].value);
+        }
+        lp_buf_c(out, "}}");
+    }
+    return out->failed ? over_budget(err) : LP_OK;
 }

@@ -406,7 +406,7 @@ read_headers(struct lp_client *c, struct lp_client_answer *a, struct lp_err *err
     }
 }
 
-/* "HTTP/1.1 200 OK" and the headers; interim answers (1xx) are passed over. */
+/* "HTTP/1.1 200 OK" and the headers; interim answers (1xx, but 101) are passed over. */
 static lp_rc
 read_head(struct lp_client *c, struct lp_client_answer *a, bool *ret_http10, struct lp_err *err)
 {
@@ -425,7 +425,7 @@ read_head(struct lp_client *c, struct lp_client_answer *a, bool *ret_http10, str
         *ret_http10 = lp_str_eqc(version, "HTTP/1.0");
         a->status = (int)status;
         rc = read_headers(c, a, err);
-        if (rc != LP_OK || status >= 200) {
+        if (rc != LP_OK || status >= 200 || status == 101) {
             return rc;
         }
         a->nheaders = 0;
@@ -612,7 +612,12 @@ try_call(struct lp_client *c, const struct lp_client_request *req, struct lp_cli
         rc = sent;
     }
     rc = rc == LP_OK ? read_head(c, a, &http10, err) : rc;
-    rc = rc == LP_OK ? read_body(c, req, a, &keep, err) : rc;
+    if (rc == LP_OK && a->status == 101) { /* nothing that a call that does not ask for it can go on with */
+        rc = req->upgrade ? LP_OK : not_http(c, err);
+        keep = true;
+    } else {
+        rc = rc == LP_OK ? read_body(c, req, a, &keep, err) : rc;
+    }
     if (rc != LP_OK || !keep || http10 || sent != LP_OK) {
         lp_client_close(c);
     }
@@ -641,6 +646,22 @@ lp_client_call(struct lp_client *c, const struct lp_client_request *req, struct 
         }
         lp_err_clear(err);
     }
+}
+
+lp_rc
+lp_client_read(struct lp_client *c, struct lp_str *ret, struct lp_err *err)
+{
+    bool end;
+    lp_rc rc = fill(c, &end, err);
+    *ret = rc == LP_OK && !end ? lp_str_of(c->buf + c->at, c->end - c->at) : LP_STR_NULL;
+    c->at = c->end;
+    return rc;
+}
+
+lp_rc
+lp_client_write(struct lp_client *c, struct lp_str bytes, struct lp_err *err)
+{
+    return send_all(c, bytes, err);
 }
 
 void

@@ -44,6 +44,7 @@ struct lp_client_request {
     /* Where set, the body of a 2xx answer is handed over piece by piece; false ends the call (LP_ERR_CANCELED). */
     bool (*on_data)(void *arg, struct lp_str bytes);
     void *arg;
+    bool upgrade; /* 101 is an answer, too: the connection is the caller's from then on, for lp_client_read and lp_client_write, until lp_client_close */
 };
 
 struct lp_client_answer {
@@ -70,6 +71,10 @@ lp_rc lp_client_json(struct lp_client_answer *a, struct lp_json_parser *p, struc
  */
 lp_rc lp_client_call(struct lp_client *c, const struct lp_client_request *req, struct lp_client_answer *ret,
                      struct lp_err *err) LP_MUST_USE;
+
+/* What comes next, at least a byte; valid until the next call. Empty: the server has closed the connection. Errors as of a call; LP_ERR_TIMEOUT after the request's idle_ns. */
+lp_rc lp_client_read(struct lp_client *c, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_client_write(struct lp_client *c, struct lp_str bytes, struct lp_err *err) LP_MUST_USE;
 
 /* Appends NAME=VALUE to a target, percent-encoded, behind '?' or '&'. */
 void lp_client_param(struct lp_buf *target, const char *name, struct lp_str value);

@@ -1,6 +1,6 @@
 /*
- * cmd_query.c - `logpond query`: reads the command line, and tells searches for lines (cmd_query_rows.c) from
- * metric queries (cmd_query_metric.c).
+ * cmd_query.c - `logpond query`: reads the command line, and tells searches for lines (cmd_query_rows.c), live ones
+ * (cmd_query_tail.c) and metric queries (cmd_query_metric.c) apart.
  */
 #include "server/cli.h"
 #include "server/cmd_query_int.h"
@@ -41,6 +41,8 @@ static const char help[] =
     "  -i, --ignore-case   words in any case (not for LogQL)\n"
     "  -n, --limit N       at most N lines (default 100); 0: all, as --all\n"
     "      --forward       the oldest lines in place of the newest\n"
+    "  -f, --tail          shows lines as they come, until Ctrl-C; --since 5m: those of the last 5 minutes "
+    "first\n"
     "      --all           everything, oldest first, whatever its size; says how to go on if it is "
     "interrupted\n"
     "      --cursor C      with --all: go on there\n"
@@ -64,6 +66,7 @@ enum {
     OPT_COLOUR = 'R',
     OPT_STATS = 's',
     OPT_ALL = 'a',
+    OPT_TAIL = 'W',
     OPT_CURSOR = 'c',
     OPT_STEP = 't',
     OPT_INSTANT = 'I'
@@ -85,6 +88,7 @@ static const struct lp_cli_option options[] = {
     {"colour", OPT_COLOUR, true, 0},
     {"stats", OPT_STATS, false, 0},
     {"all", OPT_ALL, false, 0},
+    {"tail", OPT_TAIL, false, 'f'},
     {"cursor", OPT_CURSOR, true, 0},
     {"step", OPT_STEP, true, 0},
     {"instant", OPT_INSTANT, false, 0},
@@ -92,7 +96,7 @@ static const struct lp_cli_option options[] = {
 
 struct command {
     struct lp_query q;
-    bool has_limit;
+    bool has_limit, tail;
     struct lp_buf text; /* what q.text borrows from */
     struct lp_err err;
 };
@@ -178,6 +182,9 @@ take_option(struct command *c, int id, const char *value)
     case OPT_ALL:
         c->q.all = true;
         return LP_OK;
+    case OPT_TAIL:
+        c->tail = true;
+        return LP_OK;
     case OPT_STATS:
         c->q.stats = true;
         return LP_OK;
@@ -195,6 +202,7 @@ check_options(struct command *c, bool metric)
 {
     const struct lp_query *q = &c->q;
     const char *for_lines = q->all              ? "--all"
+                            : c->tail           ? "--tail"
                             : q->cursor != NULL ? "--cursor"
                             : c->has_limit      ? "--limit"
                             : q->forward        ? "--forward"
@@ -213,6 +221,11 @@ check_options(struct command *c, bool metric)
     if (!metric && (q->instant || q->step_ns > 0)) {
         return lp_err_set(&c->err, LP_ERR_PARSE, "%s is for metric queries, like rate({app=\"x\"} [5m])",
                           q->instant ? "--instant" : "--step");
+    }
+    if (c->tail && (q->end_ns != LP_TIME_NONE || q->forward || q->all || q->cursor != NULL || q->stats)) {
+        return lp_err_set(&c->err, LP_ERR_PARSE,
+                          "--tail has no end, and shows lines as they come: it goes with none of --end, "
+                          "--forward, --all, --cursor and --stats");
     }
     if (q->all && c->has_limit && q->limit > 0) {
         return lp_err_set(&c->err, LP_ERR_PARSE, "--all and --limit %llu exclude each other",
@@ -259,6 +272,9 @@ run(struct command *c)
     if (check_options(c, metric) != LP_OK) {
         lp_cli_complain("query", &c->err);
         return LP_QUERY_WRONG;
+    }
+    if (c->tail) {
+        return lp_query_tail(q);
     }
     q->all = q->all || q->limit == 0;
     q->limit = q->all ? 0 : q->limit;

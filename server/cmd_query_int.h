@@ -72,6 +72,8 @@ struct lp_query_show {
 };
 
 void lp_query_show_init(struct lp_query_show *s, FILE *out, enum lp_query_output output);
+/* The same on standard output, as a command line asks for. */
+void lp_query_show_begin(struct lp_query_show *s, const struct lp_query *q);
 void lp_query_show_clear(struct lp_query_show *s);
 /*
  * One line of a jsonl export, readable LP_JSON_PAD bytes beyond its end. What is no row (a mark: cursor, warnings) is passed over. False
@@ -133,5 +135,10 @@ int64_t lp_query_round_step(int64_t range_ns, size_t points);
 
 /* Searches for rows and shows them; the exit status. */
 int lp_query_rows(const struct lp_query *q);
+
+/* --- cmd_query_tail.c --- */
+
+/* Shows the lines of a query as they come, until it is interrupted, after those since start_ns, at most limit; the exit status. */
+int lp_query_tail(const struct lp_query *q);
 
 #endif

@@ -367,11 +367,7 @@ lp_query_rows(const struct lp_query *q)
     }
     lp_buf_init(&r.kept, KEPT_BYTES_MAX);
     r.json = lp_json_parser_new();
-    lp_query_show_init(&r.show, stdout, q->output);
-    r.show.colour = q->colour;
-    r.show.ignore_case = q->ignore_case;
-    r.show.words = q->words;
-    r.show.nwords = q->logql ? 0 : q->nwords;
+    lp_query_show_begin(&r.show, q);
     int status = search(&r, c);
     lp_query_show_clear(&r.show);
     lp_json_parser_free(r.json);

@@ -29,6 +29,16 @@ lp_query_show_init(struct lp_query_show *s, FILE *out, enum lp_query_output outp
 }
 
 void
+lp_query_show_begin(struct lp_query_show *s, const struct lp_query *q)
+{
+    lp_query_show_init(s, stdout, q->output);
+    s->colour = q->colour;
+    s->ignore_case = q->ignore_case;
+    s->words = q->words;
+    s->nwords = q->logql ? 0 : q->nwords;
+}
+
+void
 lp_query_show_clear(struct lp_query_show *s)
 {
     lp_json_parser_free(s->json);

@@ -18,6 +18,7 @@
 #include "server/retainer.h"
 #include "server/selectors.h"
 #include "server/server.h"
+#include "server/tails.h"
 #include "store/maintain.h"
 
 #define STOP_REQUESTS_NS (10 * LP_NS_PER_S)
@@ -214,6 +215,7 @@ build(struct lp_server *s, struct lp_err *err)
     s->query_memory.most = (size_t)s->set.query_bytes_total;
     s->turns = lp_turns_new((unsigned)s->set.query_workers);
     s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);
+    s->tails = lp_tails_new(s);
     return LP_OK;
 }
 
@@ -408,6 +410,7 @@ take_down(struct lp_server *s, struct routes *r)
     lp_pool_stop(s->ingest);
     lp_pool_stop(s->queries);
     lp_pool_stop(s->exports);
+    lp_tails_stop(s->tails);
     lp_retainer_stop(s->retainer);
     if (s->log != NULL) {
         s->log->ops->stop(s->log);
@@ -417,6 +420,7 @@ take_down(struct lp_server *s, struct routes *r)
         status = 1;
     }
     lp_http_free(s->http);
+    lp_tails_free(s->tails);
     lp_pool_free(s->ingest);
     lp_pool_free(s->queries);
     lp_pool_free(s->exports);

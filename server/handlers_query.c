@@ -11,9 +11,8 @@
 #define GRACE_NS (5 * LP_NS_PER_S) /* for the lines of what was found until a query's time was over */
 #define SERIES_MAX 500             /* of one answer, as in Loki */
 
-/* Whether the comma list of this header has the flag. */
-static bool
-wants_categories(const struct lp_http_req *req)
+bool
+lp_query_wants_categories(const struct lp_http_req *req)
 {
     struct lp_str rest = lp_http_header(req, "X-Loki-Response-Encoding-Flags");
     while (rest.n > 0) {
@@ -72,7 +71,7 @@ search(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns
         rc = lp_search(&q, &found, &c->err);
     }
     if (rc == LP_OK) {
-        rc = lp_result_streams(&found, wants_categories(c->req), out, &c->err);
+        rc = lp_result_streams(&found, lp_query_wants_categories(c->req), out, &c->err);
         lp_found_clear(&found);
     }
     return rc;
@@ -256,6 +255,7 @@ const struct lp_work_route lp_query_routes[] = {
     {READ, LOKI "/detected_fields", lp_query_work_detected_fields, false},
     {READ, LOKI "/detected_field/*/values", lp_query_work_detected_values, false},
     {READ, LOKI "/format_query", work_format_query, false},
+    {LP_GET, LOKI "/tail", lp_query_work_tail, false},
     {LP_GET, LOKI "/drilldown-limits", lp_loki_work_drilldown, false},
     {LP_GET, LOKI "/rules", lp_loki_work_no_rules, false},
     {LP_GET, LOKI "/rules/**", lp_loki_work_no_rules, false},

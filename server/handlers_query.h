@@ -53,11 +53,15 @@ lp_rc lp_query_parse(struct lp_query_call *c, const struct lp_expr **ret) LP_MUS
 /* limit, direction and interval have to be well formed also where a query does not use them. */
 lp_rc lp_query_check(struct lp_query_call *c) LP_MUST_USE;
 
+/* Does the client want labels by category (X-Loki-Response-Encoding-Flags)? */
+bool lp_query_wants_categories(const struct lp_http_req *req);
 /* handlers_query.c: the lines of a log query as /query_range answers them, with its parameters. */
 lp_rc lp_query_streams(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns, int64_t end_ns, struct lp_buf *out) LP_MUST_USE;
 /* handlers_query_meta.c: what questions about streams have in common. */
 struct lp_streams_query lp_query_streams_query(const struct lp_query_call *c);
 
+/* handlers_tail.c */
+void lp_query_work_tail(struct lp_http_req *req, struct lp_server *s);
 /* handlers_query_meta.c, handlers_query_detect.c, handlers_query_legacy.c, handlers_query_export.c */
 void lp_query_work_labels(struct lp_http_req *req, struct lp_server *s);
 void lp_query_work_values(struct lp_http_req *req, struct lp_server *s);

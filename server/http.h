@@ -134,4 +134,35 @@ void lp_http_stream_abort(struct lp_http_req *req);
 /* How an answer may be compressed, by a header Accept-Encoding: zstd before gzip. Streams are sent as they are written: who compresses one says so in its headers. */
 enum lp_pack_kind lp_http_encoding(struct lp_str accept);
 
+/*
+ * --- WebSockets (http_ws.c) ---
+ *
+ * A request that asks for it can be answered by becoming one. Messages go out in the order of lp_ws_send; what the client sends but control frames is
+ * thrown away. It is pinged every second. At the service's stop the connection is cut without a closing handshake: clients take that
+ * as a reason to come back.
+ */
+struct lp_ws;
+struct lp_ws_msg; /* ws.h */
+#define LP_WS_LOW_BYTES (256u << 10)
+
+/* Called on the HTTP thread (gone: where the service has ended meanwhile, on the thread that upgrades), without locks. */
+struct lp_ws_ops {
+    void (*room)(void *ctx); /* as asked for by lp_ws_want_room */
+    void (*gone)(void *ctx); /* the connection has ended: the last call; once */
+};
+
+/* Whether the request asks for a WebSocket as it should: 0, or the status to refuse it with and why. */
+int lp_ws_check(const struct lp_http_req *req, const char **why);
+/* Answers a request that lp_ws_check has passed [any thread]. *ret is the caller's, to be given back by lp_ws_unref; it is set before any call of ops. */
+void lp_http_upgrade(struct lp_http_req *req, const struct lp_ws_ops *ops, void *ctx, struct lp_ws **ret);
+/* Takes a reference of its own. After the end it does nothing [any thread]. */
+void lp_ws_send(struct lp_ws *ws, struct lp_ws_msg *m);
+/* Says goodbye, behind what was sent. The first call counts [any thread]. */
+void lp_ws_close(struct lp_ws *ws, uint16_t code, const char *reason);
+/* Bytes that the client's socket has not taken [any thread]. */
+size_t lp_ws_unsent(const struct lp_ws *ws);
+/* Asks for one call of ops->room once LP_WS_LOW_BYTES or less are unsent; false where that is so already: there will be no call [any thread]. */
+bool lp_ws_want_room(struct lp_ws *ws);
+void lp_ws_unref(struct lp_ws *ws);
+
 #endif

@@ -120,6 +120,9 @@ on_close(struct evhttp_connection *evcon, void *arg)
             lp_http_req_gone(req);
         }
     }
+    if (conn->ws != NULL) {
+        lp_http_ws_gone(conn->ws);
+    }
     conn_free(conn);
 }
 
@@ -291,6 +294,12 @@ on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
     }
     int n = evbuffer_remove(input, t->scratch, sizeof(t->scratch));
     LP_ASSERT(n > 0 && evbuffer_get_length(input) == 0); /* afterwards our own head may be in there */
+    if (conn->ws != NULL) {
+        if (conn->phase == LP_HTTP_WS) {
+            lp_http_ws_feed(conn, lp_str_of(t->scratch, (size_t)n));
+        }
+        return;
+    }
     lp_http_input_feed(conn, lp_str_of(t->scratch, (size_t)n));
     if (n >= LIBEVENT_READ_BYTES) {
         lp_http_input_read(conn);
@@ -302,6 +311,10 @@ on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *ar
 {
     struct lp_http_conn *conn = arg;
     size_t left = evbuffer_get_length(output);
+    if (conn->phase == LP_HTTP_WS) {
+        lp_http_ws_sent(conn, left, info->n_deleted > 0);
+        return;
+    }
     bool answering = conn->phase == LP_HTTP_BUSY || conn->phase == LP_HTTP_REFUSED;
     if (answering && (info->n_deleted > 0 || info->orig_size == 0)) {
         /* the client took some, or there is something to take */
@@ -379,6 +392,9 @@ expire(struct lp_http_conn *conn, int64_t now_ns)
             lp_http_conn_refuse(conn, 408, "", "the request's body came too slowly");
         }
         return;
+    case LP_HTTP_WS:
+        lp_http_ws_tick(conn, now_ns);
+        return;
     case LP_HTTP_BUSY:
     case LP_HTTP_REFUSED:
     case LP_HTTP_LINGER:
@@ -427,7 +443,7 @@ lp_http_conn_stop(struct lp_http_conn *conn)
     if (conn->evcon == NULL) {
         return; /* on_wake turns it away */
     }
-    if (conn->phase == LP_HTTP_HEAD && conn->in.n == 0) {
+    if ((conn->phase == LP_HTTP_HEAD && conn->in.n == 0) || conn->phase == LP_HTTP_WS) {
         lp_http_conn_close(conn);
     } else if (conn->phase == LP_HTTP_HEAD || conn->phase == LP_HTTP_BODY) {
         lp_http_conn_refuse(conn, 503, "", "the service is stopping");

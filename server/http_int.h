@@ -18,6 +18,7 @@
 #include "base/lock.h"
 #include "server/http.h"
 #include "server/http_parse.h"
+#include "server/ws.h"
 
 struct bufferevent;
 struct evbuffer;
@@ -51,6 +52,7 @@ struct lp_http_thread {
     bool stopping;
     struct lp_mutex mu;
     struct lp_http_req *mail_first, **mail_last; /* under mu */
+    struct lp_ws *ws_first;                      /* under mu: WebSockets with something to send */
     int64_t stop_deadline_ns;                    /* under mu; 0: not stopping */
     bool ended;                                  /* under mu: nobody reads the mailbox any more */
     char scratch[LP_HTTP_SCRATCH_BYTES];
@@ -71,6 +73,7 @@ enum lp_http_phase {
     LP_HTTP_BODY,   /* its head was accepted, the body is coming in */
     LP_HTTP_BUSY,   /* evhttp has the request: pending, or being answered */
     LP_HTTP_REFUSED, /* this layer's own last answer is being written */
+    LP_HTTP_WS,     /* a WebSocket */
     LP_HTTP_LINGER, /* it is written; what still comes in is thrown away */
 };
 
@@ -92,6 +95,7 @@ struct lp_http_conn {
     struct lp_buf in;       /* received, not used yet: a part of a head, or pipelined requests */
     size_t scanned;         /* of `in`, by lp_http_head_end */
     struct lp_http_req *req; /* coming in, pending or being answered */
+    struct lp_ws *ws;        /* what the connection has become; NULL: HTTP */
     bool chunked;            /* its body */
     struct lp_http_chunks chunks;
     uint64_t window_bytes;     /* received since the body's rate was last looked at */
@@ -139,6 +143,8 @@ struct lp_http_req {
     struct lp_buf reply; /* body of a whole answer */
     bool streaming;
     struct lp_cond room; /* initialised when streaming */
+
+    struct lp_ws *ws; /* what the answer is; NULL: another */
 
     /* Under t->mu. */
     struct lp_http_req *mail_next;
@@ -213,7 +219,23 @@ void lp_http_mail_take(struct lp_http_thread *t);
 void lp_http_ring(struct lp_http_thread *t);
 /* Some of the answer left: wakes a waiting stream writer. out_bytes are still in the output buffer. HTTP thread. */
 void lp_http_reply_sent(struct lp_http_req *req, size_t out_bytes);
+/* The handler's last word on a request, where it is no reply [any thread]. */
+void lp_http_hand_back(struct lp_http_req *req);
 /* A whole answer of this layer itself, with Connection: close. extra: header lines with CR LF, or "". */
 void lp_http_refusal(struct lp_buf *out, enum lp_http_method method, int status, const char *extra, struct lp_str text);
+
+/* --- http_ws.c; all but _orphan on the connection's thread --- */
+void lp_http_ws_take_over(struct lp_http_req *req);
+/* The request was upgraded when its thread had ended. */
+void lp_http_ws_orphan(struct lp_http_req *req);
+/* What others left for the thread's WebSockets. */
+void lp_http_ws_mail(struct lp_http_thread *t);
+void lp_http_ws_feed(struct lp_http_conn *conn, struct lp_str bytes);
+/* The output buffer changed: `left` bytes are in it; some: the client took something. */
+void lp_http_ws_sent(struct lp_http_conn *conn, size_t left, bool some);
+/* A second has passed. May close the connection. */
+void lp_http_ws_tick(struct lp_http_conn *conn, int64_t now_ns);
+/* The connection has ended. */
+void lp_http_ws_gone(struct lp_ws *ws);
 
 #endif

@@ -83,10 +83,19 @@ hand_back(struct lp_http_req *req, bool cut)
     bool ring = !orphan && mail(req);
     lp_unlock(&t->mu);
     if (orphan) {
+        if (req->ws != NULL) {
+            lp_http_ws_orphan(req);
+        }
         lp_http_req_free(req);
     } else if (ring) {
         lp_http_ring(t);
     }
+}
+
+void
+lp_http_hand_back(struct lp_http_req *req)
+{
+    hand_back(req, false);
 }
 
 /* --- on the HTTP thread: handing an answer to evhttp --- */
@@ -302,7 +311,9 @@ lp_http_mail_take(struct lp_http_thread *t)
     struct taken got;
     struct lp_http_req *req;
     while ((req = take(t, &got)) != NULL) {
-        if (req->conn == NULL) {
+        if (req->ws != NULL) {
+            lp_http_ws_take_over(req);
+        } else if (req->conn == NULL) {
             drop(req, &got);
         } else if (req->streaming) {
             stream_step(req, &got);
@@ -311,6 +322,7 @@ lp_http_mail_take(struct lp_http_thread *t)
         }
         lp_buf_clear(&got.bytes);
     }
+    lp_http_ws_mail(t);
 }
 
 void

@@ -33,6 +33,7 @@ struct lp_ticket {
 struct lp_head {
     struct lp_mutex mu;
     struct lp_cond room_freed;  /* room came back, or a turn in the queue for it ended */
+    struct lp_cond grew;        /* a batch became visible */
     struct lp_cond gen_changed; /* a generation closed, or its last ticket ended */
     struct lp_head_config cfg;
     size_t budget, usual, reserved; /* usual: what batches of ordinary size fill */
@@ -41,6 +42,7 @@ struct lp_head {
     size_t ngens;
     uint64_t next_gen;
     uint64_t rows;
+    uint64_t entered; /* batches, since the start; from 1 */
     struct lp_source **sources;
     size_t nsources;
     bool stopped;
@@ -53,6 +55,8 @@ lp_head_new(const struct lp_head_config *cfg)
     lp_mutex_init(&h->mu, LP_LOCK_HEAD);
     lp_cond_init(&h->room_freed);
     lp_cond_init(&h->gen_changed);
+    lp_cond_init(&h->grew);
+    h->entered = 1;
     h->cfg = *cfg;
     h->budget = 3 * cfg->seal_bytes + cfg->largest_bytes;
     h->usual = cfg->seal_bytes + cfg->seal_bytes / 2;
@@ -76,8 +80,15 @@ gen_free(struct lp_gen *g)
     lp_free(g);
 }
 
-static void
-gen_unref(struct lp_gen *g)
+struct lp_gen *
+lp_gen_ref(struct lp_gen *g)
+{
+    atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
+    return g;
+}
+
+void
+lp_gen_unref(struct lp_gen *g)
 {
     if (atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) == 1) {
         gen_free(g);
@@ -101,13 +112,21 @@ lp_head_free(struct lp_head *h)
     }
     for (struct lp_gen *g = h->oldest, *next; g != NULL; g = next) {
         next = g->next;
-        gen_unref(g);
+        lp_gen_unref(g);
     }
     lp_free(h->sources);
     lp_cond_destroy(&h->room_freed);
     lp_cond_destroy(&h->gen_changed);
+    lp_cond_destroy(&h->grew);
     lp_mutex_destroy(&h->mu);
     lp_free(h);
+}
+
+uint64_t
+lp_source_hash(const char *log, uint32_t partition)
+{
+    struct lp_hash128 h = lp_xxh128(log, strlen(log));
+    return h.lo + partition * UINT64_C(0x9E3779B97F4A7C15);
 }
 
 struct lp_source *
@@ -124,6 +143,7 @@ lp_head_source(struct lp_head *h, const char *log, uint32_t partition)
         src = lp_calloc(1, sizeof(*src));
         src->log = lp_strdup(log);
         src->partition = partition;
+        src->hash = lp_source_hash(log, partition);
         src->index = (uint32_t)h->nsources;
         h->sources = lp_realloc(h->sources, (h->nsources + 1) * sizeof(struct lp_source *));
         h->sources[h->nsources++] = src;
@@ -354,6 +374,9 @@ enter(struct lp_head *h, struct lp_gen *g, uint32_t ticket, struct lp_batch *b)
         b->gen_streams[i] = intern_stream(g, &b->streams[i]);
     }
     b->ticket = ticket;
+    b->source = g->tickets[ticket].source;
+    b->first_position = g->tickets[ticket].first;
+    b->next_position = g->tickets[ticket].next;
     b->next = NULL;
     if (g->last != NULL) {
         g->last->next = b;
@@ -365,6 +388,8 @@ enter(struct lp_head *h, struct lp_gen *g, uint32_t ticket, struct lp_batch *b)
     g->nrows += b->nrows;
     g->line_bytes += b->line_bytes;
     h->rows += b->nrows;
+    h->entered++;
+    lp_cond_broadcast(&h->grew);
     lp_metric_add(LP_M_INGEST_RECORDS, (int64_t)b->nrows);
     lp_metric_add(LP_M_INGEST_BYTES, (int64_t)b->line_bytes);
     lp_metric_add(LP_M_INGEST_QUARANTINED, (int64_t)b->quarantined);
@@ -515,7 +540,7 @@ lp_head_drop(struct lp_head *h, struct lp_gen *g)
     h->rows -= g->nrows;
     give_back(h, g->room);
     lp_unlock(&h->mu);
-    gen_unref(g);
+    lp_gen_unref(g);
 }
 
 void
@@ -523,12 +548,24 @@ lp_head_stop(struct lp_head *h)
 {
     lp_lock(&h->mu);
     h->stopped = true;
+    lp_cond_broadcast(&h->grew);
     lp_cond_broadcast(&h->room_freed);
     lp_cond_broadcast(&h->gen_changed);
     lp_unlock(&h->mu);
 }
 
 /* --- reading --- */
+
+uint64_t
+lp_head_await(struct lp_head *h, uint64_t seen, int64_t deadline_ns)
+{
+    lp_lock(&h->mu);
+    while (h->entered == seen && !h->stopped && lp_cond_wait_until(&h->grew, &h->mu, deadline_ns)) {
+    }
+    uint64_t now = h->entered;
+    lp_unlock(&h->mu);
+    return now;
+}
 
 void
 lp_head_view(struct lp_head *h, struct lp_head_view *ret)
@@ -537,8 +574,7 @@ lp_head_view(struct lp_head *h, struct lp_head_view *ret)
     ret->gens = lp_malloc(h->ngens * sizeof(*ret->gens));
     ret->ngens = 0;
     for (struct lp_gen *g = h->oldest; g != NULL; g = g->next) {
-        atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
-        ret->gens[ret->ngens++] = (struct lp_head_view_gen){g, g->nbatches, g->nstreams};
+        ret->gens[ret->ngens++] = (struct lp_head_view_gen){lp_gen_ref(g), g->nbatches, g->nstreams};
     }
     lp_unlock(&h->mu);
 }
@@ -547,7 +583,7 @@ void
 lp_head_view_clear(struct lp_head_view *v)
 {
     for (size_t i = 0; i < v->ngens; i++) {
-        gen_unref(v->gens[i].gen);
+        lp_gen_unref(v->gens[i].gen);
     }
     lp_free(v->gens);
     *v = (struct lp_head_view){NULL, 0};

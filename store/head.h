@@ -22,6 +22,7 @@ struct lp_source {
     char *log; /* "journal", "kafka/CLUSTER/TOPIC" */
     uint32_t partition;
     uint32_t index; /* among the head's sources */
+    uint64_t hash;  /* of log and partition: the same in every process (lp_source_hash) */
     struct lp_ticket *first, *last; /* tickets not yet entered, in order */
 };
 
@@ -118,6 +119,14 @@ void lp_head_drop(struct lp_head *h, struct lp_gen *g);
 /* Ends all waiting for room (LP_ERR_SHUTDOWN); tickets already given can still end. */
 void lp_head_stop(struct lp_head *h);
 
+/*
+ * Waits until batches became visible since the call that returned `seen` (0: the first), at most until deadline_ns (lp_mono_ns clock). What to
+ * give next time. Those who let rows in do not wait for those who wait here.
+ */
+uint64_t lp_head_await(struct lp_head *h, uint64_t seen, int64_t deadline_ns);
+/* What a source is known by where its name would be too long. */
+uint64_t lp_source_hash(const char *log, uint32_t partition);
+
 /* --- reading --- */
 struct lp_head_view_gen {
     struct lp_gen *gen;
@@ -131,6 +140,9 @@ struct lp_head_view {
 /* Takes references on everything that is visible now. */
 void lp_head_view(struct lp_head *h, struct lp_head_view *ret);
 void lp_head_view_clear(struct lp_head_view *v);
+/* A generation beyond the view that it came from. */
+struct lp_gen *lp_gen_ref(struct lp_gen *g);
+void lp_gen_unref(struct lp_gen *g);
 const struct lp_gen_stream *lp_gen_stream(const struct lp_gen *g, uint32_t i);
 
 struct lp_head_stats {

@@ -15,6 +15,7 @@
 
 #define TICK_NS (LP_NS_PER_S / 2)
 #define LOOK_NS (30 * LP_NS_PER_S)  /* between looks at all segments when nothing was sealed: days end */
+#define TAIL_NS (300 * LP_NS_PER_S) /* how long a tail that was cut off finds what came meanwhile as it came */
 #define RETRY_NS (60 * LP_NS_PER_S) /* after a merge that failed */
 
 bool
@@ -119,12 +120,22 @@ note_problem(struct lp_maintain *m, const struct lp_compact_pass *pass, lp_rc rc
     }
 }
 
+/* Younger segments still say which batch each row came with, and somebody may ask. */
+static int64_t
+least_age(const struct lp_maintain *m, int64_t now_ns)
+{
+    int64_t tail_ns = atomic_load(&m->st->tail_ns);
+    bool tail = tail_ns > 0 && now_ns - tail_ns < TAIL_NS;
+    return LP_MAX(m->st->cfg.compact_age_ns, tail ? TAIL_NS : INT64_C(0));
+}
+
 /* The next merge that the policy wants. *ret_any: there was one. all: now, of generations up to `to`. */
 static lp_rc
 merge_next(struct lp_maintain *m, bool all, uint64_t to, bool *ret_any, struct lp_err *err)
 {
-    struct lp_compact_policy policy = {.now_ns = lp_now_ns(),
-                                       .min_age_ns = all ? 0 : m->st->cfg.compact_age_ns,
+    int64_t now_ns = lp_now_ns();
+    struct lp_compact_policy policy = {.now_ns = now_ns,
+                                       .min_age_ns = all ? 0 : least_age(m, now_ns),
                                        .settle_ns = m->st->cfg.compact_settle_ns,
                                        .all = all};
     struct lp_compact_pass pass;

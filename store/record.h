@@ -22,6 +22,8 @@
 #define LP_RECENT_STREAMS 32
 #define LP_META_PAIRS_MAX 1024 /* more pairs of one row are refused */
 
+struct lp_source;
+
 /* Where the sender tells it: which pod, and which run of the container. Not labels. */
 struct lp_instance {
     struct lp_str uid, incarnation;
@@ -86,6 +88,8 @@ struct lp_batch {
     /* set by the head when the batch enters a generation */
     uint32_t *gen_streams; /* batch stream -> stream of the generation */
     uint32_t ticket;       /* index into the generation's tickets */
+    const struct lp_source *source; /* the ticket's, and its positions */
+    uint64_t first_position, next_position;
     struct lp_batch *next; /* in the generation */
     _Atomic bool dropped;  /* its partition was lost after it entered: no longer to be seen */
 };

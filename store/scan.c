@@ -539,6 +539,16 @@ lp_scan_line_bytes(struct lp_scan *s, uint32_t *ret, struct lp_err *err)
 }
 
 lp_rc
+lp_scan_ticket(struct lp_scan *s, uint32_t *ret, struct lp_err *err)
+{
+    const uint32_t *tickets;
+    LP_ASSERT(s->block != NULL);
+    lp_rc rc = lp_block_source(s->block, s->codec, &tickets, err);
+    *ret = rc == LP_OK && tickets != NULL ? tickets[s->row] : UINT32_MAX;
+    return in_segment(s, rc, err);
+}
+
+lp_rc
 lp_scan_meta(struct lp_scan *s, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err)
 {
     if (s->block != NULL) {

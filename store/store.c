@@ -173,6 +173,7 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
     st->pool = lp_pool_new("seal", cfg->seal_workers, cfg->seal_workers);
     lp_store_check_space(st);
     lp_store_show_totals(st);
+    lp_tail_mark_read(st);
     st->seal_running = true;
     st->seal_thread = lp_thread_start("sealer", lp_seal_main, st);
     st->maintain = lp_maintain_start(st);

@@ -76,6 +76,11 @@ void lp_store_forget_segment(struct lp_store *st, uint64_t id);
 /* Changes the memory that open segments may take. */
 void lp_store_set_segment_cache(struct lp_store *st, size_t bytes);
 
+/*
+ * Somebody follows what arrives (a tail): for some minutes from now young segments are not merged, because merging forgets which batch a row came
+ * with, and by that a tail that was cut off goes on. Any thread.
+ */
+void lp_store_note_tail(struct lp_store *st);
 /* What works on stored segments in the background. */
 struct lp_maintain *lp_store_maintain(struct lp_store *st);
 

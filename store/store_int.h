@@ -38,6 +38,8 @@ struct lp_store {
     struct lp_cutoffs *cutoffs; /* what has expired; NULL: nothing */
 
     _Atomic int64_t seal_after_ns;
+    _Atomic int64_t tail_ns;      /* when there was a tail last; wall clock */
+    _Atomic int64_t tail_mark_ns; /* when that was written to DATA/tails last; 0: not yet */
     atomic_bool disk_full, seal_failing;
     atomic_bool reserve_there;
     atomic_bool retaining; /* a run of retention is under way */
@@ -67,6 +69,9 @@ bool lp_store_give_reserve(struct lp_store *st);
 /* seal_mark.c: around the encoding of a generation. _begin returns how many processes crashed in it before. */
 uint32_t lp_seal_mark_begin(struct lp_store *st, uint64_t generation);
 void lp_seal_mark_end(struct lp_store *st);
+
+/* tail_mark.c: what an earlier process noted by lp_store_note_tail. */
+void lp_tail_mark_read(struct lp_store *st);
 
 /* seal.c */
 void lp_seal_main(void *arg);

@@ -39,6 +39,7 @@ lp_view_open(struct lp_store *st, struct lp_str tenant, struct lp_view **ret, st
         return rc;
     }
     lp_idset_init(&v->ids, n.next_stream);
+    v->sealed = n.sealed;
     while (v->first_gen < v->head.ngens && v->head.gens[v->first_gen].gen->id <= n.sealed) {
         v->first_gen++;
     }
@@ -84,6 +85,21 @@ uint32_t
 lp_view_nstreams(const struct lp_view *v)
 {
     return v->nstored + v->nhead;
+}
+
+void
+lp_view_generations(struct lp_view *v, uint64_t first, uint64_t last)
+{
+    LP_ASSERT(v->segs == NULL && last > 0);
+    v->only_first = first;
+    v->only_last = last;
+}
+
+const struct lp_head_view *
+lp_view_head(const struct lp_view *v, uint64_t *ret_sealed)
+{
+    *ret_sealed = v->sealed;
+    return &v->head;
 }
 
 /* --- streams of the head --- */

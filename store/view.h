@@ -37,6 +37,13 @@ void lp_view_free(struct lp_view *v);
 /* Chooses the streams; once per view, before lp_view_parts. budget: most bytes for the labels of streams that are looked at. */
 lp_rc lp_view_select(struct lp_view *v, const struct lp_selector *sel, size_t budget, struct lp_err *err) LP_MUST_USE;
 /*
+ * Before lp_view_parts: only stored rows are wanted, of segments that hold rows of the generations [first, last]. The head has no parts then, and
+ * segments are found by their generations, whatever their times.
+ */
+void lp_view_generations(struct lp_view *v, uint64_t first, uint64_t last);
+/* What the view has of the head, generations up to *ret_sealed apart, which it sees in segments. Lives as long as the view. */
+const struct lp_head_view *lp_view_head(const struct lp_view *v, uint64_t *ret_sealed);
+/*
  * How many were selected: they go by index. Those of segments come first, by rising id; then those of the head. A stream that is in
  * both has two indexes; what it is to a query goes by its hash and labels.
  */
@@ -150,6 +157,8 @@ lp_rc lp_scan_meta(struct lp_scan *s, const struct lp_pair **ret, size_t *ret_n,
 /* Of a row of a segment whose line is in a table (block.h): that table, the same pointer for all of its rows while the scan is open; else NULL. And an excerpt. */
 lp_rc lp_scan_table(struct lp_scan *s, const struct lp_table **ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_scan_excerpt(struct lp_scan *s, const struct lp_piece *pieces, char *out, size_t *ret_bytes, struct lp_err *err) LP_MUST_USE;
+/* The ticket of the row that lp_scan_next gave last, as an index into those of its segment; UINT32_MAX: it is not told any more. Of a part of a segment. */
+lp_rc lp_scan_ticket(struct lp_scan *s, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
 /* Bytes of the row's line without decoding lines. */
 lp_rc lp_scan_line_bytes(struct lp_scan *s, uint32_t *ret, struct lp_err *err) LP_MUST_USE;
 void lp_scan_close(struct lp_scan *s);

@@ -39,6 +39,8 @@ struct lp_view {
     struct lp_str tenant;
     struct lp_arena ar; /* runs of parts */
     struct lp_head_view head;
+    uint64_t sealed;  /* the last generation that is in segments */
+    uint64_t only_first, only_last; /* lp_view_generations; only_last 0: all */
     size_t first_gen; /* generations before it are in segments */
     struct lp_cat_txn *txn;
     struct lp_cutoffs *cutoffs; /* what has expired; NULL: nothing */

@@ -162,6 +162,7 @@ note_entry(void *arg, const struct lp_cat_entry *e)
 }
 
 struct overlap {
+    const struct lp_view *v;
     int64_t from_ns, to_ns;
     struct lp_ids *ids;
 };
@@ -170,7 +171,9 @@ static bool
 note_segment(void *arg, const struct lp_cat_segment *s)
 {
     struct overlap *o = arg;
-    if (s->max_ns >= o->from_ns && s->min_ns < o->to_ns) {
+    bool wanted = o->v->only_last == 0 ||
+                  (s->generation >= o->v->only_first && s->first_generation <= o->v->only_last);
+    if (wanted && s->max_ns >= o->from_ns && s->min_ns < o->to_ns) {
         lp_ids_add(o->ids, s->id);
     }
     return true;
@@ -182,8 +185,8 @@ static lp_rc
 find_segments(struct lp_view *v, int64_t from_ns, int64_t to_ns, struct lp_ids *ret, struct lp_err *err)
 {
     lp_rc rc = LP_OK;
-    if (v->ngroups > FEW_GROUPS) {
-        struct overlap o = {from_ns, to_ns, ret};
+    if (v->ngroups > FEW_GROUPS || v->only_last > 0) {
+        struct overlap o = {v, from_ns, to_ns, ret};
         rc = lp_cat_segments(v->txn, note_segment, &o, err);
     } else {
         for (size_t i = 0; i < v->ngroups && rc == LP_OK; i++) {
@@ -535,7 +538,9 @@ lp_view_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns, bool runs, cons
     if (rc != LP_OK) {
         return rc;
     }
-    head_parts(v, from_ns, to_ns);
+    if (v->only_last == 0) {
+        head_parts(v, from_ns, to_ns);
+    }
     *ret = v->parts;
     *ret_n = v->nparts;
     return LP_OK;

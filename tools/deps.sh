@@ -3,10 +3,10 @@
 # packages. Does nothing where all of them are there. Output goes to $DEPS_LOG (default: a file under the temporary folder).
 set -eu
 build="autoconf automake make gcc g++ pkg-config libevent-dev liblmdb-dev libzstd-dev librdkafka-dev libre2-dev libsnappy-dev
-    zlib1g-dev libsimdjson-dev libyaml-dev libxxhash-dev ca-certificates tzdata"
+    zlib1g-dev libsimdjson-dev libyaml-dev libxxhash-dev libwslay-dev ca-certificates tzdata"
 # Hyperscan is optional, and packaged for this architecture only
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libhyperscan-dev"
-tests="libcunit1-dev python3 python3-pytest openjdk-17-jre-headless maven kcat openssl zstd procps"
+tests="libcunit1-dev python3 python3-pytest python3-websockets openjdk-17-jre-headless maven kcat openssl zstd procps"
 case ${1:-build} in
 build) want=$build ;;
 test) want="$build $tests" ;;

@@ -3,7 +3,7 @@
  */
 #include "tests/unit/unit.h"
 
-#define LP_SUITES(X) X(http_parse) X(http_route) X(http_gzip) X(pack) X(logger)
+#define LP_SUITES(X) X(http_parse) X(http_route) X(http_gzip) X(pack) X(logger) X(ws)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)
