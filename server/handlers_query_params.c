@@ -235,7 +235,7 @@ context_lines(struct lp_query_call *c, const char *name, size_t otherwise, size_
 lp_rc
 lp_query_context(struct lp_query_call *c, size_t *ret_before, size_t *ret_after)
 {
-    size_t both;
+    size_t both = 0;
     lp_rc rc = context_lines(c, "context", 0, &both);
     rc = rc == LP_OK ? context_lines(c, "before", both, ret_before) : rc;
     return rc == LP_OK ? context_lines(c, "after", both, ret_after) : rc;
