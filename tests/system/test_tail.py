@@ -70,12 +70,31 @@ def test_filters_and_categories(server):
     assert f['encodingFlags'] == ['categorize-labels']
 
 
+def test_stages(server):
+    """As a search over the same lines, in memory and from segments."""
+    query = QUERY + ' | json | code >= 500 | line_format "{{.method}} {{.code}}"'
+    t = Tail(server.address, query)
+    push(server, [json.dumps({'method': m, 'code': c}) for m in ('GET', 'PUT') for c in (200, 500, 503)] + ['{"other":1}'])
+    want = ['GET 500', 'GET 503', 'PUT 500', 'PUT 503']
+    frames = []
+    assert sorted(t.lines(4, frames=frames)) == want
+    found = server.json('/loki/api/v1/query_range', query=query, direction='forward')['data']['result']
+    by_labels = {json.dumps(s['stream'], sort_keys=True): s['values'] for s in found}
+    assert {json.dumps(s['stream'], sort_keys=True): s['values'] for f in frames for s in f['streams']} == by_labels
+    cursor = frames[0]['cursor']
+    push(server, ['{"method":"GET","code":501}'] * 3)
+    t.lines(3)
+    server.stop()
+    server.start()
+    assert Tail(server.address, query, cursor=cursor).lines(3) == ['GET 501'] * 3
+
+
 @pytest.mark.parametrize('params,words', [
     ({'query': 'rate({app="tail"}[1m])'}, 'only queries for lines'),
     ({'query': '{app='}, 'parse error'),
     ({'query': ''}, 'parse error'),
     ({'query': QUERY, 'limit': '0'}, 'limit'),
-    ({'query': QUERY, 'limit': 'x'}, 'limit'),
+    ({'query': QUERY, 'limit': 'x'}, 'invalid'),
     ({'query': QUERY, 'start': 'yesterday'}, 'start'),
     ({'query': QUERY, 'delay_for': '6'}, 'delay_for'),
     ({'query': QUERY, 'cursor': 'nonsense'}, 'cursor'),

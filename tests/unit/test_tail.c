@@ -4,8 +4,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "query/tail.h"
+#include "store/maintain.h"
 #include "tests/unit/exec_fixture.h"
 
 struct seen {
@@ -273,6 +275,67 @@ test_follow(void)
 }
 
 static void
+merge_all(const struct lp_world *w)
+{
+    struct lp_maintain *m = lp_store_maintain(w->st);
+    struct lp_maintain_stats stats;
+    uint64_t asked = lp_maintain_ask(m);
+    do {
+        (void)usleep(1000);
+        lp_maintain_stats(m, &stats);
+    } while (stats.answered < asked);
+}
+
+/* A segment that was merged is read where all of it is new, each row once; where that cannot be told, it is
+ * said. */
+static void
+test_merged(void)
+{
+    for (int inside = 0; inside < 2; inside++) {
+        struct lp_world w;
+        struct seen s = {NULL, 0, 0};
+        struct lp_buf cursor;
+        uint64_t times[300];
+        lp_buf_init(&cursor, 1 << 16);
+        lp_world_open(&w);
+        struct lp_tail *t = tail_now(&w, "{app=~\".+\"}");
+        for (int i = 0; i < 3; i++) {
+            lp_world_put(&w, 100, 1000, 20);
+            if (i == 0 && inside) {
+                read_pages(t, 30, 1, &s);
+            }
+            lp_world_seal(&w);
+        }
+        lp_tail_place(t, &cursor);
+        lp_tail_free(t);
+        merge_all(&w);
+        size_t before = s.n;
+        const char *missed = NULL;
+        for (int i = 0; i < 12; i++) {
+            t = make_tail(&w, "{app=~\".+\"}");
+            CU_ASSERT_EQUAL_FATAL(lp_tail_resume(t, lp_buf_view(&cursor), NULL), LP_OK);
+            read_pages(t, 30, 1, &s);
+            missed = missed != NULL || lp_tail_missed(t) != NULL ? "" : NULL;
+            lp_buf_reset(&cursor);
+            lp_tail_place(t, &cursor);
+            lp_tail_free(t);
+        }
+        CU_ASSERT_EQUAL(missed != NULL, inside);
+        CU_ASSERT_EQUAL(s.n, inside ? before : 300);
+        for (size_t i = 0; i < s.n && !inside; i++) {
+            times[i] = (uint64_t)w.v[s.v[i]].time_ns;
+            CU_ASSERT(i == 0 || times[i - 1] <= times[i]);
+            for (size_t k = 0; k < i; k++) {
+                CU_ASSERT(s.v[k] != s.v[i]);
+            }
+        }
+        lp_buf_clear(&cursor);
+        lp_free(s.v);
+        lp_world_close(&w);
+    }
+}
+
+static void
 test_cursor_text(void)
 {
     struct lp_uuid store = {{1, 2, 3, 4, 5, 6, 7, 8, 9}}, other = {{9}};
@@ -331,5 +394,5 @@ test_refused(void)
 
 LP_SUITE(tail, {"new rows of the head", test_head}, {"sealed meanwhile", test_sealed_meanwhile},
          {"a cursor after each page, over seals", test_resume}, {"the past first", test_past},
-         {"rests", test_rest}, {"one follows another", test_follow}, {"cursors as text", test_cursor_text},
-         {"what is refused", test_refused});
+         {"rests", test_rest}, {"one follows another", test_follow}, {"merged meanwhile", test_merged},
+         {"cursors as text", test_cursor_text}, {"what is refused", test_refused});
