@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sched.h>
 
 #include "query/tail.h"
 #include "store/maintain.h"
@@ -281,7 +281,7 @@ merge_all(const struct lp_world *w)
     struct lp_maintain_stats stats;
     uint64_t asked = lp_maintain_ask(m);
     do {
-        (void)usleep(1000);
+        sched_yield();
         lp_maintain_stats(m, &stats);
     } while (stats.answered < asked);
 }
