@@ -147,7 +147,7 @@ struct lp_ws_msg; /* ws.h */
 
 /* Called on the HTTP thread (gone: where the service has ended meanwhile, on the thread that upgrades), without locks. */
 struct lp_ws_ops {
-    void (*room)(void *ctx); /* as asked for by lp_ws_want_room */
+    void (*room)(void *ctx, int64_t stalled_ns); /* as asked for by lp_ws_want_room; the longest time since then in which the client took nothing */
     void (*gone)(void *ctx); /* the connection has ended: the last call; once */
 };
 

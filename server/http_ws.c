@@ -21,6 +21,7 @@
 #include <event2/http.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <wslay/wslay.h>
 
 #include "base/clock.h"
@@ -31,6 +32,11 @@
 #define FRAME_BYTES_MAX (64u << 10)
 #define CONTROL_BYTES_MAX (256u << 10)
 #define REFERENCE_BYTES 4096u
+/*
+ * The system asks for more only when a third of its buffer is free, which can be megabytes: a client that takes little by little would
+ * look like one that takes nothing.
+ */
+#define SOCKET_BYTES (256 << 10)
 
 struct lp_ws {
     _Atomic unsigned refs; /* the connection's and the owner's */
@@ -44,6 +50,7 @@ struct lp_ws {
     wslay_event_context_ptr wslay;
     struct lp_str in; /* being fed */
     int64_t heard_ns, moved_ns, ping_ns;
+    int64_t stalled_ns; /* the longest time in which nothing moved since room was asked for */
     int64_t close_ns; /* when the close frame was written; 0: not yet */
     size_t control;   /* bytes of control frames since the output was empty */
     bool bad;
@@ -58,6 +65,7 @@ struct lp_ws {
 
     atomic_size_t pending, buffered; /* bytes of `out`, and of the output buffer */
     atomic_bool wants_room;
+    _Atomic int64_t asked_ns; /* for room */
 };
 
 static void
@@ -242,6 +250,18 @@ put_msg(struct lp_ws *ws, struct lp_ws_msg *m)
     lp_ws_msg_unref(m);
 }
 
+/* The client has taken something. */
+static void
+note_move(struct lp_ws *ws)
+{
+    int64_t now_ns = lp_mono_ns();
+    if (atomic_load(&ws->wants_room)) {
+        int64_t since_ns = LP_MAX(ws->moved_ns, atomic_load(&ws->asked_ns));
+        ws->stalled_ns = LP_MAX(ws->stalled_ns, now_ns - since_ns);
+    }
+    ws->moved_ns = now_ns;
+}
+
 void
 lp_http_ws_sent(struct lp_http_conn *conn, size_t left, bool some)
 {
@@ -251,9 +271,11 @@ lp_http_ws_sent(struct lp_http_conn *conn, size_t left, bool some)
     if (!some) {
         return;
     }
-    ws->moved_ns = lp_mono_ns();
+    note_move(ws);
     if (left + atomic_load(&ws->pending) <= LP_WS_LOW_BYTES && atomic_exchange(&ws->wants_room, false)) {
-        ws->ops->room(ws->ctx);
+        int64_t stalled_ns = ws->stalled_ns;
+        ws->stalled_ns = 0;
+        ws->ops->room(ws->ctx, stalled_ns);
     }
     if (is_over(ws)) {
         lp_http_conn_doom(conn);
@@ -395,6 +417,7 @@ lp_ws_unsent(const struct lp_ws *ws)
 bool
 lp_ws_want_room(struct lp_ws *ws)
 {
+    atomic_store(&ws->asked_ns, lp_mono_ns());
     atomic_store(&ws->wants_room, true);
     return lp_ws_unsent(ws) > LP_WS_LOW_BYTES || !atomic_exchange(&ws->wants_room, false);
 }
@@ -461,6 +484,8 @@ lp_http_ws_take_over(struct lp_http_req *req)
     bufferevent_setcb(conn->bev, NULL, NULL, on_event, conn);
     bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
     bufferevent_set_timeouts(conn->bev, NULL, NULL);
+    const int bytes = SOCKET_BYTES;
+    (void)setsockopt(bufferevent_getfd(conn->bev), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
     write_head(ws);
     lp_http_conn_deadline(conn, ws->ping_ns + PING_NS);
     struct lp_buf early = conn->in; /* sent before the answer, as it should not */

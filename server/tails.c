@@ -137,12 +137,12 @@ submit(struct lp_tails *ts, void (*fn)(void *arg), void *arg, bool *busy)
 }
 
 static void
-on_room(void *ctx)
+on_room(void *ctx, int64_t stalled_ns)
 {
     struct lp_tail_client *c = ctx;
     lp_lock(&c->ts->mu);
     c->asked = false;
-    c->late = c->feed == NULL && lp_mono_ns() - c->asked_ns > LP_SETTING(&c->ts->s->set, tail_patience);
+    c->late = c->feed == NULL && stalled_ns > LP_SETTING(&c->ts->s->set, tail_patience);
     if (c->feed != NULL) {
         lp_feed_pump(c, lp_mono_ns());
     } else if (!c->busy && !atomic_load(&c->gone)) {
@@ -316,7 +316,6 @@ park(struct lp_tail_client *c)
         return false;
     }
     c->busy = false;
-    c->asked_ns = lp_mono_ns();
     c->asked = lp_ws_want_room(c->ws);
     c->busy = !c->asked;
     return c->asked;

@@ -93,7 +93,6 @@ lp_feed_pump(struct lp_tail_client *c, int64_t now_ns)
             return;
         }
         if (lp_ws_unsent(c->ws) >= LP_TAIL_UNSENT_MAX) {
-            c->asked_ns = now_ns;
             c->asked = lp_ws_want_room(c->ws);
             continue;
         }

@@ -29,7 +29,6 @@ struct lp_tail_client {
     struct lp_tail_ask ask;
     struct lp_tail *own;
     uint64_t next;         /* the frame to be sent next */
-    int64_t asked_ns;      /* since when there is no room */
     bool late;             /* on its own: there was none for too long */
 };
 

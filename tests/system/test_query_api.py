@@ -525,7 +525,7 @@ def test_timeout(new_server):
 
 
 def test_what_a_scan_found_until_it_had_read_its_bytes(new_server):
-    server = new_server('--query-scan', '1MiB', '--partial-results').start()
+    server = new_server('--query-scan', '1MiB', '--partial-results', '--query-workers', '1').start()  # one part after another
     for k in range(8):  # a segment each
         push(server, [({'app': 'a'}, [(BASE + k * 10**9 + i, '%d %d %s' % (k, i, os.urandom(150).hex())) for i in range(3000)])])
         assert server.stop() == 0

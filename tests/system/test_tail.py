@@ -310,6 +310,29 @@ def test_a_slow_client_misses_nothing(new_server):
     assert slow.lines(1) == ['last']
 
 
+def test_a_client_that_takes_little_by_little_misses_nothing(new_server):
+    """It takes longer than --tail-patience for what waits for it, but never takes nothing for so long."""
+    server = new_server('--tail-buffer', '1MiB', '--tail-patience', '2s').start()
+    slow, quick = Tail(server.address, QUERY, rcvbuf=4096), Tail(server.address, QUERY)
+    push(server, ['first'])
+    assert slow.lines(1) == ['first'] and quick.lines(1) == ['first']
+    sent, done = [], threading.Event()
+
+    def trickle():
+        while not done.wait(0.05):
+            slow.fill(16 << 10)
+    taking = threading.Thread(target=trickle)
+    taking.start()
+    try:
+        sent = flood(server, quick, rounds=60)
+        begin = time.monotonic()
+        wait_for(lambda: time.monotonic() > begin + 4, what='more than the patience')
+    finally:
+        done.set()
+        taking.join()
+    assert [int(x.split()[0]) for x in slow.lines(sent)] == list(range(sent))
+
+
 def test_a_stalled_client_is_told(new_server):
     server = new_server('--tail-buffer', '1MiB', '--tail-patience', '100ms').start()
     slow, quick = Tail(server.address, QUERY, rcvbuf=4096), Tail(server.address, QUERY)

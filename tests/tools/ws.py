@@ -42,8 +42,8 @@ class Tail:
         want = base64.b64encode(hashlib.sha1((key + GUID).encode()).digest()).decode()
         assert self.head['sec-websocket-accept'] == want, head
 
-    def fill(self):
-        got = self.s.recv(1 << 20)
+    def fill(self, most=1 << 20):
+        got = self.s.recv(most)
         if not got:
             raise Closed()
         self.buf += got
@@ -89,9 +89,11 @@ class Tail:
             raise Closed(code, payload[2:].decode())
         return b0 & 15, payload
 
-    def next(self):
+    def next(self, seconds=60):
         """The next text frame."""
+        deadline = time.monotonic() + seconds * float(os.environ.get('LP_TEST_SLOW', '1'))
         while True:
+            assert time.monotonic() < deadline, 'nothing but pings for %d s' % seconds
             opcode, payload = self.frame()
             if opcode == TEXT:
                 return json.loads(payload)
