@@ -57,6 +57,7 @@ take_from(struct lp_tail_client **list, struct lp_tail_client *c)
 static void
 client_free(struct lp_tail_client *c)
 {
+    lp_found_clear(&c->past);
     lp_tail_free(c->own);
     if (c->ws != NULL) {
         lp_ws_unref(c->ws);
@@ -185,25 +186,20 @@ send_rows(struct lp_tail_client *c, const struct lp_found *found, bool place)
 static lp_rc
 send_past(struct lp_tail_client *c, struct lp_err *err)
 {
-    struct lp_found f;
-    int64_t deadline_ns = lp_mono_ns() + LP_SETTING(&c->ts->s->set, query_timeout);
-    lp_rc rc = lp_tail_begin(c->own, c->ask.from_ns, c->ask.limit, deadline_ns, &f, err);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    struct lp_found_row *rows = f.rows;
-    size_t n = f.n;
-    for (size_t at = 0; at < n && rc == LP_OK; at += f.n) {
+    struct lp_found f = c->past;
+    lp_rc rc = LP_OK;
+    for (size_t at = 0; at < c->past.n && rc == LP_OK; at += f.n) {
         size_t bytes = 0;
-        f.rows = rows + at;
-        for (f.n = 0; at + f.n < n && f.n < LP_TAIL_FRAME_LINES && bytes < LP_TAIL_FRAME_LINE_BYTES; f.n++) {
+        f.rows = c->past.rows + at;
+        for (f.n = 0;
+             at + f.n < c->past.n && f.n < LP_TAIL_FRAME_LINES && bytes < LP_TAIL_FRAME_LINE_BYTES; f.n++) {
             bytes += f.rows[f.n].line.n;
         }
-        if (!send_rows(c, &f, at + f.n == n)) {
+        if (!send_rows(c, &f, at + f.n == c->past.n)) {
             rc = lp_err_set(err, LP_ERR_LIMIT, "a line is too large for a frame");
         }
     }
-    lp_found_clear(&f);
+    lp_found_clear(&c->past);
     return rc;
 }
 
@@ -729,6 +725,20 @@ count_in(struct lp_tails *ts, struct lp_tail_client *c, struct lp_err *err)
                 : LP_OK;
 }
 
+/* The place where it begins, which is taken before the client hears that it has: what comes from then on comes to it. */
+static lp_rc
+take_place(struct lp_tail_client *c, const struct lp_http_req *req, struct lp_err *err)
+{
+    int64_t deadline_ns = lp_mono_ns() + LP_SETTING(&c->ts->s->set, query_timeout);
+    if (c->cursor != NULL) {
+        return lp_tail_resume(c->own, c->ask.cursor, err);
+    }
+    lp_tail_cancel_on(c->own, lp_http_gone_flag(req));
+    lp_rc rc = lp_tail_begin(c->own, c->ask.from_ns, c->ask.limit, deadline_ns, &c->past, err);
+    lp_tail_cancel_on(c->own, &c->gone);
+    return rc;
+}
+
 lp_rc
 lp_tails_add(struct lp_tails *ts, struct lp_http_req *req, const struct lp_tail_ask *ask, struct lp_err *err)
 {
@@ -737,9 +747,7 @@ lp_tails_add(struct lp_tails *ts, struct lp_http_req *req, const struct lp_tail_
     lp_rc rc = memchr(c->query, 0, ask->query.n) == NULL && memchr(c->tenant, 0, ask->tenant.n) == NULL
                    ? make_own(c, err)
                    : lp_err_set(err, LP_ERR_PARSE, "a query holds no NUL byte");
-    if (rc == LP_OK && c->cursor != NULL) {
-        rc = lp_tail_resume(c->own, ask->cursor, err);
-    }
+    rc = rc == LP_OK ? take_place(c, req, err) : rc;
     if (rc == LP_OK) {
         rc = count_in(ts, c, err);
     }

@@ -28,6 +28,7 @@ struct lp_tail_client {
     char *tenant, *query, *cursor;
     struct lp_tail_ask ask;
     struct lp_tail *own;
+    struct lp_found past; /* lines to begin with, oldest first; none: all 0 */
     uint64_t next;         /* the frame to be sent next */
     bool late;             /* on its own: there was none for too long */
 };

@@ -56,9 +56,17 @@ def test_the_past_comes_first(server):
     assert t.lines(4) == ['late'] + numbers(250, 3)
     by_default = Tail(server.address, QUERY)
     assert len(by_default.lines(100)) == 100
-    none = Tail(server.address, QUERY, start=now + 10 ** 12, end=now + 10 ** 13)
+
+
+def test_what_comes_after_the_handshake_comes(server):
+    """Also where nothing of the past was asked for, and others keep the server busy with theirs."""
+    now = time.time_ns()
+    push(server, ['x' * 3000] * 5000, start=now - 10 ** 9)
+    busy = [Tail(server.address, QUERY, start=now - 60 * 10 ** 9, limit=5000) for _ in range(8)]
+    t = Tail(server.address, QUERY, start=now + 10 ** 12, end=now + 10 ** 13)
     push(server, ['new'])
-    assert none.lines(1) == ['new']
+    assert t.lines(1) == ['new']
+    assert all(len(b.lines(5001)) == 5001 for b in busy)
 
 
 def test_filters_and_categories(server):
