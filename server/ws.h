@@ -1,7 +1,7 @@
 /*
  * ws.h - WebSocket frames and handshakes (RFC 6455) without a connection: pure functions for http_ws.c, the commands and tests.
  *
- * Frames are made and read by wslay; its one door are ws*.c and http_ws.c.
+ * Frames are made and read by wslay; its doors are ws.c, http_ws.c (the server) and cmd_query_tail.c (the client).
  */
 #ifndef LP_SERVER_WS_H
 #define LP_SERVER_WS_H
