@@ -70,3 +70,21 @@ lp_cli_complain(const char *command, const struct lp_err *err)
                         "--server URL)\n");
     }
 }
+
+volatile sig_atomic_t lp_cli_interrupted;
+
+static void
+on_signal(int sig)
+{
+    (void)sig;
+    lp_cli_interrupted = 1;
+}
+
+void
+lp_cli_catch_interrupts(bool restart)
+{
+    struct sigaction sa = {.sa_handler = on_signal,
+                           .sa_flags = (int)SA_RESETHAND | (restart ? SA_RESTART : 0)};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+}

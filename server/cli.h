@@ -4,6 +4,8 @@
 #ifndef LP_SERVER_CLI_H
 #define LP_SERVER_CLI_H
 
+#include <signal.h>
+
 #include "base/err.h"
 #include "base/str.h"
 
@@ -33,5 +35,12 @@ int lp_cli_next(struct lp_cli *cli, const struct lp_cli_option *options, size_t 
 
 /* Prints "logpond COMMAND: TEXT" to standard error, and where no server answered, how to start one. */
 void lp_cli_complain(const char *command, const struct lp_err *err);
+
+/*
+ * From now on SIGINT and SIGTERM are noted; the second one kills. restart: calls of the system that are under way go on, so that what is being written is
+ * written whole; else reads and waits end at once.
+ */
+void lp_cli_catch_interrupts(bool restart);
+extern volatile sig_atomic_t lp_cli_interrupted;
 
 #endif

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -67,24 +66,6 @@ struct push {
     int64_t grace_until_ns; /* once interrupted: how long a pipe is still read; 0: not yet */
     bool fatal;             /* no use in going on */
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void
-on_signal(int sig)
-{
-    (void)sig;
-    interrupted = 1;
-}
-
-/* No SA_RESTART: reads and waits end at once. The second signal kills. */
-static void
-catch_signals(void)
-{
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-}
 
 /* --- command line --- */
 
@@ -285,8 +266,8 @@ add_record(struct push *p, const struct lp_push_record *r, struct lp_err *err)
 static bool
 stop_reading(struct push *p, const struct one_file *o)
 {
-    if (!interrupted || o->file->regular) {
-        return interrupted;
+    if (!lp_cli_interrupted || o->file->regular) {
+        return lp_cli_interrupted;
     }
     p->grace_until_ns = p->grace_until_ns > 0 ? p->grace_until_ns : lp_mono_ns() + PIPE_GRACE_NS;
     return lp_mono_ns() > p->grace_until_ns;
@@ -332,7 +313,7 @@ static lp_rc
 send_rest(struct push *p, struct one_file *o, lp_rc rc, struct lp_err *err)
 {
     struct lp_err last;
-    if (p->fatal || (rc != LP_OK && rc != LP_ERR_PARSE) || (interrupted && o->file->regular)) {
+    if (p->fatal || (rc != LP_OK && rc != LP_ERR_PARSE) || (lp_cli_interrupted && o->file->regular)) {
         return rc;
     }
     lp_err_clear(&last);
@@ -348,7 +329,7 @@ static void
 report(struct push *p, const char *name, lp_rc rc, const struct lp_err *err, bool nothing_sent)
 {
     if (rc == LP_OK) {
-        p->stored_files += !interrupted;
+        p->stored_files += !lp_cli_interrupted;
     } else if (rc == LP_ERR_UNSUPPORTED && nothing_sent) {
         p->binary++;
     } else if (rc != LP_ERR_CANCELED) {
@@ -364,7 +345,7 @@ push_file(struct push *p, const struct lp_push_file *f)
     struct one_file o = {.file = f};
     struct lp_err err;
     p->sender.stop =
-        f->regular ? &interrupted : NULL; /* what came out of a pipe is sent: it cannot be read again */
+        f->regular ? &lp_cli_interrupted : NULL; /* what came out of a pipe is sent: it cannot be read again */
     lp_client_stop_on(p->client, p->sender.stop);
     lp_err_clear(&err);
     lp_push_records_init(&o.records, f->changed_ns);
@@ -431,28 +412,28 @@ push_all(struct push *p)
     lp_progress_begin(&p->progress, stderr, p->quiet, total_bytes(&p->files));
     lp_push_sender_init(&p->sender, p->client, &p->progress);
     lp_push_batch_init(&p->batch);
-    p->sender.stop = &interrupted;
+    p->sender.stop = &lp_cli_interrupted;
     p->sender.tenant = p->tenant;
     p->sender.retry_for_ns = p->retry_for_ns;
     lp_rc rc = lp_push_reach(&p->sender, &err);
-    for (size_t i = 0; i < p->files.n && rc == LP_OK && !p->fatal && !interrupted; i++) {
+    for (size_t i = 0; i < p->files.n && rc == LP_OK && !p->fatal && !lp_cli_interrupted; i++) {
         push_file(p, &p->files.all[i]);
     }
     lp_progress_end(&p->progress);
-    if (rc != LP_OK && !interrupted) {
+    if (rc != LP_OK && !lp_cli_interrupted) {
         lp_cli_complain("push", &err);
     } else if (!p->quiet) {
         summary(p, lp_mono_ns() - begun_ns);
     }
-    if (rc == LP_OK && (interrupted || p->fatal)) {
+    if (rc == LP_OK && (lp_cli_interrupted || p->fatal)) {
         fprintf(stderr,
                 "logpond push: %s; run the same command again to go on, nothing is stored twice within ten "
                 "minutes\n",
-                interrupted ? "interrupted" : "gave up");
+                lp_cli_interrupted ? "interrupted" : "gave up");
     }
     lp_push_batch_clear(&p->batch);
     lp_push_sender_clear(&p->sender);
-    if (interrupted) {
+    if (lp_cli_interrupted) {
         return EXIT_INTERRUPTED;
     }
     return rc != LP_OK || p->fatal || p->failed > 0 || (p->stored_files == 0 && p->binary > 0) ? 1 : 0;
@@ -477,8 +458,8 @@ lp_cmd_push(int argc, char **argv)
     }
     if (status < 0) {
         (void)gethostname(p->node, sizeof(p->node) - 1); /* without a name the label stays away */
-        catch_signals();
-        lp_client_stop_on(p->client, &interrupted);
+        lp_cli_catch_interrupts(false);
+        lp_client_stop_on(p->client, &lp_cli_interrupted);
         status = push_all(p);
     }
     lp_client_free(p->client);

@@ -6,7 +6,6 @@
  * the cursor of the last mark, so that an export which was interrupted goes on there without a row twice or
  * missing.
  */
-#include <signal.h>
 
 #include "server/cli.h"
 #include "server/cmd_query_int.h"
@@ -32,24 +31,6 @@ struct rows {
     char note[3 * LP_UI_TEXT];
     struct lp_err err;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void
-on_signal(int sig)
-{
-    (void)sig;
-    interrupted = 1;
-}
-
-/* SA_RESTART: a row that is being written is written whole. The second signal kills. */
-static void
-catch_signals(void)
-{
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-}
 
 /* --- progress --- */
 
@@ -181,7 +162,7 @@ on_data(void *arg, struct lp_str bytes)
         return false;
     }
     r->bytes += bytes.n;
-    bool good = !interrupted && look(r);
+    bool good = !lp_cli_interrupted && look(r);
     if (!r->progress.quiet) {
         show_progress(r);
     }
@@ -244,13 +225,13 @@ explain_break(const struct rows *r)
 static int
 broken_off(const struct rows *r)
 {
-    if (interrupted) {
+    if (lp_cli_interrupted) {
         fputs("interrupted\n", stderr);
     } else {
         lp_cli_complain("query", &r->err);
     }
     explain_break(r);
-    return interrupted ? EXIT_INTERRUPTED : LP_QUERY_WRONG;
+    return lp_cli_interrupted ? EXIT_INTERRUPTED : LP_QUERY_WRONG;
 }
 
 /* 0 to go on, else the exit status. */
@@ -344,8 +325,8 @@ search(struct rows *r, struct lp_client *c)
     struct lp_client_answer a;
     lp_client_answer_init(&a);
     if (r->q->all) {
-        catch_signals();
-        lp_client_stop_on(c, &interrupted);
+        lp_cli_catch_interrupts(true);
+        lp_client_stop_on(c, &lp_cli_interrupted);
     }
     int status = ask(r, c, &a);
     if (status == 0) {

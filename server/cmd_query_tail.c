@@ -2,7 +2,6 @@
  * cmd_query_tail.c - `logpond query --tail`: a WebSocket client of /loki/api/v1/tail that shows lines as they
  * come and, when the connection breaks, goes on behind the last frame it got, by that frame's cursor.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -33,23 +32,6 @@ struct tail {
     lp_rc sending; /* what became of writes */
     struct lp_err err;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void
-on_signal(int sig)
-{
-    (void)sig;
-    interrupted = 1;
-}
-
-static void
-catch_signals(void)
-{
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-}
 
 /* --- frames --- */
 
@@ -291,7 +273,7 @@ read_frames(struct tail *t)
     wslay_event_config_set_max_recv_msg_length(t->ws, FRAME_BYTES_MAX);
     t->sending = LP_OK;
     lp_rc rc = LP_OK;
-    while (rc == LP_OK && bad == 0 && !t->show->failed && !interrupted && wslay_event_want_read(t->ws)) {
+    while (rc == LP_OK && bad == 0 && !t->show->failed && !lp_cli_interrupted && wslay_event_want_read(t->ws)) {
         rc = lp_client_read(t->client, &t->in, &t->err);
         if (rc == LP_OK && t->in.n == 0) {
             rc = lp_err_set(&t->err, LP_ERR_IO, "%s closed the connection", lp_client_url(t->client));
@@ -319,7 +301,7 @@ read_frames(struct tail *t)
 static bool
 may_try_again(struct tail *t, lp_rc rc, int64_t wait_ns)
 {
-    if (interrupted || t->show->failed) {
+    if (lp_cli_interrupted || t->show->failed) {
         return false;
     }
     bool cursor_refused = rc == LP_ERR_PARSE && t->once && t->cursor.n > 0;
@@ -358,10 +340,10 @@ run(struct tail *t)
         if (!may_try_again(t, rc, wait_ns)) {
             break;
         }
-        lp_client_pause(wait_ns, &interrupted);
+        lp_client_pause(wait_ns, &lp_cli_interrupted);
         wait_ns = LP_MIN(2 * wait_ns, AGAIN_MAX_NS);
     }
-    if (interrupted && !t->show->failed) {
+    if (lp_cli_interrupted && !t->show->failed) {
         return 0;
     }
     if (!t->show->failed) {
@@ -394,8 +376,8 @@ lp_query_tail(const struct lp_query *q)
         return status;
     }
     lp_query_show_begin(&show, q);
-    catch_signals();
-    lp_client_stop_on(t.client, &interrupted);
+    lp_cli_catch_interrupts(false);
+    lp_client_stop_on(t.client, &lp_cli_interrupted);
     t.json = lp_json_parser_new();
     lp_buf_init(&t.frame, FRAME_BYTES_MAX + LP_JSON_PAD);
     lp_buf_init(&t.row, FRAME_BYTES_MAX);
