@@ -211,9 +211,9 @@ check_options(struct command *c, bool metric)
         return lp_err_set(&c->err, LP_ERR_PARSE, "-i is for words; in LogQL it is |~ `(?i)word`");
     }
     if (metric && for_lines != NULL) {
-        return lp_err_set(&c->err, LP_ERR_PARSE,
-                          "%s is for lines; of a metric query topk(N, ...) shows the N largest series",
-                          for_lines);
+        return lp_err_set(&c->err, LP_ERR_PARSE, "%s is for lines%s", for_lines,
+                          c->has_limit ? "; of a metric query topk(N, ...) shows the N largest series"
+                                       : ", and a metric query shows values");
     }
     if (metric && q->instant && q->step_ns > 0) {
         return lp_err_set(&c->err, LP_ERR_PARSE, "--step and --instant exclude each other");
