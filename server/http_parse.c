@@ -1,5 +1,5 @@
 /*
- * http_parse.c - judging request heads and the chunked coding. Pure; the bytes are hostile.
+ * http_parse.c - judging request heads and the chunked coding, reading query strings. Pure; the bytes are hostile.
  *
  * Strictness (RFC 9112, where it leaves a choice): lines of a head may end in a bare LF, those of the chunked
  * coding may not; no blank before a header's colon, no folded lines, no control bytes; exactly one Host in
@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#define PARAMS_MAX 1000u
 #define CHUNK_SIZE_DIGITS_MAX 15u /* hex digits of a chunk size: fits 60 bits */
 #define CHUNK_FRAMING_FREE (64u * 1024)
 #define CHUNK_FRAMING_RATIO 16u
@@ -474,4 +475,41 @@ lp_http_chunks_step(struct lp_http_chunks *ch, struct lp_str in, struct lp_str *
         ch->state = LP_HTTP_CHUNK_BAD;
     }
     return i;
+}
+
+/* --- query strings and forms --- */
+
+static bool
+decode(struct lp_arena *ar, struct lp_str raw, struct lp_str *ret)
+{
+    if (lp_str_find_byte(raw, '%') == SIZE_MAX && lp_str_find_byte(raw, '+') == SIZE_MAX) {
+        *ret = raw;
+        return true;
+    }
+    return lp_url_decode(ar, raw, true, ret);
+}
+
+lp_rc
+lp_http_pairs_add(struct lp_arena *ar, struct lp_str text, struct lp_http_pairs *ps, struct lp_err *err)
+{
+    while (text.p != NULL) {
+        struct lp_str value = lp_str_cut(&text, '&');
+        if (value.n == 0) {
+            continue;
+        }
+        struct lp_str name = lp_str_cut(&value, '=');
+        if (ps->n == PARAMS_MAX) {
+            return lp_err_set(err, LP_ERR_LIMIT, "more than %u parameters", PARAMS_MAX);
+        }
+        ps->v = lp_arena_grow(ar, ps->v, &ps->cap, ps->n + 1, sizeof(ps->v[0]));
+        if (ps->v == NULL) {
+            return lp_err_set(err, LP_ERR_NOMEM, "no memory for the parameters");
+        }
+        struct lp_pair *pair = &ps->v[ps->n];
+        if (!decode(ar, name, &pair->name) || !decode(ar, value, &pair->value)) {
+            return lp_err_set(err, LP_ERR_PARSE, "bad escape in parameter " LP_STR_FMT, LP_STR_ARG(name));
+        }
+        ps->n++;
+    }
+    return LP_OK;
 }

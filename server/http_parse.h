@@ -45,6 +45,16 @@ bool lp_http_token_byte(unsigned char c);
 /* True when a value can stand in a header line: no CR, LF, NUL. */
 bool lp_http_value_ok(struct lp_str value);
 
+/* --- query strings and forms --- */
+
+/* Zeroed to begin. */
+struct lp_http_pairs {
+    struct lp_pair *v; /* decoded; they borrow from the text and the arena */
+    size_t n, cap;
+};
+/* Adds the pairs of "a=1&b=2": empty pieces are skipped, a missing "=" is an empty value. LP_ERR_PARSE on bad escapes, LP_ERR_LIMIT over 1000 pairs. */
+lp_rc lp_http_pairs_add(struct lp_arena *ar, struct lp_str text, struct lp_http_pairs *ps, struct lp_err *err) LP_MUST_USE;
+
 /* --- the chunked coding --- */
 
 enum lp_http_chunk_state {

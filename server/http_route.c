@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #define SEGMENTS_MAX 64u
-#define PARAMS_MAX 1000u
 
 struct segments {
     struct lp_str seg[SEGMENTS_MAX]; /* decoded; slices of path, in order */
@@ -233,47 +232,6 @@ lp_http_route_refuse(struct lp_http_req *req)
 }
 
 static bool
-decode(struct lp_arena *ar, struct lp_str raw, struct lp_str *ret)
-{
-    if (lp_str_find_byte(raw, '%') == SIZE_MAX && lp_str_find_byte(raw, '+') == SIZE_MAX) {
-        *ret = raw;
-        return true;
-    }
-    return lp_url_decode(ar, raw, true, ret);
-}
-
-struct params {
-    struct lp_pair *p;
-    size_t n, cap;
-};
-
-/* Adds the pairs of "a=1&b=2"; empty pieces are skipped, a missing "=" is an empty value. */
-static lp_rc
-add_params(struct lp_arena *ar, struct lp_str text, struct params *ps, struct lp_err *err)
-{
-    while (text.p != NULL) {
-        struct lp_str value = lp_str_cut(&text, '&');
-        if (value.n == 0) {
-            continue;
-        }
-        struct lp_str name = lp_str_cut(&value, '=');
-        if (ps->n == PARAMS_MAX) {
-            return lp_err_set(err, LP_ERR_LIMIT, "more than %u parameters", PARAMS_MAX);
-        }
-        ps->p = lp_arena_grow(ar, ps->p, &ps->cap, ps->n + 1, sizeof(ps->p[0]));
-        if (ps->p == NULL) {
-            return lp_err_set(err, LP_ERR_NOMEM, "no memory for the parameters");
-        }
-        struct lp_pair *pair = &ps->p[ps->n];
-        if (!decode(ar, name, &pair->name) || !decode(ar, value, &pair->value)) {
-            return lp_err_set(err, LP_ERR_PARSE, "bad escape in parameter " LP_STR_FMT, LP_STR_ARG(name));
-        }
-        ps->n++;
-    }
-    return LP_OK;
-}
-
-static bool
 has_form(const struct lp_http_req *req)
 {
     struct lp_str type = lp_http_header(req, "Content-Type");
@@ -285,15 +243,15 @@ lp_rc
 lp_http_params(struct lp_http_req *req, const struct lp_pair **ret, size_t *ret_n, struct lp_err *err)
 {
     if (!req->params_read) {
-        struct params ps = {0};
-        lp_rc rc = add_params(&req->arena, req->query, &ps, err);
+        struct lp_http_pairs ps = {0};
+        lp_rc rc = lp_http_pairs_add(&req->arena, req->query, &ps, err);
         if (rc == LP_OK && has_form(req)) {
-            rc = add_params(&req->arena, lp_http_body(req), &ps, err);
+            rc = lp_http_pairs_add(&req->arena, lp_http_body(req), &ps, err);
         }
         if (rc != LP_OK) {
             return rc;
         }
-        req->params = ps.p;
+        req->params = ps.v;
         req->nparams = ps.n;
         req->params_read = true;
     }

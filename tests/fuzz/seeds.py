@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, otlp, segment, table) and the golden store tests/data/format.
+"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, otlp, segment, table, http) and the golden store tests/data/format.
 
 Bodies are those that real agents sent (../shared/fixtures) and a few made by hand; blocks and journal entries are cut from what a server wrote.
 """
@@ -49,6 +49,25 @@ def push_seeds():
     for how, bad in ((JSONLINE, BROKEN_LINES), (PUSH, BROKEN_LOKI_JSON), (PUSH | PROTOBUF, BROKEN_PROTOBUF)):
         for name, body in bad.items():
             seed('push', 'bad-%d-%s' % (how, name), bytes([how]) + body[:4000])
+
+
+def http_seeds():
+    head, chunks, query, cursor, frames = range(5)
+    for name, kind, body in (
+            ('head-get', head, b'GET /loki/api/v1/query?query=%7Ba%3D%22b%22%7D HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n'),
+            ('head-post', head, b'POST /loki/api/v1/push HTTP/1.1\nHost: x\nContent-Length: 12\nExpect: 100-continue\n\n'),
+            ('head-two-lengths', head, b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n'),
+            ('head-bad', head, b'GET / HTTP/1.1\r\nHost : x\r\n folded\r\n\r\n'),
+            ('chunks', chunks, b'5\r\nhello\r\n6;x="y"\r\n world\r\n0\r\nTrailer: z\r\n\r\n'),
+            ('chunks-bad', chunks, b'fffffffffffffffff\r\nx'),
+            ('query', query, b'query=%7Bapp%3D%22a%22%7D+%7C%3D+%22b%22&start=1&end=&&limit=100&x'),
+            ('query-bad', query, b'a=%zz&b=%4'),
+            ('cursor', cursor, b'1-0-7-2a.10.8.18a0b1c2d3e4f567.00112233445566778899aabbccddeeff.2-1.9'),
+            ('cursor-bad', cursor, b'1-0-7-2a.10.8.18a0'),
+            ('frames', frames, bytes([0x81, 0x82, 1, 2, 3, 4, 0x69, 0x6b, 0x89, 0x80, 0, 0, 0, 0, 0x88, 0x82, 0, 0, 0, 0, 3, 0xe8])),
+            ('frames-bad', frames, bytes([0xc1, 0xff]) + bytes([0xff] * 12)),
+            ('ws-key', frames, b'dGhlIHNhbXBsZSBub25jZQ==')):
+        seed('http', name, bytes([kind, 100]) + body)
 
 
 def golden_records():
@@ -242,6 +261,7 @@ def otlp_seeds():
 
 if __name__ == '__main__':
     push_seeds()
+    http_seeds()
     otlp_seeds()
     folder = golden()
     block_seeds(os.path.join(DATA, 'format', 'v1', 'data'))
