@@ -260,3 +260,14 @@ lp_arena_grow(struct lp_arena *ar, void *items, size_t *cap, size_t need, size_t
     *cap = more;
     return moved;
 }
+
+void *
+lp_arena_zgrow(struct lp_arena *ar, void *items, size_t *cap, size_t need, size_t size)
+{
+    size_t known = *cap;
+    char *grown = lp_arena_grow(ar, items, cap, need, size);
+    if (grown != NULL && *cap > known) {
+        memset(grown + known * size, 0, (*cap - known) * size);
+    }
+    return grown;
+}

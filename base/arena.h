@@ -71,6 +71,8 @@ bool lp_arena_str(struct lp_arena *ar, struct lp_str s, struct lp_str *ret) LP_M
  * NULL when spent. What it grew out of stays allocated until the arena goes.
  */
 void *lp_arena_grow(struct lp_arena *ar, void *items, size_t *cap, size_t need, size_t size) LP_MUST_USE;
+/* The same; new items are zero. */
+void *lp_arena_zgrow(struct lp_arena *ar, void *items, size_t *cap, size_t need, size_t size) LP_MUST_USE;
 
 #ifdef __cplusplus
 }

@@ -202,12 +202,10 @@ duplicate_many(const struct join *j, struct lp_err *err)
 static uint32_t
 add_result(struct join *j, const struct lp_labels *labels)
 {
-    size_t known = j->last_cap;
-    uint32_t *last = lp_arena_grow(&j->ret->ar, j->last, &j->last_cap, j->ret->n + 1, sizeof(*last));
+    uint32_t *last = lp_arena_zgrow(&j->ret->ar, j->last, &j->last_cap, j->ret->n + 1, sizeof(*last));
     if (last == NULL || !lp_matrix_add(j->ret, labels)) {
         return NONE;
     }
-    memset(last + known, 0, (j->last_cap - known) * sizeof(*last));
     j->last = last;
     return (uint32_t)j->ret->n - 1;
 }

@@ -16,7 +16,7 @@
 
 #define CHECK_ROWS 256
 #define LOCAL_SAMPLES 256
-#define LOCAL_SERIES 512 /* that a worker remembers; a power of two */
+#define KEY_BYTES_MAX (64u << 20) /* labels and metadata of a series */
 #define PAGE_ACCS 32
 #define SERIES_SHOWN 100 /* bytes of a series' labels in an error */
 
@@ -49,24 +49,17 @@ struct local_sample {
     struct lp_sample s;
 };
 
-struct known {
-    struct lp_hash128 key;
-    uint32_t series_1; /* and 1; 0: unused */
-};
-
 /* A worker's own. */
 struct gather {
     struct lp_row_pipe pipe;
     bool begun;
-    struct lp_window_span span; /* the one used last */
-    bool has_span;
-    struct lp_buf key;
+    struct lp_window_last last;
     struct lp_pair *pairs;
     size_t pairs_cap;
     unsigned steps;
     size_t n;
     struct local_sample v[LOCAL_SAMPLES];
-    struct known known[LOCAL_SERIES];
+    struct lp_known_series known;
 };
 
 static size_t
@@ -164,25 +157,19 @@ series_of(struct fold_leaf *l, struct lp_worker *w, const struct lp_pipe_out *ou
 {
     struct gather *g = w->own;
     size_t n = kept_labels(l, g, out);
-    lp_buf_reset(&g->key);
-    for (size_t i = 0; i < n; i++) {
-        size_t lengths[2] = {g->pairs[i].name.n, g->pairs[i].value.n};
-        lp_buf_add(&g->key, lengths, sizeof(lengths));
-        lp_buf_str(&g->key, g->pairs[i].name);
-        lp_buf_str(&g->key, g->pairs[i].value);
-    }
-    if (g->key.failed) {
+    lp_known_begin(&g->known);
+    lp_known_pairs(&g->known, g->pairs, n);
+    uint32_t *series_1 = lp_known_find(&g->known);
+    if (series_1 == NULL) {
         return lp_metric_over_budget(l->q, err);
     }
-    struct lp_hash128 key = lp_xxh128(g->key.p, g->key.n);
-    struct known *known = &g->known[key.lo % LOCAL_SERIES];
     lp_rc rc = LP_OK;
-    if (known->series_1 == 0 || !lp_hash128_eq(known->key, key)) {
+    if (*series_1 == 0) {
         uint32_t series;
         rc = add_series(l, w, g->pairs, n, &series, err);
-        *known = rc == LP_OK ? (struct known){key, series + 1} : (struct known){.series_1 = 0};
+        *series_1 = rc == LP_OK ? series + 1 : 0;
     }
-    *ret = known->series_1 - 1;
+    *ret = *series_1 - 1;
     return rc;
 }
 
@@ -216,14 +203,9 @@ add_sample(struct fold_leaf *l, const struct local_sample *s)
 static bool
 grow_folds(struct fold_leaf *l)
 {
-    size_t known = l->folds_cap;
-    struct folds *grown = lp_arena_grow(&l->ar, l->folds, &l->folds_cap, l->sets.n, sizeof(*grown));
-    if (grown == NULL) {
-        return false;
-    }
-    memset(grown + known, 0, (l->folds_cap - known) * sizeof(*grown));
-    l->folds = grown;
-    return true;
+    struct folds *grown = lp_arena_zgrow(&l->ar, l->folds, &l->folds_cap, l->sets.n, sizeof(*grown));
+    l->folds = grown != NULL ? grown : l->folds;
+    return grown != NULL;
 }
 
 static lp_rc
@@ -239,16 +221,6 @@ flush(struct fold_leaf *l, struct lp_worker *w, struct lp_err *err)
     lp_round_unlock(w->round);
     g->n = 0;
     return ok ? LP_OK : lp_metric_over_budget(l->q, err);
-}
-
-static const struct lp_window_span *
-span_of(const struct fold_leaf *l, struct gather *g, int64_t time_ns)
-{
-    if (!g->has_span || time_ns < g->span.from_ns || time_ns > g->span.to_ns) {
-        lp_windows_span(&l->windows, time_ns, &g->span);
-        g->has_span = true;
-    }
-    return &g->span;
 }
 
 static bool
@@ -273,7 +245,7 @@ take_row(struct fold_leaf *l, struct lp_worker *w, struct lp_scan *s, const stru
 {
     struct gather *g = w->own;
     struct lp_pipe_out out;
-    const struct lp_window_span *span = span_of(l, g, row->time_ns);
+    const struct lp_window_span *span = lp_windows_find(&l->windows, row->time_ns, &g->last);
     if (span->lo >= span->hi) {
         return LP_OK;
     }
@@ -340,7 +312,7 @@ scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
     if (!g->begun) {
         g->begun = true;
         lp_row_pipe_begin(&g->pipe, l->prog);
-        lp_buf_init(&g->key, 64u << 20);
+        lp_known_init(&g->known, KEY_BYTES_MAX);
     }
     lp_row_pipe_part(&g->pipe);
     lp_rc rc = lp_exec_open(&l->x, p, w->codec, l->from_ns, l->to_ns, false, &s, &block, err);
@@ -367,7 +339,7 @@ end_worker(void *own)
     struct gather *g = own;
     if (g->begun) {
         lp_row_pipe_end(&g->pipe);
-        lp_buf_clear(&g->key);
+        lp_known_clear(&g->known);
         lp_free(g->pairs);
     }
 }

@@ -47,14 +47,9 @@ lp_grouping_wants_meta(const struct lp_grouping *by, const struct lp_pair *label
 static bool
 grow_first(struct lp_groups *g, size_t n, struct lp_arena *ar)
 {
-    size_t known = g->cap;
-    uint32_t *grown = lp_arena_grow(ar, g->first, &g->cap, n, sizeof(*grown));
-    if (grown == NULL) {
-        return false;
-    }
-    memset(grown + known, 0, (g->cap - known) * sizeof(*grown));
-    g->first = grown;
-    return true;
+    uint32_t *grown = lp_arena_zgrow(ar, g->first, &g->cap, n, sizeof(*grown));
+    g->first = grown != NULL ? grown : g->first;
+    return grown != NULL;
 }
 
 bool

@@ -62,8 +62,43 @@ struct lp_window_span {
 bool lp_windows_make(struct lp_windows *w, const struct lp_metric_query *q, const struct lp_log_range *range, uint32_t *ret_first);
 /* The largest span with t in it. */
 void lp_windows_span(const struct lp_windows *w, int64_t t, struct lp_window_span *ret);
+/* The span that was used last: times come in runs. Zeroed to begin. */
+struct lp_window_last {
+    struct lp_window_span span;
+    bool any;
+};
+static inline const struct lp_window_span *
+lp_windows_find(const struct lp_windows *w, int64_t t, struct lp_window_last *last)
+{
+    if (!last->any || t < last->span.from_ns || t > last->span.to_ns) {
+        lp_windows_span(w, t, &last->span);
+        last->any = true;
+    }
+    return &last->span;
+}
 /* The times that may be in a window: [from, to). */
 void lp_windows_range(const struct lp_windows *w, int64_t *ret_from_ns, int64_t *ret_to_ns);
+
+/* --- metric_known.c: the series that a worker met last, by what they are told apart by --- */
+
+#define LP_KNOWN_SERIES 512 /* a power of two */
+
+struct lp_known_series {
+    struct lp_buf key;
+    struct lp_known_slot {
+        struct lp_hash128 key;
+        uint32_t series_1; /* and 1; 0: not known */
+    } v[LP_KNOWN_SERIES];
+};
+
+/* Of zeroed memory. */
+void lp_known_init(struct lp_known_series *k, size_t key_bytes_max);
+void lp_known_clear(struct lp_known_series *k);
+/* What is looked for: begin, then what it is made of (pairs, or bytes into k->key), then find. */
+void lp_known_begin(struct lp_known_series *k);
+void lp_known_pairs(struct lp_known_series *k, const struct lp_pair *pairs, size_t n);
+/* Its series and 1, which the caller sets where it is 0; NULL: it is too large. Valid until the next begin. */
+uint32_t *lp_known_find(struct lp_known_series *k);
 
 /* --- metric.c --- */
 

@@ -16,7 +16,6 @@
 #include "query/metric_int.h"
 
 #define LOCAL_RUNS 512        /* runs a worker gathers before it takes the lock */
-#define LOCAL_SERIES 256      /* series by metadata that a worker remembers; a power of two */
 #define META_BYTES (4u << 20) /* of one line, with the stream it is of */
 #define NONE LP_LABELS_NONE
 
@@ -52,19 +51,12 @@ struct run {
     uint64_t bytes;
 };
 
-struct known {
-    struct lp_hash128 key;
-    uint32_t series_1; /* and 1; 0: unused */
-};
-
 /* A worker's own. */
 struct tally {
-    struct lp_window_span span; /* the one used last */
-    bool has_span;
-    struct lp_buf key;
+    struct lp_window_last last;
     size_t nruns;
     struct run runs[LOCAL_RUNS];
-    struct known known[LOCAL_SERIES];
+    struct lp_known_series known;
 };
 
 static bool
@@ -164,26 +156,20 @@ series_by_meta(struct leaf *l, struct lp_worker *w, const struct lp_rows_chunk *
                struct lp_err *err)
 {
     struct tally *t = w->own;
-    lp_buf_reset(&t->key);
-    lp_buf_add(&t->key, &k->stream, sizeof(k->stream));
-    for (size_t i = 0; i < k->nmeta; i++) {
-        size_t lengths[2] = {k->meta[i].name.n, k->meta[i].value.n};
-        lp_buf_add(&t->key, lengths, sizeof(lengths));
-        lp_buf_str(&t->key, k->meta[i].name);
-        lp_buf_str(&t->key, k->meta[i].value);
-    }
-    if (t->key.failed) {
+    lp_known_begin(&t->known);
+    lp_buf_add(&t->known.key, &k->stream, sizeof(k->stream));
+    lp_known_pairs(&t->known, k->meta, k->nmeta);
+    uint32_t *series_1 = lp_known_find(&t->known);
+    if (series_1 == NULL) {
         return over_budget(l, err);
     }
-    struct lp_hash128 key = lp_xxh128(t->key.p, t->key.n);
-    struct known *known = &t->known[key.lo % LOCAL_SERIES];
     lp_rc rc = LP_OK;
-    if (known->series_1 == 0 || !lp_hash128_eq(known->key, key)) {
+    if (*series_1 == 0) {
         uint32_t series;
         rc = find_series(l, w, k, &series, err);
-        *known = rc == LP_OK ? (struct known){key, series + 1} : (struct known){.series_1 = 0};
+        *series_1 = rc == LP_OK ? series + 1 : 0;
     }
-    *ret = known->series_1 - 1;
+    *ret = *series_1 - 1;
     return rc;
 }
 
@@ -235,15 +221,10 @@ add_run(struct leaf *l, const struct run *r)
 static bool
 grow_counters(struct leaf *l)
 {
-    size_t known = l->counters_cap;
     struct counter *grown =
-        lp_arena_grow(&l->ar, l->counters, &l->counters_cap, l->sets.n, sizeof(*l->counters));
-    if (grown == NULL) {
-        return false;
-    }
-    memset(grown + known, 0, (l->counters_cap - known) * sizeof(*grown));
-    l->counters = grown;
-    return true;
+        lp_arena_zgrow(&l->ar, l->counters, &l->counters_cap, l->sets.n, sizeof(*grown));
+    l->counters = grown != NULL ? grown : l->counters;
+    return grown != NULL;
 }
 
 static lp_rc
@@ -278,16 +259,6 @@ add(struct leaf *l, struct lp_worker *w, const struct run *r, struct lp_err *err
     return t->nruns == LOCAL_RUNS ? flush(l, w, err) : LP_OK;
 }
 
-static const struct lp_window_span *
-span_of(const struct leaf *l, struct tally *t, int64_t time_ns)
-{
-    if (!t->has_span || time_ns < t->span.from_ns || time_ns > t->span.to_ns) {
-        lp_windows_span(&l->windows, time_ns, &t->span);
-        t->has_span = true;
-    }
-    return &t->span;
-}
-
 /* The first of the rising times [at, n) that is beyond `to`; times[at] is not. In ever larger steps, then by
  * halving. */
 static uint32_t
@@ -313,10 +284,11 @@ run_end(const int64_t *times, uint32_t at, uint32_t n, int64_t to_ns)
 static lp_rc
 count_chunk(struct leaf *l, struct lp_worker *w, const struct lp_rows_chunk *k, struct lp_err *err)
 {
+    struct tally *t = w->own;
     struct run r = {.series = NONE};
     lp_rc rc = LP_OK;
     for (uint32_t i = 0, end; i < k->n && rc == LP_OK; i = end) {
-        const struct lp_window_span *span = span_of(l, w->own, k->times[i]);
+        const struct lp_window_span *span = lp_windows_find(&l->windows, k->times[i], &t->last);
         end = run_end(k->times, i, k->n, span->to_ns);
         if (span->lo >= span->hi) {
             continue;
@@ -369,7 +341,7 @@ is_told(struct leaf *l, struct tally *t, const struct lp_part *p, bool *ret, str
         const struct lp_part_run *r = &p->runs[i];
         bool meta = false;
         rc = wants_meta(l, r->stream, &meta, err);
-        *ret = !meta && r->max_ns <= span_of(l, t, r->min_ns)->to_ns;
+        *ret = !meta && r->max_ns <= lp_windows_find(&l->windows, r->min_ns, &t->last)->to_ns;
     }
     return rc;
 }
@@ -377,10 +349,11 @@ is_told(struct leaf *l, struct tally *t, const struct lp_part *p, bool *ret, str
 static lp_rc
 count_told(struct leaf *l, struct lp_worker *w, const struct lp_part *p, struct lp_err *err)
 {
+    struct tally *t = w->own;
     lp_rc rc = LP_OK;
     for (uint32_t i = 0; i < p->nruns && rc == LP_OK; i++) {
         const struct lp_part_run *run = &p->runs[i];
-        const struct lp_window_span *span = span_of(l, w->own, run->min_ns);
+        const struct lp_window_span *span = lp_windows_find(&l->windows, run->min_ns, &t->last);
         struct run r = {.lo = span->lo, .hi = span->hi, .rows = run->rows};
         struct lp_rows_chunk k = {.stream = run->stream};
         if (r.lo < r.hi) {
@@ -401,8 +374,8 @@ scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
     struct leaf *l = arg;
     struct tally *t = w->own;
     const struct lp_part *p = &l->x.parts[w->part];
-    if (t->key.limit == 0) {
-        lp_buf_init(&t->key, META_BYTES);
+    if (t->known.key.limit == 0) {
+        lp_known_init(&t->known, META_BYTES);
     }
     bool told;
     lp_rc rc = is_told(l, t, p, &told, err);
@@ -423,7 +396,7 @@ scan_part(void *arg, struct lp_worker *w, struct lp_err *err)
 static void
 end_worker(void *own)
 {
-    lp_buf_clear(&((struct tally *)own)->key);
+    lp_known_clear(&((struct tally *)own)->known);
 }
 
 /* Not where all of it lies between two windows. */
