@@ -133,31 +133,30 @@ metric_range(struct lp_query_call *c, const struct lp_expr *e, int64_t start_ns,
     return rc;
 }
 
+static lp_rc
+range(struct lp_query_call *c, struct lp_buf *out)
+{
+    const struct lp_expr *e;
+    int64_t start_ns, end_ns, step_ns;
+    lp_rc rc = lp_query_range(c, &start_ns, &end_ns);
+    rc = rc == LP_OK ? lp_query_check(c) : rc;
+    if (rc == LP_OK) {
+        rc = lp_query_step(c, start_ns, end_ns, &step_ns);
+    }
+    if (rc == LP_OK) {
+        rc = lp_query_parse(c, &e);
+    }
+    if (rc != LP_OK) {
+        return rc;
+    }
+    return e->kind == LP_EXPR_LOG ? search(c, &e->log, start_ns, end_ns, true, out)
+                                  : metric_range(c, e, start_ns, end_ns, step_ns, out);
+}
+
 static void
 work_query_range(struct lp_http_req *req, struct lp_server *s)
 {
-    struct lp_query_call c;
-    struct lp_buf out;
-    const struct lp_expr *e;
-    int64_t start_ns, end_ns, step_ns;
-    if (!lp_query_begin(&c, req, s)) {
-        return;
-    }
-    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
-    lp_rc rc = lp_query_range(&c, &start_ns, &end_ns);
-    rc = rc == LP_OK ? lp_query_check(&c) : rc;
-    if (rc == LP_OK) {
-        rc = lp_query_step(&c, start_ns, end_ns, &step_ns);
-    }
-    if (rc == LP_OK) {
-        rc = lp_query_parse(&c, &e);
-    }
-    if (rc == LP_OK) {
-        rc = e->kind == LP_EXPR_LOG ? search(&c, &e->log, start_ns, end_ns, true, &out)
-                                    : metric_range(&c, e, start_ns, end_ns, step_ns, &out);
-    }
-    lp_query_answer(&c, rc, &out);
-    lp_query_end(&c);
+    lp_query_answer(req, s, range);
 }
 
 static lp_rc
@@ -194,14 +193,7 @@ instant(struct lp_query_call *c, struct lp_buf *out)
 static void
 work_query(struct lp_http_req *req, struct lp_server *s)
 {
-    struct lp_query_call c;
-    struct lp_buf out;
-    if (!lp_query_begin(&c, req, s)) {
-        return;
-    }
-    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
-    lp_query_answer(&c, instant(&c, &out), &out);
-    lp_query_end(&c);
+    lp_query_answer(req, s, instant);
 }
 
 static void

@@ -27,8 +27,9 @@ bool lp_query_begin(struct lp_query_call *c, struct lp_http_req *req, struct lp_
 void lp_query_end(struct lp_query_call *c);
 /* Answers with c->err: 400 for what the client asked, 499, 504, 5xx. */
 void lp_query_fail(struct lp_query_call *c, lp_rc rc);
-/* Answers 200 application/json with out, or the error. Clears out. */
-void lp_query_answer(struct lp_query_call *c, lp_rc rc, struct lp_buf *out);
+/* From begin to end: answers 200 application/json with what fn writes, or the error that it returns. */
+typedef lp_rc lp_query_fn(struct lp_query_call *c, struct lp_buf *out);
+void lp_query_answer(struct lp_http_req *req, struct lp_server *s, lp_query_fn *fn);
 
 /* The first parameter of this name; {NULL,0} when it is missing. */
 struct lp_str lp_query_param(const struct lp_query_call *c, const char *name);
@@ -59,6 +60,8 @@ bool lp_query_wants_categories(const struct lp_http_req *req);
 lp_rc lp_query_streams(struct lp_query_call *c, const struct lp_log_query *log, int64_t start_ns, int64_t end_ns, struct lp_buf *out) LP_MUST_USE;
 /* handlers_query_meta.c: what questions about streams have in common. */
 struct lp_streams_query lp_query_streams_query(const struct lp_query_call *c);
+/* Their range, and the selector of query= where there is one; *selector holds it. */
+lp_rc lp_query_selected(struct lp_query_call *c, struct lp_streams_query *q, const struct lp_log_query **selector) LP_MUST_USE;
 
 /* handlers_tail.c */
 void lp_query_work_tail(struct lp_http_req *req, struct lp_server *s);

@@ -101,15 +101,9 @@ static lp_rc
 detected_labels(struct lp_query_call *c, struct lp_buf *out)
 {
     struct lp_streams_query q = lp_query_streams_query(c);
-    struct lp_str text = lp_query_param(c, "query");
     const struct lp_log_query *selector;
     struct lp_detected_labels d;
-    lp_rc rc = lp_query_range(c, &q.from_ns, &q.to_ns);
-    if (rc == LP_OK && text.n > 0) {
-        rc = lp_logql_parse_selector(text, NULL, &c->ar, &selector, &c->err);
-        q.selectors = &selector;
-        q.nselectors = 1;
-    }
+    lp_rc rc = lp_query_selected(c, &q, &selector);
     rc = rc == LP_OK ? lp_detect_labels(&q, &d, &c->err) : rc;
     if (rc == LP_OK) {
         rc = lp_result_detected_labels(&d, out, &c->err);
@@ -223,51 +217,38 @@ volume_range(struct lp_query_call *c, struct lp_buf *out)
     return volume(c, true, out);
 }
 
-static void
-answer(struct lp_http_req *req, struct lp_server *s, lp_rc (*fn)(struct lp_query_call *c, struct lp_buf *out))
-{
-    struct lp_query_call c;
-    struct lp_buf out;
-    if (!lp_query_begin(&c, req, s)) {
-        return;
-    }
-    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
-    lp_query_answer(&c, fn(&c, &out), &out);
-    lp_query_end(&c);
-}
-
 void
 lp_query_work_volume(struct lp_http_req *req, struct lp_server *s)
 {
-    answer(req, s, volume_instant);
+    lp_query_answer(req, s, volume_instant);
 }
 
 void
 lp_query_work_volume_range(struct lp_http_req *req, struct lp_server *s)
 {
-    answer(req, s, volume_range);
+    lp_query_answer(req, s, volume_range);
 }
 
 void
 lp_query_work_detected_labels(struct lp_http_req *req, struct lp_server *s)
 {
-    answer(req, s, detected_labels);
+    lp_query_answer(req, s, detected_labels);
 }
 
 void
 lp_query_work_detected_fields(struct lp_http_req *req, struct lp_server *s)
 {
-    answer(req, s, detected_fields);
+    lp_query_answer(req, s, detected_fields);
 }
 
 void
 lp_query_work_detected_values(struct lp_http_req *req, struct lp_server *s)
 {
-    answer(req, s, detected_values);
+    lp_query_answer(req, s, detected_values);
 }
 
 void
 lp_query_work_patterns(struct lp_http_req *req, struct lp_server *s)
 {
-    answer(req, s, patterns);
+    lp_query_answer(req, s, patterns);
 }

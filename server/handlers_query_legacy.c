@@ -145,12 +145,5 @@ legacy(struct lp_query_call *c, struct lp_buf *out)
 void
 lp_query_work_legacy(struct lp_http_req *req, struct lp_server *s)
 {
-    struct lp_query_call c;
-    struct lp_buf out;
-    if (!lp_query_begin(&c, req, s)) {
-        return;
-    }
-    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
-    lp_query_answer(&c, legacy(&c, &out), &out);
-    lp_query_end(&c);
+    lp_query_answer(req, s, legacy);
 }

@@ -22,48 +22,48 @@ lp_query_streams_query(const struct lp_query_call *c)
     };
 }
 
-/* Label names, or values of one label: of all streams, or those of ?query=. */
-static void
-labels(struct lp_http_req *req, struct lp_server *s, const struct lp_str *name)
+lp_rc
+lp_query_selected(struct lp_query_call *c, struct lp_streams_query *q, const struct lp_log_query **selector)
 {
-    struct lp_query_call c;
-    struct lp_buf out;
-    struct lp_names names;
-    const struct lp_log_query *selector;
-    if (!lp_query_begin(&c, req, s)) {
-        return;
-    }
-    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
-    struct lp_streams_query q = lp_query_streams_query(&c);
-    struct lp_str text = lp_query_param(&c, "query");
-    lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
+    struct lp_str text = lp_query_param(c, "query");
+    lp_rc rc = lp_query_range(c, &q->from_ns, &q->to_ns);
     if (rc == LP_OK && text.n > 0) {
-        rc = lp_logql_parse_selector(text, NULL, &c.ar, &selector, &c.err);
-        q.selectors = &selector;
-        q.nselectors = 1;
+        rc = lp_logql_parse_selector(text, NULL, &c->ar, selector, &c->err);
+        q->selectors = selector;
+        q->nselectors = 1;
     }
-    if (rc == LP_OK) {
-        rc = lp_streams_names(&q, name, &names, &c.err);
-    }
-    if (rc == LP_OK) {
-        rc = lp_result_names(&names, &out, &c.err);
-        lp_names_clear(&names);
-    }
-    lp_query_answer(&c, rc, &out);
-    lp_query_end(&c);
+    return rc;
 }
 
-void
-lp_query_work_labels(struct lp_http_req *req, struct lp_server *s)
+/* Label names, or values of one label: of all streams, or those of ?query=. */
+static lp_rc
+names(struct lp_query_call *c, const struct lp_str *name, struct lp_buf *out)
 {
-    labels(req, s, NULL);
+    struct lp_streams_query q = lp_query_streams_query(c);
+    struct lp_names found;
+    const struct lp_log_query *selector;
+    lp_rc rc = lp_query_selected(c, &q, &selector);
+    if (rc == LP_OK) {
+        rc = lp_streams_names(&q, name, &found, &c->err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_result_names(&found, out, &c->err);
+        lp_names_clear(&found);
+    }
+    return rc;
 }
 
-void
-lp_query_work_values(struct lp_http_req *req, struct lp_server *s)
+static lp_rc
+labels(struct lp_query_call *c, struct lp_buf *out)
 {
-    struct lp_str name = lp_http_wild(req, 0);
-    labels(req, s, &name);
+    return names(c, NULL, out);
+}
+
+static lp_rc
+values(struct lp_query_call *c, struct lp_buf *out)
+{
+    struct lp_str name = lp_http_wild(c->req, 0);
+    return names(c, &name, out);
 }
 
 /* The selectors of match and match[], both repeatable. */
@@ -86,63 +86,75 @@ parse_matches(struct lp_query_call *c, const struct lp_log_query **ret, size_t *
     return rc;
 }
 
+static lp_rc
+series(struct lp_query_call *c, struct lp_buf *out)
+{
+    struct lp_label_sets sets;
+    const struct lp_log_query *selectors[SELECTORS_MAX];
+    struct lp_streams_query q = lp_query_streams_query(c);
+    q.selectors = selectors;
+    lp_rc rc = lp_query_range(c, &q.from_ns, &q.to_ns);
+    if (rc == LP_OK) {
+        rc = parse_matches(c, selectors, &q.nselectors);
+    }
+    if (rc == LP_OK) {
+        rc = lp_streams_find(&q, &sets, &c->err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_result_series(&sets, out, &c->err);
+        lp_label_sets_clear(&sets);
+    }
+    return rc;
+}
+
+static lp_rc
+stats(struct lp_query_call *c, struct lp_buf *out)
+{
+    struct lp_stream_counts n;
+    const struct lp_log_query *selector;
+    struct lp_streams_query q = lp_query_streams_query(c);
+    int64_t step;
+    q.selectors = &selector;
+    q.nselectors = 1;
+    lp_rc rc = lp_query_range(c, &q.from_ns, &q.to_ns);
+    rc = rc == LP_OK ? lp_query_check(c) : rc;
+    rc = rc == LP_OK ? lp_query_step(c, q.from_ns, q.to_ns, &step) : rc;
+    if (rc == LP_OK) {
+        rc = lp_logql_parse_selector(lp_query_param(c, "query"), NULL, &c->ar, &selector, &c->err);
+    }
+    if (rc == LP_OK) {
+        rc = lp_streams_count(&q, &n, &c->err);
+    }
+    if (rc == LP_OK) {
+        lp_buf_printf(out, "{\"streams\":%llu,\"chunks\":%llu,\"bytes\":%llu,\"entries\":%llu}\n",
+                      (unsigned long long)n.streams, (unsigned long long)n.chunks,
+                      (unsigned long long)n.bytes, (unsigned long long)n.entries);
+    }
+    return rc;
+}
+
+/* ------------------------------------------------------------------ requests */
+
+void
+lp_query_work_labels(struct lp_http_req *req, struct lp_server *s)
+{
+    lp_query_answer(req, s, labels);
+}
+
+void
+lp_query_work_values(struct lp_http_req *req, struct lp_server *s)
+{
+    lp_query_answer(req, s, values);
+}
+
 void
 lp_query_work_series(struct lp_http_req *req, struct lp_server *s)
 {
-    struct lp_query_call c;
-    struct lp_buf out;
-    struct lp_label_sets sets;
-    const struct lp_log_query *selectors[SELECTORS_MAX];
-    if (!lp_query_begin(&c, req, s)) {
-        return;
-    }
-    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
-    struct lp_streams_query q = lp_query_streams_query(&c);
-    q.selectors = selectors;
-    lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
-    if (rc == LP_OK) {
-        rc = parse_matches(&c, selectors, &q.nselectors);
-    }
-    if (rc == LP_OK) {
-        rc = lp_streams_find(&q, &sets, &c.err);
-    }
-    if (rc == LP_OK) {
-        rc = lp_result_series(&sets, &out, &c.err);
-        lp_label_sets_clear(&sets);
-    }
-    lp_query_answer(&c, rc, &out);
-    lp_query_end(&c);
+    lp_query_answer(req, s, series);
 }
 
 void
 lp_query_work_stats(struct lp_http_req *req, struct lp_server *s)
 {
-    struct lp_query_call c;
-    struct lp_buf out;
-    struct lp_stream_counts n;
-    const struct lp_log_query *selector;
-    if (!lp_query_begin(&c, req, s)) {
-        return;
-    }
-    lp_buf_init(&out, 1 << 12);
-    struct lp_streams_query q = lp_query_streams_query(&c);
-    int64_t step;
-    q.selectors = &selector;
-    q.nselectors = 1;
-    lp_rc rc = lp_query_range(&c, &q.from_ns, &q.to_ns);
-    rc = rc == LP_OK ? lp_query_check(&c) : rc;
-    rc = rc == LP_OK ? lp_query_step(&c, q.from_ns, q.to_ns, &step) : rc;
-    if (rc == LP_OK) {
-        rc = lp_logql_parse_selector(lp_query_param(&c, "query"), NULL, &c.ar, &selector, &c.err);
-    }
-    if (rc == LP_OK) {
-        rc = lp_streams_count(&q, &n, &c.err);
-    }
-    if (rc == LP_OK) {
-        lp_buf_printf(&out, "{\"streams\":%llu,\"chunks\":%llu,\"bytes\":%llu,\"entries\":%llu}\n",
-                      (unsigned long long)n.streams, (unsigned long long)n.chunks,
-                      (unsigned long long)n.bytes, (unsigned long long)n.entries);
-    }
-    lp_query_answer(&c, rc, &out);
-    lp_query_end(&c);
+    lp_query_answer(req, s, stats);
 }

@@ -55,14 +55,22 @@ lp_query_fail(struct lp_query_call *c, lp_rc rc)
 }
 
 void
-lp_query_answer(struct lp_query_call *c, lp_rc rc, struct lp_buf *out)
+lp_query_answer(struct lp_http_req *req, struct lp_server *s, lp_query_fn *fn)
 {
-    if (rc == LP_OK) {
-        lp_http_reply_buf(c->req, 200, "application/json; charset=UTF-8", out);
-    } else {
-        lp_query_fail(c, rc);
+    struct lp_query_call c;
+    struct lp_buf out;
+    if (!lp_query_begin(&c, req, s)) {
+        return;
     }
-    lp_buf_clear(out);
+    lp_buf_init(&out, (size_t)LP_SETTING(&s->set, query_bytes));
+    lp_rc rc = fn(&c, &out);
+    if (rc == LP_OK) {
+        lp_http_reply_buf(req, 200, "application/json; charset=UTF-8", &out);
+    } else {
+        lp_query_fail(&c, rc);
+    }
+    lp_buf_clear(&out);
+    lp_query_end(&c);
 }
 
 struct lp_str
