@@ -182,3 +182,20 @@ lp_buf_json(struct lp_buf *b, struct lp_str s)
     }
     return ok;
 }
+
+bool
+lp_buf_base64(struct lp_buf *b, struct lp_str s)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < s.n && !b->failed; i += 3) {
+        size_t n = LP_MIN((size_t)3, s.n - i);
+        uint32_t v = 0;
+        for (size_t k = 0; k < 3; k++) {
+            v = v << 8 | (k < n ? (uint8_t)s.p[i + k] : 0);
+        }
+        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=',
+                        n > 2 ? digits[v & 63] : '='};
+        lp_buf_add(b, four, sizeof(four));
+    }
+    return !b->failed;
+}

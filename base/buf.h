@@ -34,6 +34,8 @@ bool lp_buf_str(struct lp_buf *b, struct lp_str s);
 bool lp_buf_c(struct lp_buf *b, const char *cstr);
 bool lp_buf_byte(struct lp_buf *b, uint8_t byte);
 bool lp_buf_printf(struct lp_buf *b, const char *fmt, ...) LP_PRINTF(2, 3);
+/* As base64 with padding. */
+bool lp_buf_base64(struct lp_buf *b, struct lp_str s);
 /* A JSON string with its quotes: control characters escaped, < > & as \u003c.. as Go does, invalid UTF-8 as U+FFFD. */
 bool lp_buf_json(struct lp_buf *b, struct lp_str s);
 /* The bytes so far, borrowed until the next change. */

@@ -49,16 +49,6 @@ is_octal(char c)
     return c >= '0' && c <= '7';
 }
 
-static int
-hex_digit(char c)
-{
-    if (is_digit(c)) {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* --------------------------------------------------------------- characters */
 
 /* One character as it stands. */
@@ -86,8 +76,8 @@ read_hex(struct lp_rx *rx, uint32_t *ret)
     bool braced = peek(rx, 0) == '{';
     size_t i = braced;
     uint32_t cp = 0;
-    while (hex_digit(peek(rx, i)) >= 0 && cp <= RUNE_MAX && (braced || i < 2)) {
-        cp = cp << 4 | (uint32_t)hex_digit(peek(rx, i++));
+    while (lp_hex_digit(peek(rx, i)) >= 0 && cp <= RUNE_MAX && (braced || i < 2)) {
+        cp = cp << 4 | (uint32_t)lp_hex_digit(peek(rx, i++));
     }
     if (cp > RUNE_MAX || (braced ? i == 1 || peek(rx, i) != '}' : i != 2)) {
         return false;

@@ -101,6 +101,17 @@ lp_str_trim(struct lp_str s)
     return s;
 }
 
+char *
+lp_str_dup(struct lp_str s)
+{
+    char *p = lp_malloc(s.n + 1);
+    if (s.n > 0) {
+        memcpy(p, s.p, s.n);
+    }
+    p[s.n] = 0;
+    return p;
+}
+
 struct lp_str
 lp_str_cut(struct lp_str *rest, char sep)
 {
@@ -406,14 +417,19 @@ lp_utf8_replace(struct lp_arena *ar, struct lp_str s)
     return lp_str_of(out, total);
 }
 
-static int
-hex_digit(char c)
+bool
+lp_str_hex(struct lp_str s, uint64_t *ret)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
+    uint64_t v = 0;
+    for (size_t i = 0; i < s.n && i < 16; i++) {
+        int digit = s.p[i] >= 'A' && s.p[i] <= 'F' ? -1 : lp_hex_digit(s.p[i]);
+        if (digit < 0) {
+            return false;
+        }
+        v = v << 4 | (unsigned)digit;
     }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    *ret = v;
+    return s.n > 0 && s.n <= 16;
 }
 
 bool
@@ -427,8 +443,8 @@ lp_url_decode(struct lp_arena *ar, struct lp_str s, bool plus, struct lp_str *re
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            int hi = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-            int lo = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
+            int hi = i + 2 < s.n ? lp_hex_digit(s.p[i + 1]) : -1;
+            int lo = i + 2 < s.n ? lp_hex_digit(s.p[i + 2]) : -1;
             if (hi < 0 || lo < 0) {
                 return false;
             }

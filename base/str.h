@@ -69,6 +69,8 @@ size_t lp_str_find(struct lp_str s, struct lp_str needle);
 struct lp_str lp_str_sub(struct lp_str s, size_t from, size_t to);
 /* Without ASCII blanks at both ends. */
 struct lp_str lp_str_trim(struct lp_str s);
+/* A copy with a NUL behind it, to be given to lp_free. */
+char *lp_str_dup(struct lp_str s) LP_MUST_USE __attribute__((returns_nonnull));
 /* Cuts *rest at the first `sep`: returns what stood before it and moves *rest behind it. Without sep: all, and *rest empty (p NULL). */
 struct lp_str lp_str_cut(struct lp_str *rest, char sep);
 
@@ -76,6 +78,18 @@ struct lp_str lp_str_cut(struct lp_str *rest, char sep);
 bool lp_str_i64(struct lp_str s, int64_t *ret);
 bool lp_str_u64(struct lp_str s, uint64_t *ret);
 bool lp_str_f64(struct lp_str s, double *ret);
+/* 1 to 16 lower-case hexadecimal digits. */
+bool lp_str_hex(struct lp_str s, uint64_t *ret);
+/* The value of a hexadecimal digit in either case; -1: it is none. */
+static inline int
+lp_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 /* "64MiB", "2 MB", "1024": bytes. KB/MB/GB are powers of 1000, KiB/MiB/GiB (and K, M, G) of 1024. */
 bool lp_str_bytes(struct lp_str s, uint64_t *ret);
 /* Bytes as above, or a share of `total`: "10%", "2.5%" (0 to 100). */

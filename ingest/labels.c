@@ -54,22 +54,13 @@ take_name(struct cursor *c)
     return lp_str_sub(c->text, from, c->at);
 }
 
-static int
-hex(char b)
-{
-    return b >= '0' && b <= '9'   ? b - '0'
-           : b >= 'a' && b <= 'f' ? b - 'a' + 10
-           : b >= 'A' && b <= 'F' ? b - 'A' + 10
-                                  : -1;
-}
-
 /* n digits of a base; -1 when they are not there. */
 static int64_t
 digits(struct cursor *c, int n, int base)
 {
     int64_t v = 0;
     for (int i = 0; i < n; i++) {
-        int d = c->at < c->text.n ? hex(c->text.p[c->at]) : -1;
+        int d = c->at < c->text.n ? lp_hex_digit(c->text.p[c->at]) : -1;
         if (d < 0 || d >= base) {
             return -1;
         }

@@ -17,12 +17,6 @@ is_always_kept(struct lp_str name)
     return found;
 }
 
-static bool
-is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 /* 32 hexadecimal digits, or with hyphens; in braces, or behind urn:uuid: */
 static bool
 is_uuid(struct lp_str s)
@@ -35,7 +29,7 @@ is_uuid(struct lp_str s)
     bool hyphens = s.n == 36, ok = hyphens || s.n == 32;
     for (size_t i = 0; i < s.n && ok; i++) {
         bool hyphen = hyphens && (i == 8 || i == 13 || i == 18 || i == 23);
-        ok = hyphen ? s.p[i] == '-' : is_hex(s.p[i]);
+        ok = hyphen ? s.p[i] == '-' : lp_hex_digit(s.p[i]) >= 0;
     }
     return ok;
 }

@@ -20,22 +20,6 @@ lp_place_text(const struct lp_place *p, char out[LP_PLACE_TEXT])
                             (unsigned long long)p->ordinal);
 }
 
-static bool
-parse_hex(struct lp_str s, uint64_t *ret)
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (digit < 0) {
-            return false;
-        }
-        v = v << 4 | (unsigned)digit;
-    }
-    *ret = v;
-    return s.n == 16;
-}
-
 bool
 lp_place_parse(struct lp_str text, struct lp_place *ret)
 {
@@ -46,8 +30,8 @@ lp_place_parse(struct lp_str text, struct lp_place *ret)
     }
     struct lp_str time = lp_str_sub(text, 0, last - 33), hash = lp_str_sub(text, last - 32, last);
     if (text.p[last - 33] != '-' || !lp_str_i64(time, &p.time_ns) ||
-        !parse_hex(lp_str_sub(hash, 0, 16), &p.stream.hi) ||
-        !parse_hex(lp_str_sub(hash, 16, 32), &p.stream.lo) ||
+        !lp_str_hex(lp_str_sub(hash, 0, 16), &p.stream.hi) ||
+        !lp_str_hex(lp_str_sub(hash, 16, 32), &p.stream.lo) ||
         !lp_str_u64(lp_str_sub(text, last + 1, text.n), &p.ordinal)) {
         return false;
     }

@@ -13,11 +13,8 @@
 static int
 digit_of(char c)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
+    int digit = lp_hex_digit(c);
+    return digit >= 0 ? digit : 99;
 }
 
 /* Each '_' stands between two digits; a prefix such as 0x counts as one. */

@@ -205,10 +205,7 @@ skip_blank(struct lp_lexer *lex)
 static int
 digit_value(char c, int base)
 {
-    int v = is_digit(c)            ? c - '0'
-            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-            : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                   : 99;
+    int v = lp_hex_digit(c);
     return v < base ? v : -1;
 }
 

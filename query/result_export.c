@@ -21,22 +21,6 @@ lp_export_raw(const struct lp_found *f, struct lp_buf *out, struct lp_err *err)
 }
 
 static void
-put_base64(struct lp_buf *out, struct lp_str s)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < s.n; i += 3) {
-        size_t n = LP_MIN((size_t)3, s.n - i);
-        uint32_t v = 0;
-        for (size_t k = 0; k < 3; k++) {
-            v = v << 8 | (k < n ? (uint8_t)s.p[i + k] : 0);
-        }
-        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=',
-                        n > 2 ? digits[v & 63] : '='};
-        lp_buf_add(out, four, 4);
-    }
-}
-
-static void
 put_instance(struct lp_buf *out, const struct lp_instance *inst)
 {
     if (inst->uid.n == 0 && inst->incarnation.n == 0) {
@@ -115,7 +99,7 @@ put_row(struct shared *sh, const struct lp_found *f, const struct lp_found_row *
     lp_buf_json(out, r->line);
     if (!lp_utf8_valid(r->line)) {
         lp_buf_c(out, ",\"line_b64\":\"");
-        put_base64(out, r->line);
+        lp_buf_base64(out, r->line);
         lp_buf_byte(out, '"');
     }
     lp_buf_c(out, "}\n");

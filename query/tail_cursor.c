@@ -134,31 +134,14 @@ lp_tail_cursor_text(const struct lp_tail_cursor *c, const struct lp_uuid *store,
 }
 
 static bool
-take_hex(struct lp_str s, uint64_t *ret)
-{
-    *ret = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        char b = s.p[i];
-        unsigned d = b >= '0' && b <= '9'   ? (unsigned)(b - '0')
-                     : b >= 'a' && b <= 'f' ? (unsigned)(b - 'a') + 10
-                                            : 16;
-        if (d > 15) {
-            return false;
-        }
-        *ret = *ret << 4 | d;
-    }
-    return s.n > 0 && s.n <= 16;
-}
-
-static bool
 take_row(struct lp_str s, struct lp_tail_row *r)
 {
     uint64_t time = 0;
-    bool ok = take_hex(lp_str_cut(&s, '.'), &r->first) && take_hex(lp_str_cut(&s, '.'), &time);
+    bool ok = lp_str_hex(lp_str_cut(&s, '.'), &r->first) && lp_str_hex(lp_str_cut(&s, '.'), &time);
     struct lp_str stream = lp_str_cut(&s, '.');
     r->time_ns = (int64_t)time;
-    return ok && stream.n == 32 && take_hex(lp_str_sub(stream, 0, 16), &r->stream.hi) &&
-           take_hex(lp_str_sub(stream, 16, 32), &r->stream.lo) && take_hex(s, &r->ordinal);
+    return ok && stream.n == 32 && lp_str_hex(lp_str_sub(stream, 0, 16), &r->stream.hi) &&
+           lp_str_hex(lp_str_sub(stream, 16, 32), &r->stream.lo) && lp_str_hex(s, &r->ordinal);
 }
 
 static bool
@@ -166,8 +149,8 @@ take_source(struct lp_str s, struct lp_tail_cursor *ret)
 {
     uint64_t source, next;
     struct lp_tail_row row;
-    if (ret->n >= SOURCES_MAX || !take_hex(lp_str_cut(&s, '.'), &source) || find(ret, source) != NULL ||
-        !take_hex(lp_str_cut(&s, '.'), &next)) {
+    if (ret->n >= SOURCES_MAX || !lp_str_hex(lp_str_cut(&s, '.'), &source) || find(ret, source) != NULL ||
+        !lp_str_hex(lp_str_cut(&s, '.'), &next)) {
         return false;
     }
     lp_tail_cursor_put(ret, source, next, UINT64_MAX);
@@ -197,14 +180,14 @@ lp_tail_cursor_parse(struct lp_str text, const struct lp_uuid *store, struct lp_
 {
     uint64_t number;
     *ret = (struct lp_tail_cursor){.sealed = 0};
-    if (!lp_str_eqc(lp_str_cut(&text, '-'), VERSION) || !take_hex(lp_str_cut(&text, '-'), &number)) {
+    if (!lp_str_eqc(lp_str_cut(&text, '-'), VERSION) || !lp_str_hex(lp_str_cut(&text, '-'), &number)) {
         return lp_err_set(err, LP_ERR_PARSE,
                           "could not parse 'cursor' parameter: it is none of this version");
     }
     if (number != store_number(store)) {
         return lp_err_set(err, LP_ERR_PARSE, "the cursor is of another store");
     }
-    if (!take_hex(lp_str_cut(&text, '-'), &ret->sealed) || !take_sources(text, ret)) {
+    if (!lp_str_hex(lp_str_cut(&text, '-'), &ret->sealed) || !take_sources(text, ret)) {
         return lp_err_set(err, LP_ERR_PARSE, "could not parse 'cursor' parameter: it is not whole");
     }
     return LP_OK;

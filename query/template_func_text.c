@@ -381,19 +381,9 @@ static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 static bool
 fn_b64enc(const struct lp_tcall *c, struct lp_tval *ret)
 {
-    struct lp_str s = arg(c, 0);
     struct lp_buf *out = c->x->out;
     size_t mark = out->n;
-    for (size_t i = 0; i < s.n && !out->failed; i += 3) {
-        size_t n = LP_MIN(s.n - i, (size_t)3);
-        uint32_t v = 0;
-        for (size_t k = 0; k < 3; k++) {
-            v = v << 8 | (k < n ? (uint8_t)s.p[i + k] : 0);
-        }
-        for (size_t k = 0; k < 4; k++) {
-            lp_buf_byte(out, (uint8_t)(k <= n ? base64[v >> (18 - 6 * k) & 63] : '='));
-        }
-    }
+    lp_buf_base64(out, arg(c, 0));
     return lp_trun_take(c->x, mark, ret);
 }
 
@@ -490,8 +480,7 @@ fn_urlencode(const struct lp_tcall *c, struct lp_tval *ret)
 static bool
 is_hex(struct lp_str s, size_t i)
 {
-    char c = i < s.n ? s.p[i] : 0;
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+    return i < s.n && lp_hex_digit(s.p[i]) >= 0;
 }
 
 static bool

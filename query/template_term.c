@@ -123,11 +123,8 @@ escape(struct lp_str s, char quote, uint32_t *cp, bool *is_byte)
         return 0;
     }
     for (size_t i = from; i < from + digits; i++) {
-        char d = s.p[i];
-        int digit = d >= '0' && d <= '9'                     ? d - '0'
-                    : (d | 0x20) >= 'a' && (d | 0x20) <= 'f' ? (d | 0x20) - 'a' + 10
-                                                             : 99;
-        if (digit >= (octal ? 8 : 16)) {
+        int digit = lp_hex_digit(s.p[i]);
+        if (digit < 0 || (octal && digit > 7)) {
             return 0;
         }
         v = v * (octal ? 8 : 16) + (unsigned)digit;

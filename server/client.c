@@ -69,17 +69,6 @@ split_host(struct lp_str s, struct lp_str *host, struct lp_str *port)
     return host->n > 0;
 }
 
-static char *
-copy(struct lp_str s)
-{
-    char *p = lp_malloc(s.n + 1);
-    if (s.n > 0) {
-        memcpy(p, s.p, s.n);
-    }
-    p[s.n] = 0;
-    return p;
-}
-
 static bool
 plain(struct lp_str s)
 {
@@ -118,11 +107,11 @@ lp_client_new(const char *url, struct lp_client **ret, struct lp_err *err)
     struct lp_buf name;
     lp_buf_init(&name, 1 << 16);
     lp_buf_printf(&name, "http://" LP_STR_FMT LP_STR_FMT, LP_STR_ARG(rest), LP_STR_ARG(prefix));
-    c->url = copy(lp_buf_view(&name));
+    c->url = lp_str_dup(lp_buf_view(&name));
     lp_buf_clear(&name);
-    c->host = copy(host);
-    c->port = copy(port);
-    c->prefix = copy(prefix);
+    c->host = lp_str_dup(host);
+    c->port = lp_str_dup(port);
+    c->prefix = lp_str_dup(prefix);
     c->fd = -1;
     c->buf = lp_malloc(READ_BYTES);
     lp_buf_init(&c->out, 1 << 20);
@@ -480,11 +469,7 @@ chunk_size(struct lp_str line, uint64_t *ret)
     struct lp_str digits = lp_str_trim(lp_str_cut(&line, ';'));
     uint64_t v = 0;
     for (size_t i = 0; i < digits.n; i++) {
-        char b = digits.p[i];
-        int d = b >= '0' && b <= '9'   ? b - '0'
-                : b >= 'a' && b <= 'f' ? b - 'a' + 10
-                : b >= 'A' && b <= 'F' ? b - 'A' + 10
-                                       : -1;
+        int d = lp_hex_digit(digits.p[i]);
         if (d < 0) {
             return false;
         }

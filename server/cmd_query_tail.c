@@ -227,14 +227,14 @@ connect_tail(struct tail *t)
 {
     struct lp_buf target, key;
     struct lp_client_answer a;
-    uint8_t bytes[16];
+    char bytes[16];
     lp_buf_init(&target, 1 << 20);
     lp_buf_init(&key, 64);
     lp_client_answer_init(&a);
     if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
         memset(bytes, 0x5a, sizeof(bytes)); /* it proves nothing but that a WebSocket answers */
     }
-    lp_ws_base64(bytes, sizeof(bytes), &key);
+    lp_buf_base64(&key, lp_str_of(bytes, sizeof(bytes)));
     make_target(t, &target);
     const struct lp_pair headers[] = {
         {LP_STR("Connection"), LP_STR("Upgrade")},

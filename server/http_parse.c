@@ -364,16 +364,6 @@ lp_http_head_parse(struct lp_arena *ar, struct lp_str bytes, struct lp_http_head
     return judge(&seen, ret, why);
 }
 
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static enum lp_http_chunk_state
 after_size(struct lp_http_chunks *ch)
 {
@@ -396,7 +386,7 @@ size_byte(struct lp_http_chunks *ch, char c)
     if (ch->extension) {
         return (unsigned char)c >= 0x20 || c == '\t' ? LP_HTTP_CHUNK_SIZE : LP_HTTP_CHUNK_BAD;
     }
-    int v = hex_value(c);
+    int v = lp_hex_digit(c);
     if (v < 0) {
         ch->extension = ch->digits > 0 && (c == ';' || c == ' ' || c == '\t');
         return ch->extension ? LP_HTTP_CHUNK_SIZE : LP_HTTP_CHUNK_BAD;

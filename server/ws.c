@@ -71,20 +71,6 @@ sha1_short(const void *p, size_t n, uint8_t out[20])
 }
 
 void
-lp_ws_base64(const void *p, size_t n, struct lp_buf *out)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *b = p;
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t v =
-            (uint32_t)b[i] << 16 | (i + 1 < n ? (uint32_t)b[i + 1] << 8 : 0) | (i + 2 < n ? b[i + 2] : 0);
-        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
-                        i + 2 < n ? digits[v & 63] : '='};
-        lp_buf_add(out, four, sizeof(four));
-    }
-}
-
-void
 lp_ws_accept(struct lp_str key, char out[LP_WS_ACCEPT_TEXT])
 {
     char text[KEY_TEXT + sizeof(GUID)];
@@ -95,7 +81,7 @@ lp_ws_accept(struct lp_str key, char out[LP_WS_ACCEPT_TEXT])
     memcpy(text + KEY_TEXT, GUID, sizeof(GUID));
     sha1_short(text, KEY_TEXT + sizeof(GUID) - 1, hash);
     lp_buf_init(&b, 64);
-    lp_ws_base64(hash, sizeof(hash), &b);
+    lp_buf_base64(&b, lp_str_of((const char *)hash, sizeof(hash)));
     LP_ASSERT(b.n == LP_WS_ACCEPT_TEXT - 1);
     memcpy(out, b.p, b.n);
     out[b.n] = 0;

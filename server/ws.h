@@ -14,8 +14,6 @@
 void lp_ws_accept(struct lp_str key, char out[LP_WS_ACCEPT_TEXT]);
 /* Whether it is a key: 16 bytes in base64. */
 bool lp_ws_key_ok(struct lp_str key);
-/* Base64 with padding. */
-void lp_ws_base64(const void *p, size_t n, struct lp_buf *out);
 
 /* A message as it goes over the wire, from a server: one text frame. Shared by reference, any thread. */
 struct lp_ws_msg {

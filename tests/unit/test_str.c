@@ -272,8 +272,28 @@ patterns_with_stars(void)
     }
 }
 
+static void
+hexadecimal(void)
+{
+    static const struct {
+        const char *text;
+        uint64_t value;
+        bool ok;
+    } cases[] = {{"0", 0, true},  {"7f", 0x7f, true}, {"0123456789abcdef", 0x0123456789abcdef, true},
+                 {"", 0, false},  {"7F", 0, false},   {"00123456789abcdef", 0, false},
+                 {"g", 0, false}, {"-1", 0, false},   {"1 ", 0, false}};
+    for (size_t i = 0; i < LP_ARRAY_LEN(cases); i++) {
+        uint64_t v = 0;
+        CU_ASSERT_EQUAL(lp_str_hex(lp_str_c(cases[i].text), &v), cases[i].ok);
+        CU_ASSERT(!cases[i].ok || v == cases[i].value);
+    }
+    CU_ASSERT_EQUAL(lp_hex_digit('F'), 15);
+    CU_ASSERT_EQUAL(lp_hex_digit('G'), -1);
+    CU_ASSERT_EQUAL(lp_hex_digit('\x10'), -1); /* a digit but for one bit */
+}
+
 LP_SUITE(str, {"comparing", comparing}, {"searching and cutting", searching_and_cutting},
          {"whole numbers", whole_numbers}, {"decimals and sizes", decimals_and_sizes},
          {"every code point is valid", every_code_point_is_valid},
          {"bad UTF-8 is replaced byte by byte", bad_utf8_is_replaced_byte_by_byte}, {"URL parts", url_parts},
-         {"shares of a whole", shares_of_a_whole}, {"patterns with stars", patterns_with_stars});
+         {"shares of a whole", shares_of_a_whole}, {"patterns with stars", patterns_with_stars}, {"hexadecimal", hexadecimal});

@@ -39,7 +39,7 @@ test_base64(void)
     for (size_t i = 0; i < LP_ARRAY_LEN(texts); i++) {
         struct lp_buf b;
         lp_buf_init(&b, 64);
-        lp_ws_base64(texts[i][0], strlen(texts[i][0]), &b);
+        lp_buf_base64(&b, lp_str_c(texts[i][0]));
         CU_ASSERT(lp_str_eqc(lp_buf_view(&b), texts[i][1]));
         lp_buf_clear(&b);
     }
