@@ -15,14 +15,6 @@
 
 #define BUDGET (64u << 20)
 
-#define PAIR(name, value)                                                                                    \
-    {                                                                                                        \
-        {name, sizeof(name) - 1},                                                                            \
-        {                                                                                                    \
-            value, sizeof(value) - 1                                                                         \
-        }                                                                                                    \
-    }
-
 /* ------------------------------------------------------------------ types */
 
 static void
@@ -138,14 +130,14 @@ expect_values(const struct lp_world *w, const char *query, const char *name, siz
 }
 
 static const struct row rows[] = {
-    {PAIR("app", "json"),
+    {LP_TEST_PAIR("app", "json"),
      "{\"a\":1,\"b\":{\"c-d\":\"x\",\"a\":\"2ms\"},\"app\":\"mine\",\"n\":null,\"l\":[1],\"a\":7}",
-     {PAIR("t.id", "1")},
+     {LP_TEST_PAIR("t.id", "1")},
      1},
-    {PAIR("app", "json"), "{\"a\":2,\"b\":{\"c-d\":\"y\"},\"size\":\"1.4MiB\"}", {PAIR("t.id", "2")}, 1},
-    {PAIR("app", "logfmt"), "level=info took=5ms bare empty= size=512 a=1 a=2", {{{0}, {0}}}, 0},
-    {PAIR("app", "logfmt"), "level=warn took=7ms app=x", {PAIR("level", "error")}, 1},
-    {PAIR("app", "text"), "no fields here", {{{0}, {0}}}, 0},
+    {LP_TEST_PAIR("app", "json"), "{\"a\":2,\"b\":{\"c-d\":\"y\"},\"size\":\"1.4MiB\"}", {LP_TEST_PAIR("t.id", "2")}, 1},
+    {LP_TEST_PAIR("app", "logfmt"), "level=info took=5ms bare empty= size=512 a=1 a=2", {{{0}, {0}}}, 0},
+    {LP_TEST_PAIR("app", "logfmt"), "level=warn took=7ms app=x", {LP_TEST_PAIR("level", "error")}, 1},
+    {LP_TEST_PAIR("app", "text"), "no fields here", {{{0}, {0}}}, 0},
 };
 
 static void
@@ -227,7 +219,7 @@ fields_have_a_budget(void)
         for (unsigned k = 0; k < 100; k++) {
             n += (size_t)snprintf(lines[i] + n, sizeof(lines[i]) - n, "k%zu_%u=%u ", i, k, k);
         }
-        many[i] = (struct row){PAIR("app", "a"), lines[i], {{{0}, {0}}}, 0};
+        many[i] = (struct row){LP_TEST_PAIR("app", "a"), lines[i], {{{0}, {0}}}, 0};
     }
     put_rows(&w, many, LP_ARRAY_LEN(many));
     find(&w, "{app=\"a\"}", &f);
@@ -250,12 +242,12 @@ static void
 labels_that_are_ids_are_left_out(void)
 {
     static const struct lp_pair labels[] = {
-        PAIR("app", "a"),
-        PAIR("boolean", "1"),
-        PAIR("n", "17"),
-        PAIR("pod", "12"),
-        PAIR("run", "2fc3d2a6-7e1b-4c58-9b1e-0c1a7f0d8a11"),
-        PAIR("tag", "2fc3d2a67e1b4c589b1e0c1a7f0d8a11x"),
+        LP_TEST_PAIR("app", "a"),
+        LP_TEST_PAIR("boolean", "1"),
+        LP_TEST_PAIR("n", "17"),
+        LP_TEST_PAIR("pod", "12"),
+        LP_TEST_PAIR("run", "2fc3d2a6-7e1b-4c58-9b1e-0c1a7f0d8a11"),
+        LP_TEST_PAIR("tag", "2fc3d2a67e1b4c589b1e0c1a7f0d8a11x"),
     };
     struct lp_world w;
     struct lp_detected_labels d;

@@ -17,26 +17,18 @@ struct row {
     size_t nmeta;
 };
 
-#define PAIR(name, value)                                                                                    \
-    {                                                                                                        \
-        {name, sizeof(name) - 1},                                                                            \
-        {                                                                                                    \
-            value, sizeof(value) - 1                                                                         \
-        }                                                                                                    \
-    }
-
 static const struct row rows[] = {
-    {10, {PAIR("app", "b"), PAIR("pod", "b-1")}, 2, {{0}, {0}}, {"first", 5}, {PAIR("trace", "t1")}, 1},
-    {20, {PAIR("app", "a")}, 1, {{"u1", 2}, {"0", 1}}, {"from u1", 7}, {{{0}, {0}}}, 0},
-    {30, {PAIR("app", "a")}, 1, {{"u2", 2}, {0}}, {"from u2 <&>", 11}, {{{0}, {0}}}, 0},
+    {10, {LP_TEST_PAIR("app", "b"), LP_TEST_PAIR("pod", "b-1")}, 2, {{0}, {0}}, {"first", 5}, {LP_TEST_PAIR("trace", "t1")}, 1},
+    {20, {LP_TEST_PAIR("app", "a")}, 1, {{"u1", 2}, {"0", 1}}, {"from u1", 7}, {{{0}, {0}}}, 0},
+    {30, {LP_TEST_PAIR("app", "a")}, 1, {{"u2", 2}, {0}}, {"from u2 <&>", 11}, {{{0}, {0}}}, 0},
     {40,
-     {PAIR("app", "b"), PAIR("pod", "b-1")},
+     {LP_TEST_PAIR("app", "b"), LP_TEST_PAIR("pod", "b-1")},
      2,
      {{0}, {0}},
      {"bad \xff byte", 10},
-     {PAIR("user.id", "7"), PAIR("pod", "other"), PAIR("9lives", "y")},
+     {LP_TEST_PAIR("user.id", "7"), LP_TEST_PAIR("pod", "other"), LP_TEST_PAIR("9lives", "y")},
      3},
-    {50, {PAIR("service_name", "own"), PAIR("x", "\"q\"")}, 2, {{0}, {0}}, {"tab\there", 8}, {{{0}, {0}}}, 0},
+    {50, {LP_TEST_PAIR("service_name", "own"), LP_TEST_PAIR("x", "\"q\"")}, 2, {{0}, {0}}, {"tab\there", 8}, {{{0}, {0}}}, 0},
 };
 
 static void

@@ -155,14 +155,6 @@ logfmt_fields(void)
     check_lines(lines, LP_ARRAY_LEN(lines));
 }
 
-#define PAIR(name, value)                                                                                    \
-    {                                                                                                        \
-        {name, sizeof(name) - 1},                                                                            \
-        {                                                                                                    \
-            value, sizeof(value) - 1                                                                         \
-        }                                                                                                    \
-    }
-
 static void
 expect(const struct lp_pair *labels, size_t nlabels, const struct lp_pair *meta, size_t nmeta,
        const char *line, const char *level)
@@ -174,15 +166,15 @@ expect(const struct lp_pair *labels, size_t nlabels, const struct lp_pair *meta,
 static void
 labels_and_metadata_come_first(void)
 {
-    static const struct lp_pair level[] = {PAIR("app", "level"), PAIR("level", "Information")};
-    static const struct lp_pair two[] = {PAIR("lvl", "warn"), PAIR("severity", "critical")};
-    static const struct lp_pair other[] = {PAIR("LeVeL", "fatal"), PAIR("levels", "fatal"),
-                                           PAIR("log_level", "fatal")};
-    static const struct lp_pair odd[] = {PAIR("level", "notice")};
-    static const struct lp_pair given[] = {PAIR("detected.level", "WRN"), PAIR("level", "fatal")};
-    static const struct lp_pair blank[] = {PAIR("detected_level", ""), PAIR("level", "")};
-    static const struct lp_pair dotted[] = {PAIR("severity.text", "ERR")};
-    static const struct lp_pair log_level[] = {PAIR("log.level", "error")};
+    static const struct lp_pair level[] = {LP_TEST_PAIR("app", "level"), LP_TEST_PAIR("level", "Information")};
+    static const struct lp_pair two[] = {LP_TEST_PAIR("lvl", "warn"), LP_TEST_PAIR("severity", "critical")};
+    static const struct lp_pair other[] = {LP_TEST_PAIR("LeVeL", "fatal"), LP_TEST_PAIR("levels", "fatal"),
+                                           LP_TEST_PAIR("log_level", "fatal")};
+    static const struct lp_pair odd[] = {LP_TEST_PAIR("level", "notice")};
+    static const struct lp_pair given[] = {LP_TEST_PAIR("detected.level", "WRN"), LP_TEST_PAIR("level", "fatal")};
+    static const struct lp_pair blank[] = {LP_TEST_PAIR("detected_level", ""), LP_TEST_PAIR("level", "")};
+    static const struct lp_pair dotted[] = {LP_TEST_PAIR("severity.text", "ERR")};
+    static const struct lp_pair log_level[] = {LP_TEST_PAIR("log.level", "error")};
     expect(level, 2, two, 2, "level=debug", "info");
     expect(two, 2, level, 2, "", "critical");
     expect(other, 3, NULL, 0, "an error", "error");

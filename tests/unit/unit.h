@@ -27,6 +27,15 @@ struct lp_suite {
     static const struct lp_test id##_tests[] = {__VA_ARGS__};                                   \
     const struct lp_suite lp_suite_##id = {#id, id##_tests, LP_ARRAY_LEN(id##_tests)}
 
+/* A struct lp_pair of literals, as an initializer. */
+#define LP_TEST_PAIR(name, value)                                                               \
+    {                                                                                           \
+        {name, sizeof(name) - 1},                                                               \
+        {                                                                                       \
+            value, sizeof(value) - 1                                                            \
+        }                                                                                       \
+    }
+
 /* The program's suites, NULL at the end; defined in tests/unit/suites_<layer>.c. */
 extern const struct lp_suite *const lp_suites[];
 
