@@ -65,14 +65,11 @@ lp_tail_new(const struct lp_tail_config *cfg, struct lp_tail **ret, struct lp_er
 {
     struct lp_tail *t = lp_calloc(1, sizeof(*t));
     t->cfg = *cfg;
-    t->tenant = lp_malloc(cfg->tenant.n + 1);
-    memcpy(t->tenant, cfg->tenant.n > 0 ? cfg->tenant.p : "", cfg->tenant.n);
-    t->tenant[cfg->tenant.n] = 0;
-    t->cfg.tenant = lp_str_of(t->tenant, cfg->tenant.n);
     lp_arena_init(&t->ar, LP_LOGQL_ARENA_BYTES, 0);
-    lp_rc rc = lp_arena_str(&t->ar, cfg->query, &t->cfg.query)
-                   ? compile(t, err)
-                   : lp_err_set(err, LP_ERR_LIMIT, "the query is too long");
+    bool fits = lp_arena_str(&t->ar, cfg->tenant, &t->cfg.tenant) &&
+                lp_arena_str(&t->ar, cfg->query, &t->cfg.query);
+    lp_rc rc = fits ? compile(t, err)
+                    : lp_err_set(err, LP_ERR_LIMIT, "the query is too long");
     if (rc != LP_OK) {
         lp_tail_free(t);
         return rc;
@@ -105,7 +102,6 @@ lp_tail_free(struct lp_tail *t)
     lp_free(t->gens);
     lp_free(t->hits);
     lp_free(t->meta);
-    lp_free(t->tenant);
     lp_free(t);
 }
 
@@ -375,14 +371,24 @@ date_positions(struct lp_tail *t)
     }
 }
 
-lp_rc
-lp_tail_look(struct lp_tail *t, struct lp_err *err)
+/* What has left the head is all visible. */
+static void
+show_final(struct lp_tail *t)
+{
+    for (size_t i = 0; i < t->ngens; i++) {
+        if (t->gens[i]->final) {
+            t->gens[i]->visible = t->gens[i]->gen->nbatches;
+        }
+    }
+}
+
+void
+lp_tail_look(struct lp_tail *t)
 {
     struct lp_head_view v;
     struct lp_store_stats stats;
-    (void)err;
     if (t->gap_last > 0) { /* first that is read */
-        return LP_OK;
+        return;
     }
     lp_head_view(lp_store_head(t->cfg.store), &v);
     lp_store_stats(t->cfg.store, &stats);
@@ -401,14 +407,9 @@ lp_tail_look(struct lp_tail *t, struct lp_err *err)
             g->visible = v.gens[i].nbatches;
         }
     }
-    for (size_t i = 0; i < t->ngens; i++) {
-        if (t->gens[i]->final) {
-            t->gens[i]->visible = t->gens[i]->gen->nbatches;
-        }
-    }
+    show_final(t);
     date_positions(t);
     lp_head_view_clear(&v);
-    return LP_OK;
 }
 
 bool
@@ -441,11 +442,7 @@ lp_tail_follow(struct lp_tail *t, const struct lp_tail *other)
             g->visible = other->gens[i]->done;
         }
     }
-    for (size_t i = 0; i < t->ngens; i++) {
-        if (t->gens[i]->final) {
-            t->gens[i]->visible = t->gens[i]->gen->nbatches;
-        }
-    }
+    show_final(t);
     t->known = known;
     return true;
 }

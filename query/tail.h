@@ -86,7 +86,7 @@ lp_rc lp_tail_begin(struct lp_tail *t, int64_t from_ns, size_t limit, int64_t de
 lp_rc lp_tail_resume(struct lp_tail *t, struct lp_str cursor, struct lp_err *err) LP_MUST_USE;
 
 /* Takes note of what has become visible. */
-lp_rc lp_tail_look(struct lp_tail *t, struct lp_err *err) LP_MUST_USE;
+void lp_tail_look(struct lp_tail *t);
 /*
  * The next rows of what was noted, in order of arrival, with their labels: up to limit, and up to page_bytes of lines (but one). ret->n == 0: there
  * is no more until the next look. The caller clears *ret. After an error the tail is where it was or further; it may be asked again.

@@ -18,7 +18,7 @@ wants_key(const struct lp_tail *t, struct lp_str key)
     struct lp_pair labels[LP_STREAM_LABELS_MAX];
     struct lp_str tenant;
     size_t n;
-    return lp_key_labels(key, &tenant, labels, &n) && lp_str_eq(tenant, lp_str_c(t->tenant)) &&
+    return lp_key_labels(key, &tenant, labels, &n) && lp_str_eq(tenant, t->cfg.tenant) &&
            (t->quarantine || lp_labels_get(labels, n, LP_STR(LP_QUARANTINE_LABEL)).p == NULL) &&
            lp_matchers_match(t->matchers, labels, n);
 }

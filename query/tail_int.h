@@ -27,8 +27,7 @@ struct lp_tail_stored;
 
 struct lp_tail {
     struct lp_tail_config cfg;
-    char *tenant;
-    struct lp_arena ar; /* the syntax tree */
+    struct lp_arena ar; /* tenant, query, its syntax tree */
     const struct lp_log_query *log;
     struct lp_matchers *matchers;
     bool quarantine; /* they name it */

@@ -150,12 +150,6 @@ lp_tail_stored_open(struct lp_tail *t, struct lp_err *err)
 /* --- a segment: its tickets --- */
 
 static lp_rc
-no_memory(const struct lp_tail *t, struct lp_err *err)
-{
-    return lp_tail_over_budget(t, err);
-}
-
-static lp_rc
 read_tickets(struct lp_tail *t, struct lp_seg *seg, struct lp_err *err)
 {
     struct lp_tail_stored *s = t->stored;
@@ -167,7 +161,7 @@ read_tickets(struct lp_tail *t, struct lp_seg *seg, struct lp_err *err)
     }
     s->tickets = lp_arena_array(&s->ar, n, sizeof(*s->tickets));
     if (s->tickets == NULL) {
-        return no_memory(t, err);
+        return lp_tail_over_budget(t, err);
     }
     s->ntickets = (uint32_t)n;
     for (size_t i = 0; i < n; i++) {
@@ -211,7 +205,7 @@ add_hit(struct lp_tail *t, const struct lp_scan_row *row, uint32_t part, uint32_
     }
     struct stored_hit *v = lp_arena_grow(&s->ar, s->hits, &s->hits_cap, s->nhits + 1, sizeof(*v));
     if (v == NULL) {
-        return no_memory(t, err);
+        return lp_tail_over_budget(t, err);
     }
     s->hits = v;
     v[s->nhits++] =
@@ -368,7 +362,7 @@ next_segment(struct lp_tail *t, bool *ret_any, struct lp_err *err)
     s->tickets = lp_arena_alloc(&s->ar, sizeof(*s->tickets));
     s->ntickets = 1;
     if (s->tickets == NULL) {
-        return no_memory(t, err);
+        return lp_tail_over_budget(t, err);
     }
     if (!take_merged(t, seg, s->tickets)) {
         lp_tail_note(t, "lines may be missing: the cursor is so old that what came after it was merged with "

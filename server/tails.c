@@ -160,7 +160,6 @@ lp_tail_client_alone(struct lp_tail_client *c, const char *cursor)
     c->feed = NULL;
     lp_free(c->cursor);
     c->cursor = lp_strdup(cursor);
-    c->begun = false;
     if (!c->asked && !atomic_load(&c->gone)) {
         submit(c->ts, run_client, c, &c->busy);
     }
@@ -222,9 +221,10 @@ static lp_rc
 gather_dropped(struct lp_tail_client *c, struct lp_buf *out, size_t *ret_n, struct lp_err *err)
 {
     struct lp_found f;
-    lp_rc rc = lp_tail_look(c->own, err);
+    lp_rc rc = LP_OK;
     bool more = true;
     *ret_n = 0;
+    lp_tail_look(c->own);
     while (rc == LP_OK && more && *ret_n < DROPPED_TOLD && out->n < DROPPED_BYTES) {
         rc = lp_tail_next(c->own, LP_TAIL_FRAME_LINES, LP_TAIL_FRAME_LINE_BYTES, &f, err);
         if (rc != LP_OK) {
@@ -263,15 +263,15 @@ skip(struct lp_tail_client *c, struct lp_err *err)
     return rc;
 }
 
-/* Before the first frame, or the first after it had left a feed. */
+/* Behind the cursor of the feed that it has left. */
 static lp_rc
-begin(struct lp_tail_client *c, struct lp_err *err)
+go_on(struct lp_tail_client *c, struct lp_err *err)
 {
-    lp_rc rc = c->own == NULL ? make_own(c, err) : LP_OK;
-    c->begun = true;
-    if (rc == LP_OK) {
-        rc = c->cursor != NULL ? lp_tail_resume(c->own, lp_str_c(c->cursor), err) : send_past(c, err);
-    }
+    LP_ASSERT(c->own == NULL); /* the feed has it */
+    lp_rc rc = make_own(c, err);
+    rc = rc == LP_OK ? lp_tail_resume(c->own, lp_str_c(c->cursor), err) : rc;
+    lp_free(c->cursor);
+    c->cursor = NULL;
     return rc;
 }
 
@@ -282,8 +282,11 @@ static enum step
 step(struct lp_tail_client *c, struct lp_err *err)
 {
     struct lp_found f;
-    if (!c->begun) {
-        return begin(c, err) == LP_OK ? STEP_MORE : STEP_ERROR;
+    if (c->cursor != NULL) {
+        return go_on(c, err) == LP_OK ? STEP_MORE : STEP_ERROR;
+    }
+    if (c->past.n > 0) {
+        return send_past(c, err) == LP_OK ? STEP_MORE : STEP_ERROR;
     }
     if (c->late) {
         c->late = false;
@@ -292,8 +295,8 @@ step(struct lp_tail_client *c, struct lp_err *err)
     lp_rc rc = lp_tail_next(c->own, LP_TAIL_FRAME_LINES, LP_TAIL_FRAME_LINE_BYTES, &f, err);
     if (rc == LP_OK && f.n == 0) {
         lp_found_clear(&f);
-        rc = lp_tail_look(c->own, err);
-        rc = rc == LP_OK ? lp_tail_next(c->own, LP_TAIL_FRAME_LINES, LP_TAIL_FRAME_LINE_BYTES, &f, err) : rc;
+        lp_tail_look(c->own);
+        rc = lp_tail_next(c->own, LP_TAIL_FRAME_LINES, LP_TAIL_FRAME_LINE_BYTES, &f, err);
     }
     if (rc != LP_OK) {
         return STEP_ERROR;
@@ -440,8 +443,9 @@ run_client(void *arg)
 static lp_rc
 read_feed(struct lp_tail_feed *f, struct lp_err *err)
 {
-    lp_rc rc = lp_tail_look(f->tail, err);
+    lp_rc rc = LP_OK;
     bool more = true;
+    lp_tail_look(f->tail);
     while (rc == LP_OK && more) {
         struct lp_found found;
         struct lp_feed_frame frame;
@@ -686,24 +690,14 @@ lp_tails_free(struct lp_tails *ts)
     lp_free(ts);
 }
 
-static char *
-copy(struct lp_str s)
-{
-    char *p = lp_malloc(s.n + 1);
-    memcpy(p, s.n > 0 ? s.p : "", s.n);
-    p[s.n] = 0;
-    return p;
-}
-
 static struct lp_tail_client *
 client_new(struct lp_tails *ts, const struct lp_tail_ask *ask)
 {
     struct lp_tail_client *c = lp_calloc(1, sizeof(*c));
     c->ts = ts;
     c->ask = *ask;
-    c->tenant = copy(ask->tenant);
-    c->query = copy(ask->query);
-    c->cursor = ask->cursor.n > 0 ? copy(ask->cursor) : NULL;
+    c->tenant = lp_str_dup(ask->tenant);
+    c->query = lp_str_dup(ask->query);
     c->busy = true;
     return c;
 }
@@ -730,12 +724,15 @@ static lp_rc
 take_place(struct lp_tail_client *c, const struct lp_http_req *req, struct lp_err *err)
 {
     int64_t deadline_ns = lp_mono_ns() + LP_SETTING(&c->ts->s->set, query_timeout);
-    if (c->cursor != NULL) {
+    if (c->ask.cursor.n > 0) {
         return lp_tail_resume(c->own, c->ask.cursor, err);
     }
     lp_tail_cancel_on(c->own, lp_http_gone_flag(req));
     lp_rc rc = lp_tail_begin(c->own, c->ask.from_ns, c->ask.limit, deadline_ns, &c->past, err);
     lp_tail_cancel_on(c->own, &c->gone);
+    if (rc == LP_OK && c->past.n == 0) {
+        lp_found_clear(&c->past);
+    }
     return rc;
 }
 

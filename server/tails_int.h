@@ -24,11 +24,12 @@ struct lp_tail_client {
     struct lp_tail_feed *feed; /* NULL: on its own */
     struct lp_ws *ws;
     atomic_bool gone;
-    bool busy, begun, asked; /* asked: the HTTP thread will call when there is room */
-    char *tenant, *query, *cursor;
+    bool busy, asked; /* asked: the HTTP thread will call when there is room */
+    char *tenant, *query;
+    char *cursor; /* it has left a feed, and goes on here; NULL: its own reader is there */
     struct lp_tail_ask ask;
     struct lp_tail *own;
-    struct lp_found past; /* lines to begin with, oldest first; none: all 0 */
+    struct lp_found past; /* lines to begin with that were not sent yet, oldest first; none: all 0 */
     uint64_t next;         /* the frame to be sent next */
     bool late;             /* on its own: there was none for too long */
 };

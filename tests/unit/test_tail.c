@@ -54,7 +54,7 @@ static void
 read_pages(struct lp_tail *t, size_t page, size_t most, struct seen *s)
 {
     struct lp_found f;
-    CU_ASSERT_EQUAL_FATAL(lp_tail_look(t, NULL), LP_OK);
+    lp_tail_look(t);
     for (size_t i = 0; i < most; i++) {
         struct lp_err err;
         lp_err_clear(&err);
