@@ -125,7 +125,7 @@ stream_set(struct reader *r, struct lp_label_index *sets, uint32_t *ret)
     return *ret != LP_LABELS_NONE;
 }
 
-static bool
+static void
 take_row(struct reader *r, uint32_t i)
 {
     lp_arena_reset(&r->ar);
@@ -134,7 +134,6 @@ take_row(struct reader *r, uint32_t i)
     r->npairs = r->cap = 0;
     r->labels = r->row->labels;
     r->nlabels = r->row->nlabels;
-    return true;
 }
 
 /* Sorts the rows by the labels of their streams. */
@@ -149,7 +148,8 @@ order_rows(struct reader *r)
     lp_label_index_init(&sets, &ar);
     for (uint32_t i = 0; i < r->f->n && ok; i++) {
         v[i].row = i;
-        ok = take_row(r, i) && stream_set(r, &sets, &v[i].set);
+        take_row(r, i);
+        ok = stream_set(r, &sets, &v[i].set);
     }
     if (ok && r->f->n > 1) {
         qsort_r(v, r->f->n, sizeof(*v), by_place, sets.v);
@@ -279,11 +279,10 @@ static bool
 grow_buckets(struct detect *d)
 {
     d->nbuckets = d->nbuckets > 0 ? d->nbuckets * 2 : 64;
-    d->buckets = lp_arena_array(d->ar, d->nbuckets, sizeof(*d->buckets));
+    d->buckets = lp_arena_zalloc(d->ar, d->nbuckets * sizeof(*d->buckets));
     if (d->buckets == NULL) {
         return false;
     }
-    memset(d->buckets, 0, d->nbuckets * sizeof(*d->buckets));
     for (size_t i = 0; i < d->n; i++) {
         d->buckets[find_bucket(d, d->v[i].out.name)] = (uint32_t)i + 1;
     }
@@ -338,11 +337,10 @@ static bool
 grow_hashes(struct detect *d, struct field *f)
 {
     size_t n = f->nhashes > 0 ? f->nhashes * 2 : 8;
-    uint64_t *grown = lp_arena_array(d->ar, n, sizeof(*grown));
+    uint64_t *grown = lp_arena_zalloc(d->ar, n * sizeof(*grown));
     if (grown == NULL) {
         return false;
     }
-    memset(grown, 0, n * sizeof(*grown));
     for (size_t i = 0; i < f->nhashes; i++) {
         if (f->hashes[i] != 0) {
             put_hash(grown, n, f->hashes[i]);
@@ -475,7 +473,8 @@ add_labels(struct detect *d, enum lp_label_origin origin)
 static bool
 add_row(struct detect *d, uint32_t i)
 {
-    if (!take_row(&d->r, i) || !read_line(&d->r) || !add_labels(d, LP_LABEL_META) ||
+    take_row(&d->r, i);
+    if (!read_line(&d->r) || !add_labels(d, LP_LABEL_META) ||
         !add_labels(d, LP_LABEL_PARSED)) {
         return false;
     }
@@ -616,7 +615,8 @@ static bool
 keep_row(struct values *v, uint32_t i)
 {
     struct reader *r = &v->d.r;
-    bool ok = take_row(r, i) && read_line(r);
+    take_row(r, i);
+    bool ok = read_line(r);
     for (size_t k = 0; k < r->nlabels && ok; k++) {
         const struct lp_label *l = &r->labels[k];
         if (l->origin != LP_LABEL_STREAM && lp_str_eq(l->name, v->name)) {

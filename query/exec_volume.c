@@ -140,11 +140,10 @@ add_set(struct volumes *v, const struct lp_pair *labels, size_t n, uint32_t *ret
         return LP_OK;
     }
     uint64_t **grown = lp_arena_grow(ar, v->bytes, &v->bytes_cap, v->sets.n, sizeof(*grown));
-    uint64_t *zeros = lp_arena_array(ar, v->ret->buckets, sizeof(*zeros));
+    uint64_t *zeros = lp_arena_zalloc(ar, v->ret->buckets * sizeof(*zeros));
     if (grown == NULL || zeros == NULL) {
         return over_budget(err);
     }
-    memset(zeros, 0, v->ret->buckets * sizeof(*zeros));
     v->bytes = grown;
     v->bytes[*ret] = zeros;
     return LP_OK;

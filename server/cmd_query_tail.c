@@ -196,7 +196,7 @@ make_target(const struct tail *t, struct lp_buf *out)
         return;
     }
     /* nothing was shown yet: what came since the beginning is not to be lost */
-    lp_client_param(out, "start", lp_str_of(text, lp_time_text(past ? t->start_ns : t->q->now_ns, text)));
+    lp_query_put_time(out, "start", past ? t->start_ns : t->q->now_ns);
     snprintf(text, sizeof(text), "%llu", (unsigned long long)limit);
     lp_client_param(out, "limit", lp_str_c(text));
 }
