@@ -169,16 +169,25 @@ static const struct lp_ws_ops ops = {.room = on_room, .gone = on_gone};
 
 /* --- a client on its own --- */
 
+/* False: it is too large. */
 static bool
-send_rows(struct lp_tail_client *c, const struct lp_found *found, bool place)
+send_msg(struct lp_tail_client *c, const struct lp_found *found, bool place, const char *notice,
+         struct lp_str dropped)
 {
-    struct lp_ws_msg *m =
-        lp_tail_msg(found, c->ask.categorize, place ? c->own : NULL, lp_tail_missed(c->own), LP_STR_NULL);
+    char *cursor = place ? lp_tail_place_text(c->own) : NULL;
+    struct lp_ws_msg *m = lp_tail_msg(found, c->ask.categorize, cursor, notice, dropped);
     if (m != NULL) {
         lp_ws_send(c->ws, m);
         lp_ws_msg_unref(m);
     }
+    lp_free(cursor);
     return m != NULL;
+}
+
+static bool
+send_rows(struct lp_tail_client *c, const struct lp_found *found, bool place)
+{
+    return send_msg(c, found, place, lp_tail_missed(c->own), LP_STR_NULL);
 }
 
 /* Frames of the past; only the last has a cursor, because the place is behind all of them. */
@@ -253,11 +262,7 @@ skip(struct lp_tail_client *c, struct lp_err *err)
         snprintf(notice, sizeof(notice), "%s%zu lines were left out: they came faster than you took them",
                  n >= DROPPED_TOLD ? "more than " : "", n);
         lp_metric_add(LP_M_TAIL_DROPPED, (int64_t)n);
-        struct lp_ws_msg *m = lp_tail_msg(NULL, c->ask.categorize, c->own, notice, lp_buf_view(&dropped));
-        if (m != NULL) {
-            lp_ws_send(c->ws, m);
-            lp_ws_msg_unref(m);
-        }
+        (void)send_msg(c, NULL, true, notice, lp_buf_view(&dropped));
     }
     lp_buf_clear(&dropped);
     return rc;

@@ -12,26 +12,21 @@
 /* --- frames --- */
 
 struct lp_ws_msg *
-lp_tail_msg(const struct lp_found *found, bool categorize, const struct lp_tail *place, const char *notice,
+lp_tail_msg(const struct lp_found *found, bool categorize, const char *cursor, const char *notice,
             struct lp_str dropped)
 {
-    struct lp_buf text, cursor;
+    struct lp_buf text;
     struct lp_ws_msg *m = NULL;
     lp_buf_init(&text, FRAME_TEXT_MAX);
-    lp_buf_init(&cursor, 1 << 20);
-    if (place != NULL) {
-        lp_tail_place(place, &cursor);
-    }
     struct lp_tail_frame frame = {.found = found,
                                   .categorize = categorize,
                                   .dropped = dropped,
                                   .notice = notice != NULL ? lp_str_c(notice) : LP_STR_NULL,
-                                  .cursor = lp_buf_view(&cursor)};
+                                  .cursor = cursor != NULL ? lp_str_c(cursor) : LP_STR_NULL};
     if (lp_result_tail(&frame, &text, NULL) == LP_OK) {
         m = lp_ws_msg_text(lp_buf_view(&text));
     }
     lp_buf_clear(&text);
-    lp_buf_clear(&cursor);
     return m;
 }
 
@@ -64,14 +59,15 @@ bool
 lp_feed_make_frame(struct lp_tail_feed *feed, const struct lp_found *found, const char *notice,
                    struct lp_feed_frame *ret)
 {
-    *ret =
-        (struct lp_feed_frame){.msg = lp_tail_msg(found, feed->categorize, feed->tail, notice, LP_STR_NULL),
-                               .born_ns = lp_mono_ns()};
+    char *place = lp_tail_place_text(feed->tail);
+    *ret = (struct lp_feed_frame){.msg = lp_tail_msg(found, feed->categorize, place, notice, LP_STR_NULL),
+                                  .born_ns = lp_mono_ns()};
     if (ret->msg == NULL) {
+        lp_free(place);
         return false;
     }
     ret->before = feed->place;
-    feed->place = lp_tail_place_text(feed->tail);
+    feed->place = place;
     return true;
 }
 

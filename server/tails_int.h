@@ -61,8 +61,8 @@ struct lp_tails {
     struct lp_tail_client *alone; /* on their own */
 };
 
-/* A message of the rows (found may be NULL), with the reader's place unless place is NULL; NULL: it is too large. */
-struct lp_ws_msg *lp_tail_msg(const struct lp_found *found, bool categorize, const struct lp_tail *place, const char *notice, struct lp_str dropped);
+/* A message of the rows (found may be NULL), with the cursor behind them; NULL: it is too large. cursor and notice may be NULL. */
+struct lp_ws_msg *lp_tail_msg(const struct lp_found *found, bool categorize, const char *cursor, const char *notice, struct lp_str dropped);
 /* The reader's place as text, to be freed. */
 char *lp_tail_place_text(const struct lp_tail *t);
 /* The rows that the feed's reader gave last. False: too large. */
