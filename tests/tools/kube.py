@@ -3,7 +3,7 @@
 Debian's kubectl (package kubernetes-client) is unpacked, not installed: another one may have its path. It and the npm package are kept in a folder outside
 the tree: $LOGPOND_KUBE_CLIENTS, else ~/.cache/logpond-kube-1. fetch() fills it.
 """
-import glob, json, os, re, shutil, subprocess, tempfile, threading, time
+import glob, http.client, json, os, re, shutil, socket, subprocess, tempfile, threading, time
 
 from server import SLOW, wait_for
 
@@ -154,3 +154,36 @@ def rfc3339(seconds, ns=None):
 
 def stamp(t_ns):
     return rfc3339(*divmod(t_ns, 10 ** 9))
+
+
+class Answer:
+    """A GET whose answer is read as it comes; rcvbuf: a small one makes a reader that the server has to wait for."""
+
+    def __init__(self, address, path, headers=None, rcvbuf=None, seconds=30):
+        host, port = address.rsplit(':', 1)
+        self.c = http.client.HTTPConnection(host, int(port))
+        self.c.sock = socket.socket()
+        if rcvbuf:
+            self.c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        self.c.sock.settimeout(seconds * SLOW)
+        self.c.sock.connect((host, int(port)))
+        self.c.request('GET', path, headers=headers or {})
+        self.r = self.c.getresponse()
+        self.status, self.headers = self.r.status, {k.lower(): v for k, v in self.r.getheaders()}
+
+    def lines(self, n):
+        """The next n lines."""
+        got = [self.r.readline() for _ in range(n)]
+        assert all(x.endswith(b'\n') for x in got), got[-1]
+        return [x[:-1].decode() for x in got]
+
+    def objects(self, n):
+        return [json.loads(x) for x in self.lines(n)]
+
+    def rest(self):
+        """Everything until it ends."""
+        return self.r.read().decode()
+
+    def close(self):
+        self.r.close()
+        self.c.close()
