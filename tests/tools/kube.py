@@ -102,10 +102,10 @@ class Kubectl:
 
 
 class Following:
-    """A kubectl that goes on, its output gathered line by line."""
+    """A command that goes on, its output gathered line by line."""
 
-    def __init__(self, command, env=None):
-        self.p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
+    def __init__(self, command, env=None, cwd=None):
+        self.p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=cwd, text=True)
         self.lines, self.err = [], []
         self.threads = [threading.Thread(target=self.gather, args=a, daemon=True) for a in ((self.p.stdout, self.lines), (self.p.stderr, self.err))]
         for t in self.threads:
