@@ -472,6 +472,19 @@ add_pod(struct find *f, struct lp_pod_stream *v, size_t n, struct lp_err *err)
     return LP_OK;
 }
 
+static lp_rc
+order_runs(const struct find *f, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < f->ret->n && rc == LP_OK; i++) {
+        const struct lp_pod *p = &f->ret->v[i];
+        for (size_t k = 0; k < p->ncontainers && rc == LP_OK; k++) {
+            rc = lp_pod_order_runs(f->q, p, &p->containers[k], err);
+        }
+    }
+    return rc;
+}
+
 /* Where to go on: behind the last pod that was looked at. */
 static bool
 set_next(struct find *f, struct lp_str ns, struct lp_str name)
@@ -541,6 +554,7 @@ lp_pods_find(const struct lp_pods_query *q, struct lp_pods *ret, struct lp_err *
         rc = rc == LP_OK ? find_times(&f, err) : rc;
         rc = rc == LP_OK ? read_streams(&f, err) : rc;
         rc = rc == LP_OK ? add_pods(&f, err) : rc;
+        rc = rc == LP_OK ? order_runs(&f, err) : rc;
     }
     ret->damaged = f.damaged;
     end(&f);
