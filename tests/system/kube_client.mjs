@@ -3,7 +3,7 @@
 import { PassThrough } from 'node:stream';
 import * as k8s from '@kubernetes/client-node';
 
-const [server, step] = process.argv.slice(2);
+const [server, step] = process.argv.slice(-2);
 const kc = new k8s.KubeConfig();
 kc.loadFromClusterAndUser({ name: 'logpond', server, skipTLSVerify: true }, { name: 'reader' });
 const core = kc.makeApiClient(k8s.CoreV1Api), apps = kc.makeApiClient(k8s.AppsV1Api);

@@ -75,7 +75,7 @@ class Kubectl:
         self.path, self.address, self.namespace = path, address, namespace
         os.makedirs(home, exist_ok=True)
         # a kubectl that chooses another by the server's version finds it by its own path; nothing of this machine's configuration counts
-        self.env = {'HOME': str(home), 'PATH': os.environ['PATH'], 'KUBECONFIG': os.path.join(home, 'none'), 'TZ': 'UTC', 'LC_ALL': 'C'}
+        self.env = {'HOME': str(home), 'PATH': os.environ['PATH'], 'KUBECONFIG': os.devnull, 'TZ': 'UTC', 'LC_ALL': 'C'}
 
     def command(self, args):
         return [self.path, '--server=http://' + self.address, '--namespace=' + self.namespace] + list(args)
