@@ -146,12 +146,13 @@ show_object(struct reader *r, struct lp_str json)
     }
 }
 
-/* Shows the lines that have become whole, and drops them. */
+/* Shows the lines that have become whole with the bytes from `had` on, and drops them. */
 static void
-show_whole_lines(struct reader *r)
+show_whole_lines(struct reader *r, size_t had)
 {
     struct lp_str all = lp_buf_view(&r->in);
-    size_t end = lp_str_rfind_byte(all, '\n') + 1; /* 0: none is whole */
+    size_t nl = lp_str_rfind_byte(lp_str_sub(all, had, all.n), '\n');
+    size_t end = nl == SIZE_MAX ? 0 : had + nl + 1;
     struct lp_str rest = lp_str_sub(all, 0, end);
     while (rest.n > 0 && !r->show.failed) {
         show_object(r, lp_str_cut(&rest, '\n'));
@@ -183,22 +184,18 @@ static bool
 on_data(void *arg, struct lp_str bytes)
 {
     struct reader *r = arg;
+    size_t had = r->in.n;
     if (!r->came) {
         begin_output(r);
     }
     if (r->raw) {
         r->shown = true;
-        return lp_query_show_put(&r->show, bytes);
+        (void)lp_query_show_put(&r->show, bytes); /* show.failed keeps it */
+    } else if (lp_buf_str(&r->in, bytes)) {
+        show_whole_lines(r, had);
     }
-    size_t had = r->in.n;
-    if (!lp_buf_str(&r->in, bytes)) {
-        return false;
-    }
-    if (lp_str_find_byte(lp_str_sub(lp_buf_view(&r->in), had, r->in.n), '\n') != SIZE_MAX) {
-        show_whole_lines(r);
-    }
-    r->show.failed = r->show.failed || (r->q->follow && fflush(stdout) != 0);
-    return !r->show.failed;
+    r->show.failed = r->show.failed || fflush(stdout) != 0; /* what is there is to be seen at once */
+    return !r->show.failed && !r->in.failed;
 }
 
 /* --- asking --- */
