@@ -83,11 +83,11 @@ struct lp_logs_pod {
     bool known;
     size_t containers;  /* whose lines can come */
     uint64_t restarts;  /* of the newest run among them */
-    int64_t last_ns;    /* of its last line; LP_TIME_NONE: not told */
+    int64_t last_ns;    /* of the pod's last line; LP_TIME_NONE: not told */
     char earlier[64];   /* uid of the pod of this name before it; "": none is known */
 };
 
-/* From a Pod object, or a Table's or list's item at node i: container NULL is all. */
+/* From a Pod object; container NULL: all of them. */
 void lp_logs_pod_read(const struct lp_json_doc *doc, const char *container, struct lp_logs_pod *ret);
 /* What an answer other than 200 says: a Status object's message, or the first line. Borrowed from a, or from p's last document. */
 struct lp_str lp_logs_refusal(struct lp_client_answer *a, struct lp_json_parser *p, struct lp_json_doc *ret_doc);

@@ -21,21 +21,11 @@ text(const struct lp_json *v)
 
 /* --- a pod --- */
 
-/* When it ended, for one that is gone: its last line. */
-static int64_t
-ended(const struct lp_json_doc *doc, const struct lp_json *status)
-{
-    int64_t ns;
-    const struct lp_json *end = member(doc, member(doc, status, "state"), "terminated");
-    return lp_time_rfc3339(text(member(doc, end, "finishedAt")), &ns) ? ns : LP_TIME_NONE;
-}
-
 static void
 read_container(const struct lp_json_doc *doc, const struct lp_json *status, struct lp_logs_pod *ret)
 {
     ret->containers++;
     ret->restarts = LP_MAX(ret->restarts, lp_json_u64(member(doc, status, "restartCount")));
-    ret->last_ns = LP_MAX(ret->last_ns, ended(doc, status));
 }
 
 void
@@ -47,7 +37,11 @@ lp_logs_pod_read(const struct lp_json_doc *doc, const char *container, struct lp
     struct lp_str earlier =
         text(lp_json_path(doc, "metadata", "annotations", "logpond.io/earlier-uids", NULL));
     struct lp_str newest = lp_str_cut(&earlier, ',');
-    *ret = (struct lp_logs_pod){.known = true, .last_ns = LP_TIME_NONE};
+    *ret = (struct lp_logs_pod){.known = true};
+    if (!lp_time_rfc3339(text(lp_json_path(doc, "metadata", "annotations", "logpond.io/last-line", NULL)),
+                         &ret->last_ns)) {
+        ret->last_ns = LP_TIME_NONE;
+    }
     for (size_t k = 0; k < LP_ARRAY_LEN(kinds); k++) {
         const struct lp_json *list = member(doc, status, kinds[k]);
         if (list == NULL || list->type != LP_JSON_ARRAY) {

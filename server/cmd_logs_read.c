@@ -363,7 +363,7 @@ explain_nothing(const struct reader *r)
                     q->until_ns != LP_TIME_NONE;
     fprintf(stderr, "(no lines%s", filtered ? " that fit" : "");
     if (r->pod.known && r->pod.last_ns != LP_TIME_NONE) {
-        fprintf(stderr, "; the last line came at %s", lp_ui_time(r->pod.last_ns, last));
+        fprintf(stderr, "; the pod's last line came at %s", lp_ui_time(r->pod.last_ns, last));
     } else if (!r->pod.known) {
         fprintf(stderr, " in namespace %s; -n names another one", q->ns);
     }

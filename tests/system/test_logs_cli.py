@@ -24,11 +24,10 @@ def status(code, reason, message, kind=None, name=None):
     return code, dict({'kind': 'Status', 'apiVersion': 'v1', 'metadata': {}, 'status': 'Failure', 'message': message, 'reason': reason, 'code': code}, **details)
 
 
-def pod_object(name, containers=('app',), restarts=0, namespace='shop', finished=None, **annotations):
-    state = {'terminated': {'exitCode': 0, 'reason': 'Gone', 'finishedAt': finished}} if finished else {'running': {}}
+def pod_object(name, containers=('app',), restarts=0, namespace='shop', **annotations):
     return {'kind': 'Pod', 'apiVersion': 'v1', 'metadata': {'name': name, 'namespace': namespace, 'uid': 'u-' + name, 'annotations': annotations},
             'spec': {'containers': [{'name': c} for c in containers]},
-            'status': {'containerStatuses': [{'name': c, 'restartCount': restarts, 'state': state} for c in containers]}}
+            'status': {'containerStatuses': [{'name': c, 'restartCount': restarts} for c in containers]}}
 
 
 class Model(http.server.ThreadingHTTPServer):
@@ -434,8 +433,8 @@ def test_a_terminal_gets_hints(model):
     assert on_terminal(model, '-n', 'shop', 'api-1') == (0, 'one\n(it restarted 2 times: -p shows the run before, --restart N a certain one, --all-restarts all)\n'
                                                             '(there was a pod of this name before: --uid u-7)\n')
     assert on_terminal(model, '-n', 'shop', 'api-1', '-p') == (0, 'one\n')
-    model.objects, model.lines = [pod_object('api-1', finished='2026-01-02T03:04:05Z')], []
-    assert on_terminal(model, '-n', 'shop', 'api-1', '--grep', 'x') == (1, '(no lines that fit; the last line came at 2026-01-02 03:04:05.000)\n')
+    model.objects, model.lines = [pod_object('api-1', **{'logpond.io/last-line': '2026-01-02T03:04:05.000000006Z'})], []
+    assert on_terminal(model, '-n', 'shop', 'api-1', '--grep', 'x') == (1, "(no lines that fit; the pod's last line came at 2026-01-02 03:04:05.000)\n")
     assert on_terminal(model) == (1, '(no lines in namespace default; -n names another one)\n')
 
 

@@ -278,12 +278,11 @@ static void
 reads_pods(void)
 {
     static const char text[] =
-        "{\"metadata\":{\"annotations\":{\"logpond.io/earlier-uids\":\"u2,u1\"}},\"status\":{"
-        "\"initContainerStatuses\":[{\"name\":\"init\",\"restartCount\":0,\"state\":{\"terminated\":{"
-        "\"finishedAt\":\"1970-01-01T00:00:05Z\"}}}],"
-        "\"containerStatuses\":[{\"name\":\"app\",\"restartCount\":3,\"state\":{\"terminated\":{"
-        "\"finishedAt\":\"1970-01-01T00:00:07Z\"}}},"
-        "{\"name\":\"side\",\"restartCount\":1,\"state\":{\"running\":{}}},5,{}]}}";
+        "{\"metadata\":{\"annotations\":{\"logpond.io/earlier-uids\":\"u2,u1\",\"logpond.io/"
+        "last-line\":\"1970-01-01T00:00:07.000000001Z\"}},"
+        "\"status\":{\"initContainerStatuses\":[{\"name\":\"init\",\"restartCount\":0}],"
+        "\"containerStatuses\":[{\"name\":\"app\",\"restartCount\":3},{\"name\":\"side\",\"restartCount\":1},"
+        "5,{}]}}";
     struct lp_json_parser *p = lp_json_parser_new();
     struct lp_json_doc doc;
     struct lp_logs_pod pod;
@@ -292,14 +291,15 @@ reads_pods(void)
     lp_logs_pod_read(&doc, NULL, &pod);
     CU_ASSERT_EQUAL(pod.containers, 5);
     CU_ASSERT_EQUAL(pod.restarts, 3);
-    CU_ASSERT_EQUAL(pod.last_ns, 7 * S);
+    CU_ASSERT_EQUAL(pod.last_ns, 7 * S + 1);
     CU_ASSERT_STRING_EQUAL(pod.earlier, "u2");
     lp_logs_pod_read(&doc, "side", &pod);
-    CU_ASSERT(pod.containers == 1 && pod.restarts == 1 && pod.last_ns == LP_TIME_NONE);
+    CU_ASSERT(pod.containers == 1 && pod.restarts == 1 && pod.last_ns == 7 * S + 1);
     lp_buf_clear(&kept);
     parsed(p, "[5]", &kept, &doc);
     lp_logs_pod_read(&doc, NULL, &pod);
-    CU_ASSERT(pod.containers == 0 && pod.restarts == 0 && pod.earlier[0] == 0);
+    CU_ASSERT(pod.containers == 0 && pod.restarts == 0 && pod.last_ns == LP_TIME_NONE);
+    CU_ASSERT_STRING_EQUAL(pod.earlier, "");
     lp_buf_clear(&kept);
     lp_json_parser_free(p);
 }
