@@ -169,7 +169,7 @@ lp_exec_begin(struct lp_exec *x, int64_t from_ns, int64_t to_ns, struct lp_err *
         rc = lp_exec_check(q->deadline_ns, q->cancel, err); /* may wait: before there is a transaction */
     }
     if (rc == LP_OK) {
-        rc = lp_exec_view(q->store, q->tenant, &q->log, 1, q->budget_bytes, &x->view, err);
+        rc = lp_exec_view(q->store, q->tenant, &q->log, 1, q->filter, q->budget_bytes, &x->view, err);
     }
     if (rc == LP_OK && q->last_generation > 0) {
         lp_view_generations(x->view, q->first_generation, q->last_generation);
@@ -391,6 +391,9 @@ run(struct lp_exec *x, struct lp_found *ret, struct lp_err *err)
     if (rc == LP_OK && ret->used > 0 && q->want_last) {
         rc = lp_exec_hit_place(x, &best.v[ret->used - 1], &ret->last, err);
     }
+    if (rc == LP_OK && ret->used > 0 && q->want_first) {
+        rc = lp_exec_hit_place(x, &best.v[0], &ret->first, err);
+    }
     lp_best_clear(&best);
     return rc;
 }
@@ -435,4 +438,14 @@ lp_found_clear(struct lp_found *f)
     lp_view_free(f->view);
     lp_arena_clear(&f->ar);
     memset(f, 0, sizeof(*f));
+}
+
+void
+lp_found_reverse(struct lp_found *f)
+{
+    for (size_t i = 0; i < f->n / 2; i++) {
+        struct lp_found_row r = f->rows[i];
+        f->rows[i] = f->rows[f->n - 1 - i];
+        f->rows[f->n - 1 - i] = r;
+    }
 }

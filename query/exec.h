@@ -46,6 +46,7 @@ struct lp_search {
     struct lp_store *store;
     struct lp_str tenant;
     const struct lp_log_query *log;
+    const struct lp_select_filter *filter; /* which of its streams; NULL: all. They are read for it, so its matchers should leave few */
     int64_t from_ns, to_ns; /* [from, to); LP_TIME_MAX: no end */
     size_t limit;           /* most rows, > 0 */
     bool backward;
@@ -65,6 +66,7 @@ struct lp_search {
     bool want_labels;             /* rows come with all of their labels, as the stages leave them; else only where there are stages */
     uint64_t first_generation, last_generation; /* last > 0: stored rows alone, of segments that hold rows of these generations */
     bool want_last;               /* the place of the last row is wanted, to go on behind it */
+    bool want_first;              /* and that of the first */
 };
 
 /* Why a row is there. A row that is both is LP_CONTEXT_AFTER. */
@@ -109,6 +111,7 @@ struct lp_found {
     size_t used;          /* rows it took: those found, also where their lines could not be read; without context */
     bool more;            /* the result was cut by limit or page_bytes: there may be more rows behind the last */
     struct lp_place last; /* of the last row found; set if used > 0 and want_last */
+    struct lp_place first; /* set if used > 0 and want_first */
     const struct lp_vstream **streams; /* those of the rows; a stream that is in the head and in segments may come twice */
     size_t nstreams;
     struct lp_search_stats stats;
@@ -126,6 +129,8 @@ struct lp_found {
  */
 lp_rc lp_search(const struct lp_search *q, struct lp_found *ret, struct lp_err *err) LP_MUST_USE;
 void lp_found_clear(struct lp_found *f);
+/* The rows in the other direction. */
+void lp_found_reverse(struct lp_found *f);
 
 /* --- the streams of a range --- */
 

@@ -83,9 +83,10 @@ void lp_block_cache_turn(struct lp_block_cache *c);
 
 /* --- exec_select.c --- */
 
-/* A view with the streams that any of the selectors wants; no selectors: all but the quarantine. The caller frees the view. */
+/* A view with the streams that any of the selectors wants; no selectors: all but the quarantine. filter may be NULL. The caller frees the view. */
 lp_rc lp_exec_view(struct lp_store *st, struct lp_str tenant, const struct lp_log_query *const *selectors,
-                   size_t n, size_t budget_bytes, struct lp_view **ret, struct lp_err *err) LP_MUST_USE;
+                   size_t n, const struct lp_select_filter *filter, size_t budget_bytes, struct lp_view **ret,
+                   struct lp_err *err) LP_MUST_USE;
 
 /* --- the search as a whole --- */
 

@@ -75,7 +75,8 @@ names_quarantine(const struct selection *sel)
 
 lp_rc
 lp_exec_view(struct lp_store *st, struct lp_str tenant, const struct lp_log_query *const *selectors, size_t n,
-             size_t budget_bytes, struct lp_view **ret, struct lp_err *err)
+             const struct lp_select_filter *filter, size_t budget_bytes, struct lp_view **ret,
+             struct lp_err *err)
 {
     struct selection sel = {lp_calloc(n, sizeof(struct lp_matchers *)), lp_calloc(n, sizeof(*sel.any)), 0};
     struct lp_view *v = NULL;
@@ -83,7 +84,7 @@ lp_exec_view(struct lp_store *st, struct lp_str tenant, const struct lp_log_quer
     for (size_t i = 0; i < n && rc == LP_OK; i++) {
         rc = add_selector(&sel, selectors[i], err);
     }
-    struct lp_selector s = {sel.any, sel.n, names_quarantine(&sel)};
+    struct lp_selector s = {sel.any, sel.n, names_quarantine(&sel), filter};
     rc = rc == LP_OK ? lp_view_open(st, tenant, &v, err) : rc;
     rc = rc == LP_OK ? lp_view_select(v, &s, budget_bytes, err) : rc;
     clear(&sel);

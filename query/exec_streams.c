@@ -19,7 +19,7 @@ open_view(const struct lp_streams_query *q, struct lp_view **ret, struct lp_err 
 {
     lp_rc rc = lp_exec_check(q->deadline_ns, q->cancel, err);
     return rc == LP_OK
-               ? lp_exec_view(q->store, q->tenant, q->selectors, q->nselectors, q->budget_bytes, ret, err)
+               ? lp_exec_view(q->store, q->tenant, q->selectors, q->nselectors, NULL, q->budget_bytes, ret, err)
                : rc;
 }
 

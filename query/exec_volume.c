@@ -458,7 +458,7 @@ lp_streams_volume(const struct lp_volume_query *q, struct lp_volumes *ret, struc
     lp_rc rc = make_buckets(&v, err);
     rc = rc == LP_OK ? make_selector(&v, err) : rc;
     rc = rc == LP_OK ? lp_exec_check(s->deadline_ns, s->cancel, err) : rc;
-    rc = rc == LP_OK ? lp_exec_view(s->store, s->tenant, &selector, 1, s->budget_bytes, &v.view, err) : rc;
+    rc = rc == LP_OK ? lp_exec_view(s->store, s->tenant, &selector, 1, NULL, s->budget_bytes, &v.view, err) : rc;
     rc = rc == LP_OK ? count_all(&v, err) : rc;
     lp_view_free(v.view);
     rc = rc == LP_OK && q->by_names ? take_apart(&v, err) : rc;

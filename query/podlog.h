@@ -3,9 +3,9 @@
  *
  * Past. Lines come in the order of time (the total order of exec.h), page by page; between pages nothing is held, so a reader may be slow.
  *
- * Live (`follow`). Behind the last line of the past come lines in the order of arrival, each that was or becomes visible exactly once: what
- * arrives while the past is being read, whatever its time, is either part of it or comes after it. For lines that were sealed and merged meanwhile that cannot be told; then
- * lp_podlog_missed says so.
+ * Live (`follow`). Behind the last line of the past come lines in the order of arrival. Every line that is, or becomes, visible comes exactly once: what
+ * arrives while the past is being read comes in its place where that is still ahead, and at once where it is not. Where that cannot be told (segments that were merged
+ * meanwhile) lp_podlog_missed says so.
  *
  * One thread at a time has a log.
  */
@@ -20,8 +20,8 @@ struct lp_podlog_want {
     struct lp_str uid;
     bool uid_or_none; /* streams without a uid, too */
     struct lp_str run; /* container id, or restart number */
-    bool past_only;    /* not live: an earlier run, say */
-    bool live_only;    /* only what arrives: a run that has not begun */
+    const struct lp_str *not_runs; /* runs that are not wanted: the earlier ones, where those to come are wanted too */
+    size_t nnot_runs;
 };
 
 #define LP_PODLOG_ALL SIZE_MAX

@@ -50,6 +50,8 @@ struct lp_pod {
     size_t nearlier;
 };
 
+#define LP_PODS_PAGE_MAX 1000
+
 struct lp_pods_query {
     struct lp_store *store;
     struct lp_str tenant;
@@ -59,7 +61,7 @@ struct lp_pods_query {
     struct lp_str uid;    /* with a name: this one, in place of the newest; empty: the newest */
     struct lp_str after_ns, after_name; /* only pods behind this one; both empty: all */
     int64_t from_ns, to_ns; /* pods with lines in [from, to) */
-    size_t limit;           /* most pods, >= 1 */
+    size_t limit;           /* most pods, >= 1; more than LP_PODS_PAGE_MAX count as that */
     /* Which pods are wanted, told from names, labels, owners, node; containers, first_ns and last_ns are not there yet. NULL: all. */
     bool (*wants)(void *arg, const struct lp_pod *p);
     void *arg;

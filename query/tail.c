@@ -35,7 +35,7 @@ names_quarantine(const struct lp_log_query *log)
 static lp_rc
 compile(struct lp_tail *t, struct lp_err *err)
 {
-    const struct lp_pipe_need everything = {.all = true};
+    const struct lp_pipe_need need = {.all = !t->cfg.bare};
     const struct lp_expr *e;
     lp_rc rc = lp_logql_parse(t->cfg.query, NULL, &t->ar, &e, err);
     if (rc == LP_OK && e->kind != LP_EXPR_LOG) {
@@ -52,7 +52,7 @@ compile(struct lp_tail *t, struct lp_err *err)
                                err);
     }
     if (rc == LP_OK) {
-        rc = lp_exec_prog(t->log, NULL, &everything, &t->prog, err);
+        rc = lp_exec_prog(t->log, NULL, &need, &t->prog, err);
     }
     if (rc == LP_OK) {
         t->pipe = lp_pipe_new(t->prog);
@@ -266,16 +266,6 @@ begin_now(struct lp_tail *t, struct lp_err *err)
     return rc;
 }
 
-static void
-reverse(struct lp_found *f)
-{
-    for (size_t i = 0; i < f->n / 2; i++) {
-        struct lp_found_row r = f->rows[i];
-        f->rows[i] = f->rows[f->n - 1 - i];
-        f->rows[f->n - 1 - i] = r;
-    }
-}
-
 lp_rc
 lp_tail_begin(struct lp_tail *t, int64_t from_ns, size_t limit, int64_t deadline_ns, struct lp_found *ret,
               struct lp_err *err)
@@ -284,6 +274,7 @@ lp_tail_begin(struct lp_tail *t, int64_t from_ns, size_t limit, int64_t deadline
         .store = t->cfg.store,
         .tenant = t->cfg.tenant,
         .log = t->log,
+        .filter = t->cfg.filter,
         .from_ns = from_ns,
         .to_ns = LP_TIME_MAX,
         .limit = limit,
@@ -293,7 +284,7 @@ lp_tail_begin(struct lp_tail *t, int64_t from_ns, size_t limit, int64_t deadline
         .cancel = t->cfg.cancel,
         .share = t->cfg.share,
         .budget_bytes = t->cfg.budget_bytes,
-        .want_labels = true,
+        .want_labels = !t->cfg.bare,
     };
     uint64_t sealed;
     forget(t);
@@ -305,7 +296,7 @@ lp_tail_begin(struct lp_tail *t, int64_t from_ns, size_t limit, int64_t deadline
     if (rc == LP_OK) {
         const struct lp_head_view *v = lp_view_head(ret->view, &sealed);
         stand_behind(t, v, sealed);
-        reverse(ret);
+        lp_found_reverse(ret);
     }
     return rc;
 }
@@ -382,6 +373,30 @@ show_final(struct lp_tail *t)
     }
 }
 
+/* What the head shows is visible, and all of the generations up to `sealed`. */
+static void
+note_visible(struct lp_tail *t, const struct lp_head_view *v, uint64_t sealed)
+{
+    for (size_t i = 0; i < t->ngens; i++) {
+        t->gens[i]->final = true;
+    }
+    note_gap(t, v->ngens > 0 ? v->gens[0].gen->id - 1 : sealed);
+    for (size_t i = 0; i < v->ngens; i++) {
+        struct lp_gen *gen = v->gens[i].gen;
+        struct lp_tail_gen *g = find_gen(t, gen);
+        if (g == NULL && gen->id > t->known) {
+            g = add_gen(t, gen);
+            t->known = gen->id;
+        }
+        if (g != NULL) {
+            g->final = gen->id <= sealed;
+            g->visible = v->gens[i].nbatches;
+        }
+    }
+    show_final(t);
+    date_positions(t);
+}
+
 void
 lp_tail_look(struct lp_tail *t)
 {
@@ -392,24 +407,17 @@ lp_tail_look(struct lp_tail *t)
     }
     lp_head_view(lp_store_head(t->cfg.store), &v);
     lp_store_stats(t->cfg.store, &stats);
-    for (size_t i = 0; i < t->ngens; i++) {
-        t->gens[i]->final = true;
-    }
-    note_gap(t, v.ngens > 0 ? v.gens[0].gen->id - 1 : stats.sealed);
-    for (size_t i = 0; i < v.ngens; i++) {
-        struct lp_tail_gen *g = find_gen(t, v.gens[i].gen);
-        if (g == NULL && v.gens[i].gen->id > t->known) {
-            g = add_gen(t, v.gens[i].gen);
-            t->known = g->gen->id;
-        }
-        if (g != NULL) {
-            g->final = false;
-            g->visible = v.gens[i].nbatches;
-        }
-    }
-    show_final(t);
-    date_positions(t);
+    note_visible(t, &v, v.ngens > 0 ? 0 : stats.sealed);
     lp_head_view_clear(&v);
+}
+
+void
+lp_tail_look_at(struct lp_tail *t, const struct lp_view *v)
+{
+    uint64_t sealed;
+    const struct lp_head_view *head = lp_view_head(v, &sealed);
+    LP_ASSERT(t->gap_last == 0 && t->of == NULL);
+    note_visible(t, head, sealed);
 }
 
 bool

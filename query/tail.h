@@ -63,6 +63,9 @@ void lp_tail_cursor_seal(struct lp_tail_cursor *c, uint64_t generation);
 struct lp_tail_config {
     struct lp_store *store;
     struct lp_str tenant, query; /* LogQL, a query for lines; both are copied */
+    const struct lp_select_filter *filter; /* which of its streams; NULL: all */
+    struct lp_str hint;          /* bytes that the keys of all wanted streams hold, by which others are passed over quickly; empty: not known. Borrowed */
+    bool bare;                   /* rows come with their streams (lp_found.streams), not with labels */
     struct lp_pool *pool;        /* free workers help with lines of the past; may be NULL */
     struct lp_arena_share *share;
     size_t budget_bytes;
@@ -87,6 +90,8 @@ lp_rc lp_tail_resume(struct lp_tail *t, struct lp_str cursor, struct lp_err *err
 
 /* Takes note of what has become visible. */
 void lp_tail_look(struct lp_tail *t);
+/* The same of what is visible in a view (of a search that is being made) and no more. t must have read what it noted before. */
+void lp_tail_look_at(struct lp_tail *t, const struct lp_view *v);
 /*
  * The next rows of what was noted, in order of arrival, with their labels: up to limit, and up to page_bytes of lines (but one). ret->n == 0: there
  * is no more until the next look. The caller clears *ret. After an error the tail is where it was or further; it may be asked again.

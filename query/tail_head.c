@@ -13,14 +13,27 @@
 /* --- which streams --- */
 
 static bool
+filter_wants(const struct lp_select_filter *f, struct lp_str key)
+{
+    struct lp_stream_key k;
+    struct lp_arena ar;
+    lp_arena_init(&ar, SIZE_MAX, 0);
+    bool wants =
+        f == NULL || (lp_stream_key_parse(key, &ar, &k, NULL) == LP_OK && f->wants(f->arg, &k));
+    lp_arena_clear(&ar);
+    return wants;
+}
+
+static bool
 wants_key(const struct lp_tail *t, struct lp_str key)
 {
     struct lp_pair labels[LP_STREAM_LABELS_MAX];
     struct lp_str tenant;
     size_t n;
-    return lp_key_labels(key, &tenant, labels, &n) && lp_str_eq(tenant, t->cfg.tenant) &&
+    return lp_str_find(key, t->cfg.hint) != SIZE_MAX && lp_key_labels(key, &tenant, labels, &n) &&
+           lp_str_eq(tenant, t->cfg.tenant) &&
            (t->quarantine || lp_labels_get(labels, n, LP_STR(LP_QUARANTINE_LABEL)).p == NULL) &&
-           lp_matchers_match(t->matchers, labels, n);
+           lp_matchers_match(t->matchers, labels, n) && filter_wants(t->cfg.filter, key);
 }
 
 static bool
@@ -141,20 +154,68 @@ run_stages(struct lp_tail *t, const struct lp_row *r, struct lp_pipe_out *ret, s
     return lp_pipe_run(t->pipe, &row, ret, err);
 }
 
-static lp_rc
-append(const struct lp_tail *t, int64_t time_ns, const struct lp_pipe_out *out, struct lp_found *ret,
-       struct lp_err *err)
+static bool
+copy_labels(const struct lp_pipe_out *out, struct lp_arena *ar, struct lp_found_row *row)
 {
-    struct lp_found_row *row = &ret->rows[ret->n];
-    struct lp_label *labels = lp_arena_array(&ret->ar, out->nlabels, sizeof(*labels));
-    *row = (struct lp_found_row){.time_ns = time_ns, .labels = labels, .nlabels = out->nlabels};
-    bool ok = labels != NULL && lp_arena_str(&ret->ar, out->line, &row->line);
+    struct lp_label *labels = lp_arena_array(ar, out->nlabels, sizeof(*labels));
+    bool ok = labels != NULL;
+    row->labels = labels;
+    row->nlabels = out->nlabels;
     for (size_t i = 0; i < out->nlabels && ok; i++) {
         const struct lp_label *l = &out->labels[i];
         labels[i].origin = l->origin;
-        ok = lp_arena_str(&ret->ar, l->name, &labels[i].name) &&
-             lp_arena_str(&ret->ar, l->value, &labels[i].value);
+        ok = lp_arena_str(ar, l->name, &labels[i].name) && lp_arena_str(ar, l->value, &labels[i].value);
     }
+    return ok;
+}
+
+/* A stream of a generation, copied. */
+static struct lp_vstream *
+copy_stream(const struct lp_gen_stream *gs, struct lp_arena *ar)
+{
+    struct lp_vstream *s = lp_arena_zalloc(ar, sizeof(*s));
+    struct lp_str key;
+    if (s == NULL || !lp_arena_str(ar, gs->key, &key) ||
+        lp_stream_key_parse(key, ar, &s->key, NULL) != LP_OK) {
+        return NULL;
+    }
+    s->hash = gs->hash;
+    return s;
+}
+
+/* The row's stream is the result's last one, or becomes that: a stream may be in it several times. */
+static bool
+name_stream(const struct lp_gen_stream *gs, struct lp_found *ret, struct lp_found_row *row)
+{
+    size_t n = ret->nstreams;
+    if (n == 0 || !lp_hash128_eq(ret->streams[n - 1]->hash, gs->hash)) {
+        if ((n & (n - 1)) == 0) { /* full: it has room for 1, 2, 4 .. */
+            const struct lp_vstream **v = lp_arena_array(&ret->ar, LP_MAX(2 * n, (size_t)1), sizeof(*v));
+            if (v == NULL) {
+                return false;
+            }
+            memcpy(v, n > 0 ? ret->streams : v, n * sizeof(*v));
+            ret->streams = v;
+        }
+        ret->streams[n] = copy_stream(gs, &ret->ar);
+        if (ret->streams[n] == NULL) {
+            return false;
+        }
+        ret->nstreams++;
+    }
+    row->stream = (uint32_t)ret->nstreams - 1;
+    return true;
+}
+
+static lp_rc
+append(const struct lp_tail *t, const struct lp_row *r, const struct lp_pipe_out *out, struct lp_found *ret,
+       struct lp_err *err)
+{
+    const struct lp_gen_stream *gs = lp_gen_stream(t->of->gen, t->batch->gen_streams[r->stream]);
+    struct lp_found_row *row = &ret->rows[ret->n];
+    *row = (struct lp_found_row){.time_ns = r->time_ns};
+    bool ok = lp_arena_str(&ret->ar, out->line, &row->line) &&
+              (t->cfg.bare ? name_stream(gs, ret, row) : copy_labels(out, &ret->ar, row));
     if (!ok) {
         return lp_tail_over_budget(t, err);
     }
@@ -193,7 +254,7 @@ lp_tail_head_rows(struct lp_tail *t, size_t limit, size_t page_bytes, struct lp_
         struct lp_tail_row run = t->run;
         lp_tail_step(&run, r->time_ns, t->batch->streams[r->stream].hash);
         if (out.passed && (t->skip.ordinal == 0 || lp_tail_behind(&run, &t->skip))) {
-            rc = append(t, r->time_ns, &out, ret, err);
+            rc = append(t, r, &out, ret, err);
             if (rc != LP_OK) {
                 return rc;
             }

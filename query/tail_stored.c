@@ -110,6 +110,7 @@ lp_tail_stored_open(struct lp_tail *t, struct lp_err *err)
         .store = t->cfg.store,
         .tenant = t->cfg.tenant,
         .log = t->log,
+        .filter = t->cfg.filter,
         .from_ns = LP_TIME_MIN,
         .to_ns = LP_TIME_MAX,
         .limit = SIZE_MAX,
@@ -117,7 +118,7 @@ lp_tail_stored_open(struct lp_tail *t, struct lp_err *err)
         .cancel = t->cfg.cancel,
         .share = t->cfg.share,
         .budget_bytes = t->cfg.budget_bytes,
-        .want_labels = true,
+        .want_labels = !t->cfg.bare,
         .first_generation = t->gap_first,
         .last_generation = t->gap_last,
     };
@@ -402,6 +403,22 @@ end_segment(struct lp_tail *t)
     }
 }
 
+/* The streams of the result, which are the view's, become its own. */
+static bool
+own_streams(struct lp_found *f)
+{
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct lp_vstream *from = f->streams[i];
+        struct lp_vstream *s = lp_arena_zalloc(&f->ar, sizeof(*s));
+        if (s == NULL || !lp_stream_key_copy(&from->key, &f->ar, &s->key)) {
+            return false;
+        }
+        s->hash = from->hash;
+        f->streams[i] = s;
+    }
+    return true;
+}
+
 /* The next hits as rows; the cursor moves behind them. */
 static lp_rc
 give(struct lp_tail *t, size_t limit, size_t page_bytes, struct lp_found *ret, struct lp_err *err)
@@ -417,6 +434,9 @@ give(struct lp_tail *t, size_t limit, size_t page_bytes, struct lp_found *ret, s
     const struct lp_around rows = {.v = hits, .n = n};
     lp_rc rc = lp_exec_fetch(&s->x, &rows, ret, &ret->used, err);
     lp_free(hits);
+    if (rc == LP_OK && t->cfg.bare && !own_streams(ret)) {
+        rc = lp_tail_over_budget(t, err);
+    }
     if (rc != LP_OK) {
         return rc;
     }

@@ -632,6 +632,21 @@ lp_stream_key_parse(struct lp_str key, struct lp_arena *ar, struct lp_stream_key
     return LP_OK;
 }
 
+bool
+lp_stream_key_copy(const struct lp_stream_key *k, struct lp_arena *ar, struct lp_stream_key *ret)
+{
+    *ret = *k;
+    ret->labels = lp_arena_array(ar, k->nlabels, sizeof(*ret->labels));
+    bool ok = ret->labels != NULL && lp_arena_str(ar, k->tenant, &ret->tenant) &&
+              lp_arena_str(ar, k->inst.uid, &ret->inst.uid) &&
+              lp_arena_str(ar, k->inst.incarnation, &ret->inst.incarnation);
+    for (size_t i = 0; i < k->nlabels && ok; i++) {
+        ok = lp_arena_str(ar, k->labels[i].name, &ret->labels[i].name) &&
+             lp_arena_str(ar, k->labels[i].value, &ret->labels[i].value);
+    }
+    return ok;
+}
+
 struct lp_str
 lp_stream_key_label(const struct lp_stream_key *k, struct lp_str name)
 {

@@ -160,6 +160,8 @@ struct lp_stream_key {
 };
 /* labels are allocated from ar. LP_ERR_CORRUPT on bad bytes. */
 lp_rc lp_stream_key_parse(struct lp_str key, struct lp_arena *ar, struct lp_stream_key *ret, struct lp_err *err) LP_MUST_USE;
+/* A copy in ar's memory; false when that is spent. */
+bool lp_stream_key_copy(const struct lp_stream_key *k, struct lp_arena *ar, struct lp_stream_key *ret);
 /* The value of a label, {NULL,0} when absent. */
 struct lp_str lp_stream_key_label(const struct lp_stream_key *k, struct lp_str name);
 /* Writes the group key of a stream into out. */

@@ -27,11 +27,18 @@ struct lp_select_all {
     size_t n;
 };
 
+/* What labels alone do not tell: its instance. Asked of every stream that the labels select, so they should be few. */
+struct lp_select_filter {
+    bool (*wants)(const void *arg, const struct lp_stream_key *key);
+    const void *arg;
+};
+
 /* A stream is wanted that one of them selects; none: all streams. */
 struct lp_selector {
     const struct lp_select_all *any;
     size_t n;
     bool quarantine; /* streams of the quarantine are seen only if this is set */
+    const struct lp_select_filter *filter; /* the last word on each stream that they select, for views; NULL: there is none */
 };
 
 /* Fills set, which has the catalog's next_stream as its limit and is empty. */

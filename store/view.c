@@ -150,9 +150,38 @@ add_head(struct lp_view *v, const struct lp_gen_stream *gs)
     return v->nstored + v->buckets[at] - 1;
 }
 
+static bool
+filter_wants(const struct lp_select_filter *f, struct lp_str key, struct lp_arena *scratch)
+{
+    struct lp_stream_key k;
+    lp_arena_reset(scratch);
+    return f == NULL || (lp_stream_key_parse(key, scratch, &k, NULL) == LP_OK && f->wants(f->arg, &k));
+}
+
+/* Leaves of the selected streams of segments those that the filter wants. */
+static lp_rc
+filter_stored(struct lp_view *v, const struct lp_select_filter *f, struct lp_arena *scratch,
+              struct lp_err *err)
+{
+    struct lp_idset kept;
+    lp_rc rc = LP_OK;
+    lp_idset_init(&kept, v->ids.limit);
+    for (uint64_t id = 0; rc == LP_OK && (id = lp_idset_next(&v->ids, id)) != UINT64_MAX; id++) {
+        struct lp_str key;
+        uint64_t group;
+        rc = lp_cat_stream(v->txn, id, &v->pack, &group, &key, err);
+        if (rc == LP_OK && filter_wants(f, key, scratch)) {
+            lp_idset_add(&kept, id, id + 1);
+        }
+    }
+    lp_idset_clear(&v->ids);
+    v->ids = kept;
+    return rc;
+}
+
 /* Maps each stream of the head's generations to a selected stream. */
 static void
-select_head(struct lp_view *v, const struct lp_selector *sel)
+select_head(struct lp_view *v, const struct lp_selector *sel, struct lp_arena *scratch)
 {
     struct lp_select_memo *memo = lp_select_memo_new(sel);
     v->gen_map = lp_calloc(v->head.ngens, sizeof(uint32_t *));
@@ -161,7 +190,8 @@ select_head(struct lp_view *v, const struct lp_selector *sel)
         uint32_t *map = v->gen_map[g] = lp_malloc(vg->nstreams * sizeof(*map));
         for (uint32_t i = 0; i < vg->nstreams; i++) {
             const struct lp_gen_stream *gs = lp_gen_stream(vg->gen, i);
-            map[i] = lp_select_key(memo, v->tenant, gs->key) ? add_head(v, gs) : LP_NO_STREAM;
+            bool wanted = lp_select_key(memo, v->tenant, gs->key) && filter_wants(sel->filter, gs->key, scratch);
+            map[i] = wanted ? add_head(v, gs) : LP_NO_STREAM;
         }
     }
     lp_select_memo_free(memo);
@@ -170,21 +200,26 @@ select_head(struct lp_view *v, const struct lp_selector *sel)
 lp_rc
 lp_view_select(struct lp_view *v, const struct lp_selector *sel, size_t budget, struct lp_err *err)
 {
+    struct lp_arena scratch; /* of one key at a time */
     LP_ASSERT(v->txn != NULL && v->shelves == NULL);
     lp_arena_init(&v->names, budget, 4096);
+    lp_arena_init(&scratch, SIZE_MAX, 0);
     lp_rc rc = lp_select_ids(v->txn, v->tenant, sel, &v->ids, err);
-    if (rc != LP_OK) {
-        return rc;
+    if (rc == LP_OK && sel->filter != NULL) {
+        rc = filter_stored(v, sel->filter, &scratch, err);
     }
     lp_idset_number(&v->ids);
     uint64_t n = lp_idset_count(&v->ids);
-    if (n > UINT32_MAX / 2) {
-        return lp_err_set(err, LP_ERR_LIMIT, "the query selects more than 2,147,483,647 streams");
+    if (rc == LP_OK && n > UINT32_MAX / 2) {
+        rc = lp_err_set(err, LP_ERR_LIMIT, "the query selects more than 2,147,483,647 streams");
     }
-    v->nstored = (uint32_t)n;
-    select_head(v, sel);
-    v->shelves = lp_calloc(lp_view_nstreams(v) / LP_VIEW_SHELF + 1, sizeof(*v->shelves));
-    return LP_OK;
+    if (rc == LP_OK) {
+        v->nstored = (uint32_t)n;
+        select_head(v, sel, &scratch);
+        v->shelves = lp_calloc(lp_view_nstreams(v) / LP_VIEW_SHELF + 1, sizeof(*v->shelves));
+    }
+    lp_arena_clear(&scratch);
+    return rc;
 }
 
 /* --- streams that are asked for --- */

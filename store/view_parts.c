@@ -546,6 +546,62 @@ lp_view_parts(struct lp_view *v, int64_t from_ns, int64_t to_ns, bool runs, cons
     return LP_OK;
 }
 
+/* Those of one generation of the head. */
+static void
+head_times(const struct lp_view *v, size_t g, int64_t from_ns, int64_t to_ns, lp_view_times_fn fn, void *arg)
+{
+    const struct lp_head_view_gen *vg = &v->head.gens[g];
+    const struct lp_batch *b = vg->nbatches > 0 ? vg->gen->first : NULL;
+    for (size_t i = 0; i < vg->nbatches; i++) {
+        for (size_t k = 0; k < b->nstreams && !b->dropped; k++) {
+            const struct lp_batch_stream *s = &b->streams[k];
+            uint32_t stream = v->gen_map[g][b->gen_streams[k]];
+            if (s->rows > 0 && stream != LP_NO_STREAM && s->max_ns >= from_ns && s->min_ns < to_ns) {
+                fn(arg, stream, s->min_ns, s->max_ns);
+            }
+        }
+        b = i + 1 < vg->nbatches ? b->next : NULL;
+    }
+}
+
+void
+lp_view_times(const struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_times_fn fn, void *arg)
+{
+    for (size_t i = 0; i < v->nparts; i++) {
+        const struct lp_part *p = &v->parts[i];
+        for (uint32_t k = 0; p->seg != NULL && k < p->nruns; k++) {
+            const struct lp_part_run *r = &p->runs[k];
+            int64_t low_ns = LP_MAX(r->min_ns, r->from_ns);
+            if (r->max_ns >= LP_MAX(from_ns, r->from_ns) && low_ns < to_ns) {
+                fn(arg, r->stream, low_ns, r->max_ns);
+            }
+        }
+    }
+    for (size_t g = v->first_gen; g < v->head.ngens && v->only_last == 0; g++) {
+        head_times(v, g, from_ns, to_ns, fn, arg);
+    }
+}
+
+void
+lp_view_head_metas(const struct lp_view *v, lp_view_meta_fn fn, void *arg)
+{
+    static const struct lp_row unwanted;
+    for (size_t g = v->first_gen; g < v->head.ngens; g++) {
+        const struct lp_head_view_gen *vg = &v->head.gens[g];
+        const struct lp_row **rows = lp_calloc(vg->nstreams, sizeof(*rows));
+        for (uint32_t i = 0; i < vg->nstreams; i++) {
+            rows[i] = v->gen_map[g][i] == LP_NO_STREAM ? &unwanted : NULL;
+        }
+        lp_gen_first_rows(vg->gen, vg->nbatches, rows);
+        for (uint32_t i = 0; i < vg->nstreams; i++) {
+            if (rows[i] != NULL && rows[i] != &unwanted) {
+                fn(arg, v->gen_map[g][i], rows[i]->meta);
+            }
+        }
+        lp_free(rows);
+    }
+}
+
 void
 lp_view_bind(const struct lp_view *v, struct lp_match_plan *plan)
 {
