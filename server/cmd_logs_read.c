@@ -400,7 +400,7 @@ finish(struct reader *r)
 {
     struct lp_str warning = lp_client_header(&r->answer, "X-Logpond-Warning");
     bool good = fflush(stdout) == 0 && !r->show.failed;
-    if (warning.n > 0) {
+    if (warning.n > 0 && r->raw) { /* else it came as an object */
         say(r, "warning: ", warning);
     }
     end_pager(r);
