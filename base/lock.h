@@ -19,6 +19,7 @@ extern "C" {
 #define LP_LOCK_TABLE(X)                                                        \
     X(LP_LOCK_SERVER, "server state: listeners, shutdown")                      \
     X(LP_LOCK_TAILS, "live tails: who follows what, frames that wait")             \
+    X(LP_LOCK_PODLOGS, "answers on threads of their own")                       \
     X(LP_LOCK_HTTP, "one http thread's mailbox")                                \
     X(LP_LOCK_QUERY, "one query: work list and result heap")                    \
     X(LP_LOCK_IDS, "batch ids, pending and stored")                             \

@@ -52,6 +52,7 @@ X(HTTP_DURATION, LP_HISTOGRAM, "logpond_http_request_seconds", "Time from a requ
 X(QUERIES_RUNNING, LP_GAUGE, "logpond_queries_running", "Queries under way, those that wait for their turn included.")
 X(TAILS, LP_GAUGE, "logpond_tails", "Live tails.")
 X(TAIL_DROPPED, LP_COUNTER, "logpond_tail_dropped_lines_total", "Lines that tails did not get because their clients were too slow.")
+X(POD_LOGS, LP_GAUGE, "logpond_pod_logs", "Pod logs being read or followed, watches and long lists of pods included.")
 X(QUERY_MEMORY, LP_GAUGE, "logpond_query_memory_bytes", "Memory of the answers of all queries under way.")
 X(QUERIES, LP_COUNTER, "logpond_queries_total", "Queries evaluated.")
 X(QUERY_DURATION, LP_HISTOGRAM, "logpond_query_seconds", "Duration of queries.")

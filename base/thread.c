@@ -35,8 +35,9 @@ thread_main(void *arg)
     return NULL;
 }
 
-pthread_t
-lp_thread_start(const char *name, void (*fn)(void *arg), void *arg)
+/* 0, or why there is none. */
+static int
+start(const char *name, void (*fn)(void *arg), void *arg, pthread_t *ret)
 {
     struct start *st = lp_calloc(1, sizeof(*st));
     st->fn = fn;
@@ -46,9 +47,25 @@ lp_thread_start(const char *name, void (*fn)(void *arg), void *arg)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited by the new thread */
-    pthread_t t;
-    int rc = pthread_create(&t, NULL, thread_main, st);
+    int rc = pthread_create(ret, NULL, thread_main, st);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        lp_free(st);
+    }
+    return rc;
+}
+
+bool
+lp_thread_try(const char *name, void (*fn)(void *arg), void *arg, pthread_t *ret)
+{
+    return start(name, fn, arg, ret) == 0;
+}
+
+pthread_t
+lp_thread_start(const char *name, void (*fn)(void *arg), void *arg)
+{
+    pthread_t t;
+    int rc = start(name, fn, arg, &t);
     if (rc != 0) {
         fprintf(stderr, "logpond: cannot start thread %s: %s\n", name, strerror(rc));
         abort();

@@ -14,6 +14,8 @@ extern "C" {
 
 /* Starts a thread (signals blocked, name cut to 15 bytes). Ends the process when the system refuses one. */
 pthread_t lp_thread_start(const char *name, void (*fn)(void *arg), void *arg);
+/* As above; false when the system refuses one. */
+bool lp_thread_try(const char *name, void (*fn)(void *arg), void *arg, pthread_t *ret) LP_MUST_USE;
 void lp_thread_join(pthread_t t);
 /* The calling thread gets the lowest CPU and I/O priority, for good. It should hold no lock that others wait for. */
 void lp_thread_background(void);

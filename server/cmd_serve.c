@@ -14,7 +14,9 @@
 
 #include "base/metrics.h"
 #include "query/turn.h"
+#include "server/kube.h"
 #include "server/logger.h"
+#include "server/podlogs.h"
 #include "server/retainer.h"
 #include "server/selectors.h"
 #include "server/server.h"
@@ -216,6 +218,7 @@ build(struct lp_server *s, struct lp_err *err)
     s->turns = lp_turns_new((unsigned)s->set.query_workers);
     s->exports = lp_pool_new("export", EXPORT_THREADS, EXPORT_QUEUE);
     s->tails = lp_tails_new(s);
+    s->podlogs = lp_podlogs_new(s);
     return LP_OK;
 }
 
@@ -230,6 +233,7 @@ struct work {
 struct bound_route {
     struct lp_server *s;
     const struct lp_work_route *route;
+    void (*refuse)(struct lp_http_req *req, int status, const char *text);
 };
 
 static void
@@ -260,32 +264,49 @@ run_query(void *arg)
 }
 
 static void
+refuse(struct lp_http_req *req, int status, const char *text)
+{
+    lp_http_error(req, status, "%s", text);
+}
+
+static void
 dispatch(struct lp_http_req *req, void *ctx)
 {
     struct bound_route *b = ctx;
-    if (!(b->route->ingest ? lp_server_open(b->s) : lp_server_ready(b->s))) {
+    bool ingest = b->route->ingest;
+    if (!(ingest ? lp_server_open(b->s) : lp_server_ready(b->s))) {
+        char text[LP_ERR_TEXT_BYTES];
         bool stopping = atomic_load(&b->s->stopping);
-        lp_http_error(req, 503, stopping ? "the server is stopping%s" : "the server is starting: %s",
-                      stopping ? "" : b->s->log->ops->starting);
+        snprintf(text, sizeof(text), stopping ? "the server is stopping%s" : "the server is starting: %s",
+                 stopping ? "" : b->s->log->ops->starting);
+        b->refuse(req, 503, text);
         return;
     }
     struct work *w = lp_malloc(sizeof(*w));
     *w = (struct work){b->s, req, b->route->work};
-    bool ingest = b->route->ingest;
     if (lp_pool_try(ingest ? b->s->ingest : b->s->queries, ingest ? run_work : run_query, w) != LP_OK) {
         lp_free(w);
-        lp_metric_add(LP_M_INGEST_NO_ROOM, b->route->ingest);
-        lp_http_error(req, 429, "too many requests are waiting; try again");
+        lp_metric_add(LP_M_INGEST_NO_ROOM, ingest);
+        b->refuse(req, 429, "too many requests are waiting; try again");
     }
 }
 
+struct routes {
+    struct lp_http_route *all;
+    struct bound_route *bound;
+    size_t n;
+};
+
+/* Behind those that are there. */
 static void
-bind_routes(struct lp_server *s, const struct lp_work_route *routes, size_t n, struct bound_route *bound,
-            struct lp_http_route *out)
+bind_routes(struct lp_server *s, const struct lp_work_route *routes, size_t n,
+            void (*how)(struct lp_http_req *req, int status, const char *text), struct routes *r)
 {
     for (size_t i = 0; i < n; i++) {
-        bound[i] = (struct bound_route){s, &routes[i]};
-        out[i] = (struct lp_http_route){routes[i].methods, routes[i].pattern, dispatch, &bound[i], 0};
+        r->bound[r->n] = (struct bound_route){s, &routes[i], how};
+        r->all[r->n] =
+            (struct lp_http_route){routes[i].methods, routes[i].pattern, dispatch, &r->bound[r->n], 0};
+        r->n++;
     }
 }
 
@@ -299,27 +320,21 @@ on_done(void *ctx, const char *method, const char *target, int status, int64_t d
     lp_debug("http", "%s %s %d %.1f ms", method, target, status, (double)duration_ns / 1e6);
 }
 
-struct routes {
-    struct lp_http_route *all;
-    struct bound_route *bound;
-    size_t n;
-};
-
 static void
 make_routes(struct lp_server *s, struct routes *r)
 {
-    size_t nwork = lp_push_nroutes + lp_query_nroutes + lp_admin_nwork_routes, at = lp_push_nroutes;
-    r->n = nwork + lp_admin_nroutes;
-    r->all = lp_calloc(r->n, sizeof(*r->all));
-    r->bound = lp_calloc(nwork, sizeof(*r->bound));
-    bind_routes(s, lp_push_routes, lp_push_nroutes, r->bound, r->all);
-    bind_routes(s, lp_query_routes, lp_query_nroutes, r->bound + at, r->all + at);
-    at += lp_query_nroutes;
-    bind_routes(s, lp_admin_work_routes, lp_admin_nwork_routes, r->bound + at, r->all + at);
+    size_t most = lp_push_nroutes + lp_query_nroutes + lp_admin_nwork_routes + lp_kube_nroutes;
+    r->bound = lp_calloc(most, sizeof(*r->bound));
+    r->all = lp_calloc(most + lp_admin_nroutes, sizeof(*r->all));
+    bind_routes(s, lp_push_routes, lp_push_nroutes, refuse, r);
+    bind_routes(s, lp_query_routes, lp_query_nroutes, refuse, r);
+    bind_routes(s, lp_admin_work_routes, lp_admin_nwork_routes, refuse, r);
     for (size_t i = 0; i < lp_admin_nroutes; i++) {
-        r->all[nwork + i] = lp_admin_routes[i];
-        r->all[nwork + i].ctx = s;
+        r->all[r->n] = lp_admin_routes[i];
+        r->all[r->n++].ctx = s;
     }
+    bind_routes(s, lp_kube_routes, lp_kube_nroutes, lp_kube_refuse,
+                r); /* last: they take what is left of /api */
 }
 
 static lp_rc
@@ -411,6 +426,7 @@ take_down(struct lp_server *s, struct routes *r)
     lp_pool_stop(s->queries);
     lp_pool_stop(s->exports);
     lp_tails_stop(s->tails);
+    lp_podlogs_stop(s->podlogs);
     lp_retainer_stop(s->retainer);
     if (s->log != NULL) {
         s->log->ops->stop(s->log);
@@ -421,6 +437,7 @@ take_down(struct lp_server *s, struct routes *r)
     }
     lp_http_free(s->http);
     lp_tails_free(s->tails);
+    lp_podlogs_free(s->podlogs);
     lp_pool_free(s->ingest);
     lp_pool_free(s->queries);
     lp_pool_free(s->exports);

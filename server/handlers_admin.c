@@ -25,6 +25,18 @@ handle_health(struct lp_http_req *req, void *ctx)
     lp_http_reply(req, 200, "text/plain; charset=utf-8", LP_STR("ok\n"));
 }
 
+/* As an API server of Kubernetes says it. */
+static void
+handle_readyz(struct lp_http_req *req, void *ctx)
+{
+    struct lp_server *s = ctx;
+    if (lp_server_ready(s)) {
+        lp_http_reply(req, 200, "text/plain; charset=utf-8", LP_STR("ok\n"));
+    } else {
+        lp_http_error(req, 503, atomic_load(&s->stopping) ? "stopping" : "starting");
+    }
+}
+
 static void
 handle_metrics(struct lp_http_req *req, void *ctx)
 {
@@ -165,9 +177,24 @@ handle_buildinfo(struct lp_http_req *req, void *ctx)
                          "\"logpond\":\"" PACKAGE_VERSION "\"}\n"));
 }
 
+/* The version of Kubernetes whose API this is; clients refuse, or warn, where it is far from their own. */
+static void
+handle_version(struct lp_http_req *req, void *ctx)
+{
+    (void)ctx;
+    lp_http_reply(
+        req, 200, "application/json",
+        LP_STR("{\"major\":\"1\",\"minor\":\"32\",\"gitVersion\":\"v1.32.0+logpond\","
+               "\"gitCommit\":\"\",\"gitTreeState\":\"clean\",\"buildDate\":\"\",\"goVersion\":\"\","
+               "\"compiler\":\"\",\"platform\":\"linux/amd64\",\"logpond\":\"" PACKAGE_VERSION "\"}\n"));
+}
+
 const struct lp_http_route lp_admin_routes[] = {
     {LP_GET, "/ready", handle_ready, NULL, 0},
     {LP_GET, "/healthz", handle_health, NULL, 0},
+    {LP_GET, "/readyz", handle_readyz, NULL, 0},
+    {LP_GET, "/livez", handle_health, NULL, 0},
+    {LP_GET, "/version", handle_version, NULL, 0},
     {LP_GET, "/metrics", handle_metrics, NULL, 0},
     {LP_GET, "/config", handle_config, NULL, 0},
     {LP_GET, "/admin/status", handle_status, NULL, 0},

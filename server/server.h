@@ -29,6 +29,7 @@ struct lp_server {
     struct lp_arena_share query_memory; /* of all queries together */
     struct lp_turns *turns; /* the places that queries run in: fewer than the pool has threads, so that short ones can go before long ones */
     struct lp_tails *tails;
+    struct lp_podlogs *podlogs;
     struct lp_pool *exports; /* exports go at the client's pace, which must not hold up queries */
     struct lp_retainer *retainer;
     struct lp_http *http;

@@ -1,0 +1,71 @@
+/*
+ * kube_log.h - what a request for logs asks for, and which streams that is. Pure.
+ *
+ * Parameters are checked, and refused, as API servers do. What is Logpond's own: uid, restart, untilTime, match, regex, format, prefix; and the log
+ * of several pods at once, with target, labelSelector, fieldSelector.
+ */
+#ifndef LP_SERVER_KUBE_LOG_H
+#define LP_SERVER_KUBE_LOG_H
+
+#include "query/podlog.h"
+#include "query/pods.h"
+#include "server/kube_resources.h"
+#include "server/kube_status.h"
+
+struct lp_kube_log_ask {
+    struct lp_str container, uid; /* empty: not told */
+    bool follow, previous, timestamps, json, prefix;
+    bool all_runs;
+    bool one_run; /* number `run` */
+    uint32_t run;
+    int64_t from_ns, to_ns;
+    size_t tail; /* LP_PODLOG_ALL */
+    uint64_t limit_bytes; /* UINT64_MAX */
+    struct lp_str stream; /* "stdout", "stderr", empty: both */
+    const struct lp_str *contains, *regexes;
+    size_t ncontains, nregexes;
+    /* Of several pods. */
+    bool several;
+    const struct lp_str *targets; /* "pod", "deploy/name" */
+    size_t ntargets;
+};
+
+/* A flag as API servers read them: what is neither "false" nor "0" is true. */
+bool lp_kube_flag(const struct lp_pair *params, size_t n, const char *name);
+/* name: the pod's, for the words of a refusal, whose texts are in ar. False: *fault says why. */
+bool lp_kube_log_params(const struct lp_pair *params, size_t n, struct lp_str name, bool several, int64_t now_ns, struct lp_arena *ar,
+                        struct lp_kube_log_ask *ret, struct lp_kube_fault *fault);
+
+/* A target: a pod, or what made pods. False: it is none. */
+bool lp_kube_log_target(struct lp_str text, const struct lp_kube_resource **ret_resource, struct lp_str *ret_name);
+/* Whether the pod is one of the targets; none: yes. */
+bool lp_kube_log_targeted(const struct lp_kube_log_ask *ask, const struct lp_pod *p);
+
+/* Wants, growing in an arena. */
+struct lp_kube_wants {
+    struct lp_podlog_want *v;
+    size_t n, cap;
+    struct lp_arena *ar;
+};
+
+enum lp_kube_picked {
+    LP_KUBE_PICKED,
+    LP_KUBE_PICK_EARLIER, /* previous: of the pod's earlier uid, that is */
+    LP_KUBE_PICK_NONE,    /* of several: the pod has no such container or run */
+    LP_KUBE_PICK_FAULT,
+};
+/* What the ask wants of a pod. newest: of the pods of its name, it is the newest. *fault says what is wrong. Wants borrow from the pod. */
+enum lp_kube_picked lp_kube_log_pick(const struct lp_kube_log_ask *ask, const struct lp_pod *p, bool newest, struct lp_kube_wants *wants,
+                                     struct lp_kube_fault *fault);
+/* The last runs of the containers in the earlier pod of the name that lp_kube_log_pick asked for. Wants borrow from `now`. */
+enum lp_kube_picked lp_kube_log_pick_earlier(const struct lp_kube_log_ask *ask, const struct lp_pod *now, const struct lp_pod *earlier,
+                                             struct lp_kube_wants *wants, struct lp_kube_fault *fault);
+
+/* --- lines --- */
+
+/* Appends the lines of a page in the form that is asked for. pods: those that were picked, by rising name, for the numbers of their runs. */
+void lp_kube_log_lines(struct lp_buf *out, const struct lp_kube_log_ask *ask, const struct lp_found *page, const struct lp_pods *pods);
+/* {"warning":"..."} */
+void lp_kube_log_warning(struct lp_buf *out, const char *text);
+
+#endif
