@@ -323,9 +323,10 @@ on_done(void *ctx, const char *method, const char *target, int status, int64_t d
 static void
 make_routes(struct lp_server *s, struct routes *r)
 {
-    size_t most = lp_push_nroutes + lp_query_nroutes + lp_admin_nwork_routes + lp_kube_nroutes;
-    r->bound = lp_calloc(most, sizeof(*r->bound));
-    r->all = lp_calloc(most + lp_admin_nroutes, sizeof(*r->all));
+    size_t most =
+        lp_push_nroutes + lp_query_nroutes + lp_admin_nwork_routes + lp_admin_nroutes + lp_kube_nroutes;
+    r->bound = lp_calloc(most, sizeof(*r->bound)); /* of the same indexes as r->all */
+    r->all = lp_calloc(most, sizeof(*r->all));
     bind_routes(s, lp_push_routes, lp_push_nroutes, refuse, r);
     bind_routes(s, lp_query_routes, lp_query_nroutes, refuse, r);
     bind_routes(s, lp_admin_work_routes, lp_admin_nwork_routes, refuse, r);
