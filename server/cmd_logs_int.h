@@ -38,6 +38,7 @@ struct lp_logs {
     bool terminal, colour; /* of what standard output was when the command began */
     bool prefix;
     bool pager;
+    bool single; /* of one container of one pod: that pod's own log is asked, whose refusals are about it */
 };
 
 /* --- cmd_logs_target.c --- */

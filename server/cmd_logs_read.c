@@ -285,6 +285,9 @@ refused(struct reader *r)
         why = LP_STR("the pod is not known here; the cluster may have it: ask with kubectl");
     }
     lp_buf_str(&text, why);
+    if (r->answer.status == 404 && doc.count > 0 && !lp_logs_of_one_pod(r->q)) {
+        lp_buf_printf(&text, " in namespace %s", r->q->ns);
+    }
     lp_buf_str(&name, pod);
     if (name.n == 0 || r->q->uid != NULL || !say_where(r, lp_buf_view(&name))) {
         say(r, "", lp_buf_view(&text));
@@ -492,8 +495,11 @@ lp_logs_read(struct lp_logs *q, bool auto_prefix)
     }
     prepare(&r, q);
     int status = lp_logs_of_one_pod(q) ? look_at_pod(&r) : -1;
-    if (auto_prefix) { /* where more than one container's lines can come */
-        q->prefix = !lp_logs_plain(q) && !(r.pod.known && r.pod.containers == 1);
+    bool one = r.pod.known && (q->container != NULL || r.pod.containers == 1);
+    q->single =
+        one && !(q->tail >= 0 && q->stream != NULL); /* which a pod's own log does not take together */
+    if (auto_prefix) {                               /* where more than one container's lines can come */
+        q->prefix = !lp_logs_plain(q) && !one;
     }
     if (status < 0) {
         status = run(&r);

@@ -109,7 +109,7 @@ static void
 put_selection(struct lp_buf *out, const struct lp_logs *q, const struct lp_logs_again *again)
 {
     bool newest = !q->previous && !q->all_restarts && q->restart == NULL;
-    for (size_t i = 0; i < q->ntargets; i++) {
+    for (size_t i = 0; i < q->ntargets && !q->single; i++) {
         if (q->targets[i].kind == NULL) {
             put(out, "target", q->targets[i].name);
         } else {
@@ -138,6 +138,10 @@ lp_logs_put_url(struct lp_buf *out, const struct lp_logs *q, const struct lp_log
     bool goes_on = again != NULL && again->since_ns != LP_TIME_NONE;
     lp_buf_c(out, "/api/v1/namespaces/");
     lp_client_encode(out, lp_str_c(q->ns));
+    if (q->single) {
+        lp_buf_c(out, "/pods/");
+        lp_client_encode(out, lp_str_c(q->targets[0].name));
+    }
     lp_buf_c(out, "/log");
     put(out, "format", raw ? "raw" : "json");
     put_selection(out, q, goes_on ? again : NULL);

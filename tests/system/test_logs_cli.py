@@ -1,6 +1,6 @@
 """`logpond logs` and `logpond kubeconfig` as a person uses them. A model of the server speaks the endpoint where the connection has to break at a certain line;
 what the real server answers is asked of the real one."""
-import calendar, fcntl, http.server, json, os, pty, re, select, signal, socket, struct, subprocess, termios, threading, time, urllib.parse
+import calendar, fcntl, http.server, json, os, pty, re, select, shutil, signal, socket, struct, subprocess, termios, threading, time, urllib.parse
 
 import pytest
 from server import BINARY, SLOW, wait_for
@@ -64,6 +64,9 @@ class Model(http.server.ThreadingHTTPServer):
         self.end()
         self.shutdown()
         self.server_close()
+
+    def handle_error(self, request, client_address):
+        pass  # clients leave in the middle of an answer
 
     def logs(self):
         """The parameters of each time that a log was asked for."""
@@ -148,14 +151,19 @@ def model():
     m.close()
 
 
-@pytest.fixture
-def run(model):
+def runner(address):
+    """run(*args, code=0, NAME=VALUE...): what `logpond logs` wrote on standard output, as bytes, and standard error."""
     def call(*args, code=0, **env):
         p = subprocess.run([BINARY, 'logs', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW,
-                           env=environment(model.address, **env))
+                           env=environment(address, **env))
         assert p.returncode == code, (args, p.returncode, p.stdout, p.stderr)
         return p.stdout, p.stderr.decode()
     return call
+
+
+@pytest.fixture
+def run(model):
+    return runner(model.address)
 
 
 class Following:
@@ -192,11 +200,12 @@ class Following:
 
 
 @pytest.fixture
-def follow(model):
+def follow():
+    """follow(server, *args): a Following; all are ended."""
     made = []
 
-    def make(*args):
-        made.append(Following(model.address, *args))
+    def make(server, *args):
+        made.append(Following(server.address, *args))
         return made[-1]
     yield make
     for f in made:
@@ -211,7 +220,7 @@ def test_lines_of_a_pod_go_out_as_they_are(model, run):
     model.objects = [pod_object('api-1')]
     model.lines = [line(1, 'one'), line(2, '\x1b[31mtwo\x1b[0m')]
     assert run('-n', 'shop', 'api-1') == (b'one\n\x1b[31mtwo\x1b[0m\n', '')
-    assert model.asked == [('/api/v1/namespaces/shop/pods/api-1', []), ('/api/v1/namespaces/shop/log', [('format', 'raw'), ('target', 'api-1')])]
+    assert model.asked == [('/api/v1/namespaces/shop/pods/api-1', []), ('/api/v1/namespaces/shop/pods/api-1/log', [('format', 'raw')])]
     assert run('-n', 'shop', 'pod/api-1', '--timestamps', '--prefix')[0].splitlines()[0] == b'[pod/api-1/app] 2026-01-02T03:04:01.000000000Z one'
     assert json.loads(run('-n', 'shop', 'api-1', '-o', 'json')[0].splitlines()[1]) == line(2, '\x1b[31mtwo\x1b[0m')
     assert run('-n', 'shop', 'api-1', '-o', 'raw')[0] == b'one\n\x1b[31mtwo\x1b[0m\n'
@@ -257,11 +266,11 @@ def test_refusals_are_said_plainly(model, run):
     model.objects.pop(0)
     _, err = run('api-1', code=2)
     assert err == 'logpond logs: pod api-1 is in namespace shop: use -n shop\n'
-    model.answers['/api/v1/namespaces/shop/log'] = status(400, 'BadRequest', 'container x is not valid for pod api-1\x1b[31m')
+    model.answers['/api/v1/namespaces/shop/pods/api-1/log'] = status(400, 'BadRequest', 'container x is not valid for pod api-1\x1b[31m')
     assert run('-n', 'shop', 'api-1', '-c', 'x', code=2)[1] == 'logpond logs: container x is not valid for pod api-1\\x1b[31m\n'
-    model.answers['/api/v1/namespaces/shop/log'] = 404, b'nothing here'
+    model.answers['/api/v1/namespaces/shop/pods/api-1/log'] = 404, b'nothing here'
     assert 'what answers at this address is no Logpond' in run('-n', 'shop', 'api-1', code=2)[1]
-    model.answers['/api/v1/namespaces/shop/log'] = 503, b'starting'
+    model.answers['/api/v1/namespaces/shop/pods/api-1/log'] = 503, b'starting'
     assert run('-n', 'shop', 'api-1', '-f', code=2)[1] == 'logpond logs: starting\n'  # one that never began is not tried again
     assert 'Start one with: logpond serve' in run('x', code=2, LOGPOND_SERVER='http://127.0.0.1:9')[1]
 
@@ -274,7 +283,7 @@ def test_no_lines_is_a_status_of_its_own(model, run):
 
 def test_warnings_go_to_standard_error(model, run):
     model.objects = [pod_object('api-1')]
-    model.answers['/api/v1/namespaces/shop/log'] = 200, json.dumps(line(1, 'one')).encode() + b'\n{"warning":"a block is damaged\\u001b[31m"}\n' + json.dumps(line(2, 'two')).encode() + b'\n'
+    model.answers['/api/v1/namespaces/shop/pods/api-1/log'] = 200, json.dumps(line(1, 'one')).encode() + b'\n{"warning":"a block is damaged\\u001b[31m"}\n' + json.dumps(line(2, 'two')).encode() + b'\n'
     out, err = run('-n', 'shop', 'api-1', '-o', 'json')
     assert [json.loads(x)['line'] for x in out.splitlines()] == ['one', 'two'] and err == 'logpond logs: warning: a block is damaged\\x1b[31m\n'
 
@@ -292,7 +301,7 @@ def test_a_reader_that_leaves_ends_it_quietly(model):
 
 def test_a_follow_goes_on_until_the_log_ends(model, follow):
     model.objects, model.lines = [pod_object('api-1')], [line(1, 'one')]
-    f = follow('-n', 'shop', 'api-1')
+    f = follow(model, '-n', 'shop', 'api-1')
     f.wait_texts('one')
     model.add(line(2, 'two'))
     f.wait_texts('one', 'two')
@@ -302,7 +311,7 @@ def test_a_follow_goes_on_until_the_log_ends(model, follow):
 
 def test_ctrl_c_ends_a_follow_quietly(model, follow):
     model.objects, model.lines = [pod_object('api-1')], [line(1, 'one')]
-    f = follow('-n', 'shop', 'api-1')
+    f = follow(model, '-n', 'shop', 'api-1')
     f.wait_texts('one')
     f.p.send_signal(signal.SIGINT)
     assert f.finish() == 0 and f.err == b''
@@ -311,7 +320,7 @@ def test_ctrl_c_ends_a_follow_quietly(model, follow):
 def test_a_follow_that_breaks_loses_and_repeats_nothing(model, follow):
     """What came meanwhile is shown, what came late, too; what was shown is not, but a line that is there twice is there twice."""
     model.objects, model.lines = [pod_object('api-1'), pod_object('api-2')], [line(1, 'one'), line(2, 'same'), line(2, 'same')]
-    f = follow('-n', 'shop')
+    f = follow(model, '-n', 'shop')
     f.wait_texts('one', 'same', 'same')
     model.cut()
     model.lines += [line(2, 'same'), line(2, 'late'), line(1, 'late, and of another pod', pod='api-2'), line(3, 'new')]
@@ -330,20 +339,20 @@ def test_a_follow_that_breaks_loses_and_repeats_nothing(model, follow):
 
 def test_a_follow_goes_on_behind_a_restart_that_came_meanwhile(model, follow):
     model.objects, model.lines = [pod_object('api-1')], [line(1, 'run 0'), line(2, 'run 1 begins', restart=1)]
-    f = follow('-n', 'shop', 'api-1', '--tail', '5')
+    f = follow(model, '-n', 'shop', 'api-1', '--tail', '5')
     f.wait_texts('run 1 begins')
     model.cut()
     model.lines += [line(3, 'run 1 ends', restart=1), line(4, 'run 2 begins', restart=2)]
     f.wait_texts('run 1 begins', 'run 1 ends', 'run 2 begins')
     model.end()
     assert f.finish() == 0
-    assert model.logs() == [{'format': 'json', 'target': 'api-1', 'tailLines': '5', 'follow': 'true'},
-                            {'format': 'json', 'target': 'api-1', 'restart': 'all', 'uid': 'u-api-1', 'sinceTime': '2026-01-02T03:04:02.000000000Z', 'follow': 'true'}]
+    assert model.logs() == [{'format': 'json', 'tailLines': '5', 'follow': 'true'},
+                            {'format': 'json', 'restart': 'all', 'uid': 'u-api-1', 'sinceTime': '2026-01-02T03:04:02.000000000Z', 'follow': 'true'}]
 
 
 def test_a_follow_waits_for_a_server_that_starts_again(model, follow):
     model.objects, model.lines = [pod_object('api-1')], [line(1, 'one')]
-    f = follow('-n', 'shop', 'api-1')
+    f = follow(model, '-n', 'shop', 'api-1')
     f.wait_texts('one')
     port = model.server_port
     model.shutdown()
@@ -353,11 +362,11 @@ def test_a_follow_waits_for_a_server_that_starts_again(model, follow):
     again = Model(port)
     try:
         again.lines, again.objects = [line(1, 'one'), line(2, 'two')], model.objects
-        again.answers['/api/v1/namespaces/shop/log'] = status(503, 'ServiceUnavailable', 'starting')
+        again.answers['/api/v1/namespaces/shop/pods/api-1/log'] = status(503, 'ServiceUnavailable', 'starting')
         wait_for(lambda: b'starting; trying again' in f.err, 30, 'a try that is refused')
-        del again.answers['/api/v1/namespaces/shop/log']
+        del again.answers['/api/v1/namespaces/shop/pods/api-1/log']
         f.wait_texts('one', 'two')
-        again.answers['/api/v1/namespaces/shop/log'] = status(404, 'NotFound', 'pods "api-1" not found', 'pods', 'api-1')
+        again.answers['/api/v1/namespaces/shop/pods/api-1/log'] = status(404, 'NotFound', 'pods "api-1" not found', 'pods', 'api-1')
         again.objects = []
         again.cut()
         assert f.finish() == 2 and f.err.endswith(b'logpond logs: pods "api-1" not found\n'), f.err
@@ -503,3 +512,135 @@ def test_kubeconfig_needs_no_server(tmp_path):
         code, out, err = call(*args)
         assert (code, out) == (2, '') and err.startswith('logpond kubeconfig: ') and words in err, err
     assert call('--help')[1].startswith('usage: logpond kubeconfig')
+
+
+# --- the real server ---
+
+def push(server, *streams):
+    """Streams of (pod, container, uid, run, lines, labels); a line is (time in seconds, text)."""
+    body = [{'stream': dict({'namespace': 'shop', 'pod': pod, 'container': container, 'stream': 'stdout', '__pod_uid__': uid, '__incarnation__': run}, **labels),
+             'values': [['%d' % (t * 1e9), text] for t, text in lines]} for pod, container, uid, run, lines, labels in streams]
+    code, answer, _ = server.request('POST', '/loki/api/v1/push', json.dumps({'streams': body}), {'Content-Type': 'application/json'})
+    assert code == 204, answer
+
+
+def told(pod, container, run):
+    """Two lines of that run, a minute apart from those of the next one, and a second from those of another container."""
+    at = 1767323045 + 60 * run + len(container)
+    return [(at, '%s %s %d begins' % (pod, container, run)), (at + 10, '%s %s %d ends' % (pod, container, run))]
+
+
+@pytest.fixture
+def fleet(server):
+    """Pods that are gone: api-...-x2x4q (containers app, which ran three times, and side), api-...-bbbbb on another node, and a db-0 that was made twice."""
+    push(server, *[('api-7d4b9c6f5-x2x4q', 'app', 'u-a', str(r), told('a', 'app', r), {'app': 'api', 'node': 'n1'}) for r in range(3)])
+    push(server, ('api-7d4b9c6f5-x2x4q', 'side', 'u-a', '0', told('a', 'side', 0), {'app': 'api', 'node': 'n1'}),
+         ('api-7d4b9c6f5-bbbbb', 'app', 'u-b', '0', told('b', 'app', 5), {'app': 'api', 'node': 'n2'}),
+         ('db-0', 'pg', 'u-d0', '0', told('db', 'pg', 0), {}), ('db-0', 'pg', 'u-d1', '0', told('db', 'pg', 9), {'stream': 'stderr'}))
+    return server
+
+
+def lines_of(*runs):
+    return ''.join('%s %s %d begins\n%s %s %d ends\n' % (2 * run) for run in runs).encode()
+
+
+def test_logs_of_pods_that_are_gone(fleet):
+    run = runner(fleet.address)
+    pod = 'api-7d4b9c6f5-x2x4q'
+    run_2, run_1 = lines_of(('a', 'app', 2)), lines_of(('a', 'app', 1))
+    for args, want in (((pod, '-c', 'app'), run_2), ((pod, '-c', 'app', '-p'), run_1), ((pod, '-c', 'app', '--restart', '0'), lines_of(('a', 'app', 0))),
+                       ((pod, '--restart', '1'), run_1), ((pod, '-c', 'app', '--all-restarts', '--tail', '4'), run_1 + run_2),
+                       (('db-0',), lines_of(('db', 'pg', 9))), (('db-0', '-p'), lines_of(('db', 'pg', 0))), (('db-0', '--uid', 'u-d0'), lines_of(('db', 'pg', 0))),
+                       (('deploy/api', '-c', 'app'), run_2 + lines_of(('b', 'app', 5))), (('-l', 'app=api', '--node', 'n2'), lines_of(('b', 'app', 5))),
+                       (('rs/api-7d4b9c6f5', 'sts/db', '--grep', 'ends', '--regex', '^(a app|db)'), b'a app 2 ends\ndb pg 9 ends\n'),
+                       (('svc/api', '--tail', '1'), b'b app 5 ends\n'), (('--stream', 'stderr'), lines_of(('db', 'pg', 9))),
+                       (('--all-restarts', '--until', '2026-01-02T03:04:08Z'), b'db pg 0 begins\n'),
+                       ((pod, 'db-0', '--since', '2026-01-02T03:06:10Z', '--tail', '3'), b'a app 2 ends\n' + lines_of(('db', 'pg', 9))),
+                       ((pod, '--timestamps', '--prefix', '--grep', 'side 0 ends'), b'[pod/%s/side] 2026-01-02T03:04:19.000000000Z a side 0 ends\n' % pod.encode())):
+        assert run('-n', 'shop', *args) == (want, ''), args
+    rows = [json.loads(x) for x in run('-n', 'shop', pod, '-c', 'app', '-p', '-o', 'json')[0].splitlines()]
+    assert rows[1] == {'time': '2026-01-02T03:05:18.000000000Z', 'namespace': 'shop', 'pod': pod, 'uid': 'u-a', 'container': 'app', 'restart': 1, 'stream': 'stdout',
+                       'node': 'n1', 'line': 'a app 1 ends'}
+
+
+def test_what_is_not_there(fleet):
+    run = runner(fleet.address)
+    for args, words in ((['-n', 'shop', 'nope'], 'pods "nope" not found'), (['db-0'], 'pod db-0 is in namespace shop: use -n shop'),
+                        (['-n', 'shop', 'db-0', '-c', 'x'], 'container x is not valid for pod db-0'), (['-n', 'shop', 'deploy/nope'], 'deployments.apps "nope" not found in namespace shop'),
+                        (['-n', 'shop', 'api-7d4b9c6f5-bbbbb', '-p'], 'previous terminated container "app" in pod "api-7d4b9c6f5-bbbbb" not found'),
+                        (['-n', 'none'], 'no such pods found in namespace none'), (['-n', 'shop', 'db-0', '--regex', '('], 'missing )')):
+        out, err = run(*args, code=2)
+        assert out == b'' and err.startswith('logpond logs: ') and words in err, (args, err)
+    assert run('-n', 'shop', 'db-0', '--since', '1h', code=1) == (b'', '')
+    code, shown = on_terminal(fleet, '-n', 'shop', 'db-0', '--since', '1h')
+    assert (code, shown) == (1, '(no lines that fit; the pod\'s last line came at 2026-01-02 03:13:17.000)\n')
+    code, shown = on_terminal(fleet, '-n', 'shop', 'api-7d4b9c6f5-x2x4q', '-c', 'app', '--tail', '1')
+    assert code == 0 and shown.startswith('a app 2 ends\n(it restarted 2 times: -p shows the run before'), shown
+    code, shown = on_terminal(fleet, '-n', 'shop', 'db-0', '--tail', '1')
+    assert code == 0 and shown == 'db pg 9 ends\n(there was a pod of this name before: --uid u-d0)\n', shown
+
+
+def test_bytes_come_as_they_were(server, follow):
+    odd = b'\xff\xfe \x1b[31m caf\xe9\n'
+    subprocess.run([BINARY, 'push', '--quiet', '--label', 'namespace=shop', '--label', 'pod=odd', '--label', 'container=app', '-'], input=odd, check=True,
+                   env=environment(server.address))
+    run = runner(server.address)
+    assert run('-n', 'shop', 'odd')[0] == run('-n', 'shop', 'odd', '-o', 'raw', '--color', 'always')[0] == odd
+    f = follow(server, '-n', 'shop', 'odd')
+    wait_for(lambda: f.out == odd, 30, 'the line')
+    assert on_terminal(server, '-n', 'shop', 'odd', NO_COLOR='1') == (0, '\ufffd\ufffd \\x1b[31m caf\ufffd\n')
+
+
+def test_a_follow_of_a_gone_pod_ends_at_once(fleet, follow):
+    f = follow(fleet, '-n', 'shop', 'db-0')
+    assert f.finish() == 0 and f.out == lines_of(('db', 'pg', 9))
+
+
+def test_a_follow_goes_on_over_restarts_of_container_and_server(new_server, follow):
+    """Each line once, whatever ends: the container, the connection (kill -9), the server (a stop)."""
+    s, now = new_server().start(), time.time()
+    texts, sent = [], []
+
+    def say(run, *late):
+        for seconds in late:
+            sent.append((now - seconds, 'line %d of run %d' % (len(sent), run)))
+            texts.append(sent[-1][1])
+            push(s, ('live-1', 'app', 'u-1', str(run), sent[-1:], {}))
+    say(0, 30, 25)
+    push(s, ('live-1', 'app', 'u-1', '1', [(now - 20, 'the newest run begins')], {}))
+    texts[:] = ['the newest run begins']
+    f = follow(s, '-n', 'shop', 'live-1')
+    f.wait_texts(*texts)
+    say(1, 15, 18)  # the second one is late
+    f.wait_texts(*texts)
+    say(2, 14)
+    f.wait_texts(*texts)
+    for end in (s.kill, s.stop):
+        end()
+        s.start(listen=s.address)
+        say(2, 13, 19)
+        say(3, 12)
+        wait_for(lambda: len(f.texts()) >= len(texts), 60, '%s of %s: %s' % (f.out, texts, f.err))
+        assert sorted(f.texts()) == sorted(texts), f.err
+        say(3, 11)
+        wait_for(lambda: len(f.texts()) >= len(texts), 60, 'a live line')
+    assert sorted(f.texts()) == sorted(texts) and len(set(texts)) == len(texts)
+    f.p.send_signal(signal.SIGINT)
+    assert f.finish() == 0
+    assert f.err.decode().count('connected again') == 2, f.err
+
+
+def test_kubectl_takes_the_kubeconfig(fleet, tmp_path):
+    kubectl = shutil.which('kubectl')
+    if kubectl is None:
+        pytest.skip('no kubectl')
+    env = environment(fleet.address, KUBECONFIG='%s:%s' % (tmp_path / 'own', tmp_path / 'pond'), HOME=str(tmp_path))
+    (tmp_path / 'own').write_text('apiVersion: v1\nkind: Config\ncurrent-context: own\nclusters: [{name: own, cluster: {server: "http://127.0.0.1:9"}}]\n'
+                                  'contexts: [{name: own, context: {cluster: own, user: own}}]\nusers: [{name: own, user: {}}]\n')
+    (tmp_path / 'pond').write_bytes(subprocess.run([BINARY, 'kubeconfig'], env=env, stdout=subprocess.PIPE, check=True).stdout)
+
+    def call(*args):
+        return subprocess.run([kubectl, *args], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * SLOW)
+    assert call('config', 'current-context').stdout == b'own\n'
+    p = call('--context', 'logpond', '-n', 'shop', 'logs', 'db-0')
+    assert p.stdout == lines_of(('db', 'pg', 9)), p.stderr

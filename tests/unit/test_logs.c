@@ -75,6 +75,11 @@ makes_urls(void)
     CU_ASSERT(url_is(&q, NULL, true,
                      "/api/v1/namespaces/a%2Fb%3F/log?format=raw&target=api-0&target=deploy%2Fweb"
                      "&timestamps=true&prefix=true"));
+    q.ntargets = 1; /* a pod's own log */
+    q.single = true;
+    q.container = "app";
+    CU_ASSERT(
+        url_is(&q, NULL, false, "/api/v1/namespaces/a%2Fb%3F/pods/api-0/log?format=json&container=app"));
     q = (struct lp_logs){.ns = "shop",
                          .selector = "app=api,tier!=web",
                          .node = "n1",
