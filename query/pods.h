@@ -46,7 +46,7 @@ struct lp_pod {
     const struct lp_pod_container *containers; /* by rising name; none where only facts are known (lp_pods_query.wants) */
     size_t ncontainers;
     int64_t first_ns; /* of its first line, also where that has expired */
-    int64_t last_ns;  /* of its last line; as those of runs */
+    int64_t last_ns;  /* of its last line: exact where one pod is asked for by name, else a bound as those of runs */
     const struct lp_str *earlier; /* uids of pods of this name before it, newest first */
     size_t nearlier;
 };
