@@ -4,7 +4,7 @@
  * Restart numbers say it. Container ids are random: those runs go by their first lines, of which stream tables know bounds. That does where a run ends
  * before the next one begins for certain. A crash loop has its runs within seconds: then the first line of each is looked up.
  *
- * When the last line of all was is looked up, too, where one pod is asked for.
+ * When the last line of all was is looked up, too, where somebody asks for it.
  */
 #include <stdlib.h>
 
@@ -66,6 +66,7 @@ lp_pod_number_runs(struct lp_pod_run *v, size_t n)
 /* Lines of a pod; with a container, of one run of it. */
 struct lines_of {
     const struct lp_pod *pod;
+    bool nameless;                            /* lines without a uid, too */
     const struct lp_pod_container *container; /* NULL: any */
     struct lp_str run;
 };
@@ -77,7 +78,7 @@ wants(const void *arg, const struct lp_stream_key *key)
     return (of->container == NULL || (lp_str_eq(key->inst.incarnation, of->run) &&
                                       lp_str_eq(lp_stream_key_label(key, LP_STR("container")),
                                                 of->container->name))) &&
-           (key->inst.uid.n == 0 || lp_str_eq(key->inst.uid, of->pod->uid));
+           (lp_str_eq(key->inst.uid, of->pod->uid) || (of->nameless && key->inst.uid.n == 0));
 }
 
 /* When the first of the lines was, or the last; *ret stays where there is none. */
@@ -113,7 +114,7 @@ look_up(const struct lp_pods_query *q, const struct lines_of *of, bool last, int
 lp_rc
 lp_pod_last_line(const struct lp_pods_query *q, struct lp_pod *p, struct lp_err *err)
 {
-    const struct lines_of of = {.pod = p};
+    const struct lines_of of = {.pod = p, .nameless = q->uid.n == 0};
     lp_rc rc = look_up(q, &of, true, &p->last_ns, err);
     for (size_t i = 0; i < p->ncontainers; i++) {
         struct lp_pod_run *v = (struct lp_pod_run *)(uintptr_t)p->containers[i].runs; /* the pod is being made */
@@ -147,7 +148,7 @@ lp_pod_order_runs(const struct lp_pods_query *q, const struct lp_pod *p, const s
         return LP_OK;
     }
     for (size_t i = c->nruns > LOOKED_UP ? c->nruns - LOOKED_UP : 0; i < c->nruns && rc == LP_OK; i++) {
-        const struct lines_of of = {p, c, v[i].id};
+        const struct lines_of of = {p, q->uid.n == 0, c, v[i].id};
         rc = look_up(q, &of, false, &v[i].first_ns, err);
     }
     if (rc == LP_OK) {

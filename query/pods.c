@@ -479,7 +479,7 @@ look_up_times(const struct find *f, struct lp_err *err)
     lp_rc rc = LP_OK;
     for (size_t i = 0; i < f->ret->n && rc == LP_OK; i++) {
         struct lp_pod *p = &f->ret->v[i];
-        rc = f->q->name.n > 0 ? lp_pod_last_line(f->q, p, err) : LP_OK;
+        rc = f->q->exact ? lp_pod_last_line(f->q, p, err) : LP_OK;
         for (size_t k = 0; k < p->ncontainers && rc == LP_OK; k++) {
             rc = lp_pod_order_runs(f->q, p, &p->containers[k], err);
         }

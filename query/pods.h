@@ -46,7 +46,7 @@ struct lp_pod {
     const struct lp_pod_container *containers; /* by rising name; none where only facts are known (lp_pods_query.wants) */
     size_t ncontainers;
     int64_t first_ns; /* of its first line, also where that has expired */
-    int64_t last_ns;  /* of its last line: exact where one pod is asked for by name, else a bound as those of runs */
+    int64_t last_ns;  /* of its last line; a bound as those of runs, unless it is to be exact */
     const struct lp_str *earlier; /* uids of pods of this name before it, newest first */
     size_t nearlier;
 };
@@ -62,6 +62,7 @@ struct lp_pods_query {
     struct lp_str uid;    /* with a name: this one, in place of the newest; empty: the newest */
     struct lp_str after_ns, after_name; /* only pods behind this one; both empty: all */
     int64_t from_ns, to_ns; /* pods with lines in [from, to) */
+    bool exact;             /* last_ns of pods is to be exact: a look into blocks for each */
     size_t limit;           /* most pods, >= 1; more than LP_PODS_PAGE_MAX count as that */
     /* Which pods are wanted, told from names, labels, owners, node; containers, first_ns and last_ns are not there yet. NULL: all. */
     bool (*wants)(void *arg, const struct lp_pod *p);
