@@ -15,7 +15,7 @@
 #include "server/kube.h"
 #include "server/podlogs.h"
 
-#define PODS_MAX 1000
+#define PODS_MAX LP_PODS_PAGE_MAX
 #define LOOK_NS (100 * LP_NS_PER_MS)
 #define WAIT_NS (500 * LP_NS_PER_MS) /* in which it is noticed that a client has gone */
 #define CHECK_NS (2 * LP_NS_PER_S)
@@ -75,7 +75,7 @@ several_query(struct log *l)
     }
     q.wants = wants;
     q.arg = l;
-    q.limit = PODS_MAX + 1;
+    q.limit = PODS_MAX;
     q.from_ns = l->follow ? LP_MIN(l->ask.from_ns, l->c->eye.now_ns - l->c->eye.silence_ns) : l->ask.from_ns;
     q.to_ns = l->ask.to_ns;
     return q;
@@ -117,7 +117,7 @@ find_several(struct log *l, bool *ret_known)
     if (rc == LP_OK && l->pods.n == 0) {
         return is_known(l, q, ret_known);
     }
-    if (rc == LP_OK && l->pods.n > PODS_MAX) {
+    if (rc == LP_OK && l->pods.more) {
         return lp_err_set(&l->c->err, LP_ERR_LIMIT,
                           "these are more than %d pods; narrow them by target, labelSelector, fieldSelector, "
                           "sinceTime or untilTime",
