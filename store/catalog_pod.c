@@ -1,8 +1,9 @@
 /*
  * catalog_pod.c - which pods there are, and what is known of each (FORMAT.md section 4.5).
  *
- * A map (catalog_pack.c) by tenant, namespace, name and uid. Most of what is known is the same for all pods of a deployment: it is kept once
- * in `podfacts`, under its hash, and never taken away; with the pod stays what is its own (lp_pod_fact_is_own).
+ * A map (catalog_pack.c) by tenant, namespace, name and uid. Most of what is known is the same for all pods
+ * of a deployment: it is kept once in `podfacts`, under its hash, and never taken away; with the pod stays
+ * what is its own (lp_pod_fact_is_own).
  */
 #include <string.h>
 
