@@ -136,15 +136,22 @@ copy_owner(struct lp_arena *ar, struct lp_pod_owner o, struct lp_pod_owner *ret)
     return lp_arena_str(ar, o.kind, &ret->kind) && lp_arena_str(ar, o.name, &ret->name);
 }
 
-bool
-lp_pod_owners(struct lp_str told, struct lp_arena *ar, struct lp_pod *p)
+/* "Kind/name". */
+static struct lp_pod_owner
+parse(struct lp_str told)
 {
-    struct lp_pod_owner o = {.name = told};
     size_t slash = lp_str_find_byte(told, '/');
-    if (slash != SIZE_MAX) {
-        o = (struct lp_pod_owner){lp_str_sub(told, 0, slash), lp_str_sub(told, slash + 1, told.n)};
-    }
-    o = o.kind.n > 0 && o.name.n > 0 ? o : by_labels(p);
-    o = o.kind.n > 0 ? o : by_name(p->name);
-    return copy_owner(ar, o, &p->owner) && copy_owner(ar, top_of(o), &p->top);
+    return slash == SIZE_MAX ? owner("", LP_STR_NULL)
+                             : (struct lp_pod_owner){lp_str_sub(told, 0, slash),
+                                                     lp_str_sub(told, slash + 1, told.n)};
+}
+
+bool
+lp_pod_owners(struct lp_str told, struct lp_str told_top, struct lp_arena *ar, struct lp_pod *p)
+{
+    struct lp_pod_owner o = parse(told), top = parse(told_top);
+    o = o.name.n > 0 ? o : by_labels(p);
+    o = o.name.n > 0 ? o : top.name.n > 0 ? top : by_name(p->name);
+    top = top.name.n > 0 ? top : top_of(o);
+    return copy_owner(ar, o, &p->owner) && copy_owner(ar, top, &p->top);
 }

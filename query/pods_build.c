@@ -6,20 +6,6 @@
 
 #include "query/pods_int.h"
 
-/* Labels of streams that are not the pod's. */
-static bool
-is_pod_label(struct lp_str name)
-{
-    static const char *const others[] = {"namespace", "pod", "container", "stream", "node", "node_name",
-                                         "filename", "job", "instance", "service_name", "cluster", "level"};
-    for (size_t i = 0; i < LP_ARRAY_LEN(others); i++) {
-        if (lp_str_eqc(name, others[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* --- which of the pods of that name --- */
 
 struct uid {
@@ -100,69 +86,11 @@ gather(struct lp_pod_stream *v, size_t n, struct lp_str uid, bool nameless)
     return k;
 }
 
-/* --- labels --- */
-
 static int
-latest_first(const void *va, const void *vb)
+latest_last(const void *va, const void *vb)
 {
     const struct lp_pod_stream *a = va, *b = vb;
-    return (a->max_ns < b->max_ns) - (a->max_ns > b->max_ns);
-}
-
-static bool
-has_label(const struct lp_pair *v, size_t n, struct lp_str name)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (lp_str_eq(v[i].name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-    return lp_str_cmp(((const struct lp_pair *)a)->name, ((const struct lp_pair *)b)->name);
-}
-
-/* The labels of all of its streams; where they differ, those of the latest. */
-static bool
-take_labels(const struct lp_pod_stream *v, size_t n, struct lp_arena *ar, struct lp_pod *ret)
-{
-    struct lp_pair *labels = NULL;
-    size_t k = 0, cap = 0;
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < v[i].key->nlabels; j++) {
-            const struct lp_pair *l = &v[i].key->labels[j];
-            if (!is_pod_label(l->name) || has_label(labels, k, lp_pod_label_key(l->name))) {
-                continue;
-            }
-            labels = lp_arena_grow(ar, labels, &cap, k + 1, sizeof(*labels));
-            if (labels == NULL || !lp_arena_str(ar, lp_pod_label_key(l->name), &labels[k].name) ||
-                !lp_arena_str(ar, l->value, &labels[k].value)) {
-                return false;
-            }
-            k++;
-        }
-    }
-    if (k > 1) {
-        qsort(labels, k, sizeof(*labels), by_name);
-    }
-    ret->labels = labels;
-    ret->nlabels = k;
-    return true;
-}
-
-static struct lp_str
-node_of(const struct lp_pod_stream *v, size_t n)
-{
-    struct lp_str node = LP_STR_NULL;
-    for (size_t i = 0; i < n && node.n == 0; i++) {
-        node = lp_stream_key_label(v[i].key, LP_STR("node"));
-        node = node.n > 0 ? node : lp_stream_key_label(v[i].key, LP_STR("node_name"));
-    }
-    return node;
+    return (a->max_ns > b->max_ns) - (a->max_ns < b->max_ns);
 }
 
 bool
@@ -177,12 +105,48 @@ lp_pod_build(struct lp_pod_stream *v, size_t n, struct lp_str uid, struct lp_are
     if (!ok || !*ret_any) {
         return ok;
     }
-    *ret_n = n = gather(v, n, ret->uid, nameless);
-    if (n > 1) {
-        qsort(v, n, sizeof(*v), latest_first);
+    *ret_n = gather(v, n, ret->uid, nameless);
+    qsort(v, *ret_n, sizeof(*v), latest_last);
+    return lp_arena_str(ar, v->ns, &ret->ns) && lp_arena_str(ar, v->name, &ret->name);
+}
+
+/* --- what is known of it --- */
+
+static int
+by_name(const void *a, const void *b)
+{
+    return lp_str_cmp(((const struct lp_pair *)a)->name, ((const struct lp_pair *)b)->name);
+}
+
+static bool
+take_labels(const struct lp_pod_facts *f, struct lp_arena *ar, struct lp_pod *ret)
+{
+    static const struct lp_str prefix = {"label/", 6};
+    struct lp_pair *labels = lp_arena_array(ar, f->n, sizeof(*labels));
+    bool ok = labels != NULL;
+    ret->labels = labels;
+    ret->nlabels = 0;
+    for (size_t i = 0; i < f->n && ok; i++) {
+        if (lp_str_starts(f->v[i].name, prefix)) {
+            struct lp_pair *l = &labels[ret->nlabels++];
+            struct lp_str kept = lp_str_sub(f->v[i].name, prefix.n, f->v[i].name.n);
+            ok = lp_arena_str(ar, lp_pod_label_key(kept), &l->name) &&
+                 lp_arena_str(ar, f->v[i].value, &l->value);
+        }
     }
-    return take_labels(v, n, ar, ret) && lp_arena_str(ar, v->ns, &ret->ns) &&
-           lp_arena_str(ar, v->name, &ret->name) && lp_arena_str(ar, node_of(v, n), &ret->node);
+    if (ret->nlabels > 1) {
+        qsort(labels, ret->nlabels, sizeof(*labels), by_name);
+    }
+    return ok;
+}
+
+bool
+lp_pod_describe(const struct lp_pod_facts *f, struct lp_arena *ar, struct lp_pod *ret)
+{
+    return take_labels(f, ar, ret) && lp_arena_str(ar, lp_pod_fact(f, LP_STR("node")), &ret->node) &&
+           lp_arena_str(ar, lp_pod_fact(f, LP_STR("ip")), &ret->ip) &&
+           lp_arena_str(ar, lp_pod_fact(f, LP_STR("default-container")), &ret->default_container) &&
+           lp_pod_owners(lp_pod_fact(f, LP_STR("owner")), lp_pod_fact(f, LP_STR("top")), ar, ret);
 }
 
 /* --- containers --- */
@@ -193,48 +157,6 @@ by_run(const void *va, const void *vb)
     const struct lp_pod_stream *a = va, *b = vb;
     int order = lp_str_cmp(a->container, b->container);
     return order != 0 ? order : lp_str_cmp(a->run, b->run);
-}
-
-static int
-by_first(const void *va, const void *vb)
-{
-    const struct lp_pod_run *a = va, *b = vb;
-    return a->first_ns != b->first_ns ? (a->first_ns > b->first_ns) - (a->first_ns < b->first_ns)
-                                      : lp_str_cmp(a->id, b->id);
-}
-
-static int
-by_number(const void *va, const void *vb)
-{
-    const struct lp_pod_run *a = va, *b = vb;
-    return (a->number > b->number) - (a->number < b->number);
-}
-
-/* Restart numbers, if all of them are. */
-static bool
-take_numbers(struct lp_pod_run *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint64_t number;
-        if (v[i].id.n > 9 || !lp_str_u64(v[i].id, &number)) {
-            return false;
-        }
-        v[i].number = (uint32_t)number;
-    }
-    return true;
-}
-
-static void
-number_runs(struct lp_pod_run *v, size_t n)
-{
-    if (take_numbers(v, n)) {
-        qsort(v, n, sizeof(*v), by_number);
-        return;
-    }
-    qsort(v, n, sizeof(*v), by_first);
-    for (size_t i = 0; i < n; i++) {
-        v[i].number = (uint32_t)i;
-    }
 }
 
 /* The container of v[0..n), by rising run. */
@@ -257,14 +179,28 @@ take_container(const struct lp_pod_stream *v, size_t n, struct lp_arena *ar, str
             return false;
         }
     }
-    number_runs(runs, k);
+    lp_pod_number_runs(runs, k);
     ret->runs = runs;
     ret->nruns = k;
     return true;
 }
 
+static struct lp_str
+image_of(const struct lp_pod_facts *f, struct lp_str container)
+{
+    static const struct lp_str prefix = {"image/", 6};
+    for (size_t i = 0; i < f->n; i++) {
+        if (lp_str_starts(f->v[i].name, prefix) &&
+            lp_str_eq(lp_str_sub(f->v[i].name, prefix.n, f->v[i].name.n), container)) {
+            return f->v[i].value;
+        }
+    }
+    return LP_STR_NULL;
+}
+
 bool
-lp_pod_containers(struct lp_pod_stream *v, size_t n, struct lp_arena *ar, struct lp_pod *ret)
+lp_pod_containers(struct lp_pod_stream *v, size_t n, const struct lp_pod_facts *f, struct lp_arena *ar,
+                  struct lp_pod *ret)
 {
     struct lp_pod_container *c = lp_arena_zalloc(ar, n * sizeof(*c));
     size_t k = 0;
@@ -279,11 +215,13 @@ lp_pod_containers(struct lp_pod_stream *v, size_t n, struct lp_arena *ar, struct
             ret->first_ns = LP_MIN(ret->first_ns, v[end].min_ns);
             ret->last_ns = LP_MAX(ret->last_ns, v[end].max_ns);
         }
-        if (!take_container(v + i, end - i, ar, &c[k++])) {
+        if (!take_container(v + i, end - i, ar, &c[k]) ||
+            !lp_arena_str(ar, image_of(f, v[i].container), &c[k++].image)) {
             return false;
         }
     }
     ret->containers = c;
     ret->ncontainers = k;
+    ret->first_ns = lp_pod_facts_first(f) != LP_TIME_NONE ? lp_pod_facts_first(f) : ret->first_ns;
     return true;
 }

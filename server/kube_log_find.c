@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-#define PODS_MAX 1000
+#define PODS_MAX LP_PODS_PAGE_MAX
 
 void
 lp_kube_log_pods_clear(struct lp_kube_log_pods *p)
@@ -69,7 +69,7 @@ several_query(struct lp_kube_log_find *f)
     }
     q.wants = wants;
     q.arg = f;
-    q.limit = PODS_MAX + 1;
+    q.limit = PODS_MAX;
     q.from_ns = f->from_ns;
     q.to_ns = ask->to_ns;
     return q;
@@ -127,7 +127,14 @@ static lp_rc
 find_whole(struct lp_kube_call *c, struct lp_pods *named, struct lp_pods *ret)
 {
     struct lp_pods_query q = lp_kube_pods_query(c);
-    q.prefix = common_prefix(named);
+    struct lp_str prefix = common_prefix(named);
+    if (named->n == 1) {
+        q.name = prefix;
+    } else { /* before all of the names, but not far */
+        q.after_ns = q.ns;
+        q.after_name = lp_str_sub(prefix, 0, LP_MAX(prefix.n, (size_t)1) - 1);
+        q.prefix = prefix;
+    }
     q.wants = is_found;
     q.arg = named;
     q.limit = named->n;
@@ -196,7 +203,7 @@ find_several(struct lp_kube_log_find *f, struct lp_kube_log_pods *ret, bool *ret
     if (rc == LP_OK && ret->found.n == 0) {
         return ranged && f->except == NULL ? is_known(f, q, ret_known) : LP_OK;
     }
-    if (rc == LP_OK && ret->found.n > PODS_MAX) {
+    if (rc == LP_OK && ret->found.more) {
         return lp_err_set(&f->c->err, LP_ERR_LIMIT,
                           "these are more than %d pods; narrow them by target, labelSelector, fieldSelector, "
                           "sinceTime or untilTime",

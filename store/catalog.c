@@ -407,7 +407,7 @@ lp_catalog_open(const struct lp_io *io, const char *dir, bool create, struct lp_
         /* a crash between the environment's making and this transaction left no rows: begin again */
         rc = lp_cat_write(cat, write_first, NULL, err);
     } else if (rc == LP_OK && format < LP_CAT_FORMAT) {
-        rc = lp_cat_upgrade(cat, err);
+        rc = lp_cat_upgrade(cat, format, err);
     }
     if (rc == LP_OK && create) {
         rc = lp_io_sync_dir(io, path, err);

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "store/footer.h"
 #include "store/idset.h"
+#include "store/pod_facts.h"
 
 struct lp_catalog;
 struct lp_cat_txn; /* a read transaction */
@@ -142,6 +143,23 @@ lp_rc lp_cat_segments(struct lp_cat_txn *t, lp_cat_segment_fn fn, void *arg, str
 /* LP_ERR_NOT_FOUND when no row names it. */
 lp_rc lp_cat_segment(struct lp_cat_txn *t, uint64_t id, struct lp_cat_segment *ret, struct lp_err *err) LP_MUST_USE;
 
+/* --- pods, by rising (namespace, name, uid) --- */
+
+typedef bool (*lp_cat_pod_fn)(void *arg, const struct lp_pod_id *id, const struct lp_pod_facts *facts);
+struct lp_cat_pods_query {
+    struct lp_str tenant;
+    struct lp_str ns;                   /* empty: all */
+    struct lp_str after_ns, after_name; /* only pods behind this one; both empty: all */
+    const struct lp_pair *facts;        /* pods that are known not to have one of them are passed over, which is quick; others may come all the same */
+    size_t nfacts;                      /* of more than LP_CAT_POD_FACTS the first count */
+};
+#define LP_CAT_POD_FACTS 16
+/* What fn gets is its only while it looks at it. */
+lp_rc lp_cat_pods(struct lp_cat_txn *t, const struct lp_cat_pods_query *q, lp_cat_pod_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+/* The pods of one name: one for each uid. */
+lp_rc lp_cat_pods_named(struct lp_cat_txn *t, struct lp_str tenant, struct lp_str ns, struct lp_str name, lp_cat_pod_fn fn,
+                        void *arg, struct lp_err *err) LP_MUST_USE;
+
 /* LP_ERR_NOT_FOUND when the partition was never stored. */
 struct lp_cat_place {
     uint64_t next, epoch;
@@ -174,6 +192,14 @@ struct lp_cat_new_stream {
     struct lp_str key;
 };
 
+/* A pod, and what was learned of it. */
+struct lp_cat_pod {
+    struct lp_str tenant;
+    struct lp_pod_id id;
+    const struct lp_pair *facts; /* pod_facts.h */
+    size_t nfacts;
+};
+
 /* All that one generation stores. Arrays are borrowed. */
 struct lp_cat_commit {
     struct lp_cat_segment segment;
@@ -187,6 +213,8 @@ struct lp_cat_commit {
     size_t npositions;
     const struct lp_batch_id *ids;
     size_t nids;
+    const struct lp_cat_pod *pods; /* new ones, and those of which something was learned; by rising tenant and id, each once */
+    size_t npods;
     int64_t ids_before_ns; /* generations whose ids were all received before this are dropped */
 };
 /*

@@ -299,6 +299,7 @@ do_commit(MDB_txn *txn, struct lp_catalog *cat, void *arg, struct lp_err *err)
     rc = put_groups(txn, cat, c, &b);
     rc = rc == 0 ? lp_cat_put_streams(txn, cat, c->streams, c->nstreams, (unsigned)c->segment.generation, err)
                  : rc;
+    rc = rc == 0 ? lp_cat_put_pods(txn, cat, c->pods, c->npods, err) : rc;
     rc = rc == 0 ? put_entries(txn, cat, c, &b) : rc;
     rc = rc == 0 ? put_segment(txn, cat, &c->segment, &b) : rc;
     rc = rc == 0 ? put_positions(txn, cat, c, &b) : rc;

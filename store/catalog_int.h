@@ -25,6 +25,8 @@
     X(SEGMENTS, "segments") \
     X(POSITIONS, "positions") \
     X(IDS, "ids") \
+    X(PODS, "podmap") \
+    X(PODFACTS, "podfacts") \
     X(RESERVED, "reserved") \
     X(REMOVED, "removed")
 
@@ -54,7 +56,7 @@ struct lp_cat_txn {
     struct lp_pack_spot *spots; /* two, of `hashes`: who asks by rising hash reads each row once; NULL: not asked yet */
 };
 
-#define LP_CAT_FORMAT 2
+#define LP_CAT_FORMAT 3
 #define LP_CAT_KEY_BYTES 511
 #define LP_CAT_PART_BYTES 200
 
@@ -145,6 +147,9 @@ lp_rc lp_pack_seek(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, stru
 typedef lp_rc (*lp_pack_fn)(void *arg, struct lp_str key, struct lp_str value, bool *stop, struct lp_err *err);
 lp_rc lp_pack_walk(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_str from, size_t prefix_bytes,
                    lp_pack_fn fn, void *arg, struct lp_err *err);
+/* Those from `from` on that share its first bytes: `within` of them, at least the prefix. */
+lp_rc lp_pack_walk_from(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_str from, size_t within,
+                        size_t prefix_bytes, lp_pack_fn fn, void *arg, struct lp_err *err);
 
 struct lp_pack_add {
     struct lp_str key;   /* with the prefix */
@@ -186,10 +191,15 @@ int lp_cat_put_hashes(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_
 int lp_cat_put_streams(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_new_stream *streams, size_t n, unsigned turn,
                        struct lp_err *err);
 
+/* --- catalog_pod.c --- */
+
+/* Writes pods, by rising tenant's name and id (namespace, name, uid), with what is known of them already. */
+int lp_cat_put_pods(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_pod *pods, size_t n, struct lp_err *err);
+
 /* --- catalog_upgrade.c --- */
 
 #define LP_CAT_OLD_DBS 3 /* databases of earlier formats that may be there */
-/* Brings a catalog of an earlier format to this one, in one transaction. */
-lp_rc lp_cat_upgrade(struct lp_catalog *cat, struct lp_err *err);
+/* Brings a catalog of an earlier format to this one. */
+lp_rc lp_cat_upgrade(struct lp_catalog *cat, uint64_t format, struct lp_err *err);
 
 #endif

@@ -190,10 +190,17 @@ lp_rc
 lp_pack_walk(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_str from, size_t prefix_bytes,
              lp_pack_fn fn, void *arg, struct lp_err *err)
 {
+    return lp_pack_walk_from(txn, cat, db, from, from.n, prefix_bytes, fn, arg, err);
+}
+
+lp_rc
+lp_pack_walk_from(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_str from, size_t within,
+                  size_t prefix_bytes, lp_pack_fn fn, void *arg, struct lp_err *err)
+{
     MDB_cursor *cur;
     MDB_val k, v;
     bool stop = false;
-    struct lp_str begin = lp_str_sub(from, prefix_bytes, from.n);
+    struct lp_str begin = lp_str_sub(from, prefix_bytes, from.n), same = lp_str_sub(from, prefix_bytes, within);
     lp_rc out = lp_cat_rc(mdb_cursor_open(txn, cat->dbi[db], &cur), err, lp_cat_db_name(db));
     if (out != LP_OK) {
         return out;
@@ -207,9 +214,9 @@ lp_pack_walk(MDB_txn *txn, struct lp_catalog *cat, enum lp_cat_db db, struct lp_
         lp_pack_read(&r, out == LP_OK ? row : LP_STR_NULL);
         while (out == LP_OK && !stop && lp_pack_next(&r)) {
             struct lp_str key = lp_str_of((const char *)r.key, r.nkey);
-            bool starts = lp_str_starts(key, begin);
-            stop = !starts && lp_str_cmp(key, begin) > 0;
-            out = starts ? fn(arg, key, r.value, &stop, err) : LP_OK;
+            bool reached = lp_str_cmp(key, begin) >= 0;
+            stop = reached && !lp_str_starts(key, same);
+            out = reached && !stop ? fn(arg, key, r.value, &stop, err) : LP_OK;
         }
         out = out == LP_OK && r.rd.bad ? lp_pack_bad(db, err) : out;
         rc = out == LP_OK && !stop ? mdb_cursor_get(cur, &k, &v, MDB_NEXT) : rc;

@@ -598,3 +598,30 @@ lp_head_stats(struct lp_head *h, struct lp_head_stats *ret)
                                   h->rows,     h->newest != NULL && !h->newest->closed ? h->newest->id : 0};
     lp_unlock(&h->mu);
 }
+
+/* How many streams of the batch have none yet. */
+static size_t
+count_unseen(const struct lp_batch *b, const struct lp_row **rows)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->nstreams; i++) {
+        n += b->streams[i].rows > 0 && rows[b->gen_streams[i]] == NULL;
+    }
+    return n;
+}
+
+void
+lp_gen_first_rows(const struct lp_gen *g, size_t nbatches, const struct lp_row **rows)
+{
+    const struct lp_batch *b = nbatches > 0 ? g->first : NULL;
+    for (size_t k = 0; k < nbatches; k++) {
+        bool dropped = atomic_load_explicit(&b->dropped, memory_order_relaxed);
+        size_t unseen = dropped ? 0 : count_unseen(b, rows);
+        for (size_t i = 0; i < b->nrows && unseen > 0; i++) {
+            const struct lp_row **row = &rows[b->gen_streams[b->rows[i].stream]];
+            unseen -= *row == NULL;
+            *row = *row == NULL ? &b->rows[i] : *row;
+        }
+        b = k + 1 < nbatches ? b->next : NULL;
+    }
+}

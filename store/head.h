@@ -144,6 +144,8 @@ void lp_head_view_clear(struct lp_head_view *v);
 struct lp_gen *lp_gen_ref(struct lp_gen *g);
 void lp_gen_unref(struct lp_gen *g);
 const struct lp_gen_stream *lp_gen_stream(const struct lp_gen *g, uint32_t i);
+/* Fills those of rows[streams] that are NULL with the first row of the stream in the first nbatches batches, where there is one. */
+void lp_gen_first_rows(const struct lp_gen *g, size_t nbatches, const struct lp_row **rows);
 
 struct lp_head_stats {
     size_t bytes, budget, usual, generations;

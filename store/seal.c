@@ -176,7 +176,7 @@ write_segment(struct lp_store *st, struct lp_seal_plan *plan, bool plain, struct
 
 static lp_rc
 commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat_segment *row,
-       const struct lp_entries *entries, struct lp_err *err)
+       const struct lp_entries *entries, const struct lp_pod_news *news, struct lp_err *err)
 {
     int64_t oldest_ns = LP_TIME_MIN + IDS_KEPT_NS;
     for (size_t i = 0; i < plan->foot.nids; i++) {
@@ -195,6 +195,8 @@ commit(struct lp_store *st, const struct lp_seal_plan *plan, const struct lp_cat
         .npositions = plan->foot.npositions,
         .ids = plan->foot.ids,
         .nids = plan->foot.nids,
+        .pods = news->pods,
+        .npods = news->npods,
         .ids_before_ns = oldest_ns < LP_TIME_MIN + IDS_KEPT_NS ? LP_TIME_MIN : oldest_ns - IDS_KEPT_NS,
     };
     return lp_catalog_commit(st->cat, &c, err);
@@ -235,6 +237,7 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
     }
     struct lp_cat_segment row = {.first_generation = g->id, .generation = g->id, .created_ns = lp_now_ns()};
     struct lp_entries entries = {NULL, 0, 0};
+    struct lp_pod_news news = {.npods = 0};
     uint32_t crashes = lp_seal_mark_begin(st, g->id);
     if (crashes >= CRASHES_MAX) {
         lp_metric_add(LP_M_SEAL_PLAIN, 1);
@@ -247,7 +250,8 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
     if (rc == LP_OK) {
         lp_entries_of_footer(&entries, &plan->foot);
         lp_entries_sum(&entries, 0, &row);
-        rc = commit(st, plan, &row, &entries, err);
+        lp_pod_learn(st->pods, g, &news);
+        rc = commit(st, plan, &row, &entries, &news, err);
         if (rc != LP_OK && rc != LP_ERR_DISK_FULL) {
             /* LMDB may believe what the disk does not hold: only a new process reads what is there */
             st->cfg.on_fatal(st->cfg.ctx, err);
@@ -255,11 +259,13 @@ lp_seal_generation(struct lp_store *st, struct lp_gen *g, bool plain, struct lp_
     }
     if (rc == LP_OK) {
         lp_seal_plan_learn(plan, st->memo);
+        lp_pod_memo_note(st->pods, &news);
         lp_hook("drop");
         lp_head_drop(st->head, g);
         note_stored(st, plan, &row);
         lp_metric_observe(LP_M_SEAL_DURATION, lp_mono_ns() - start_ns);
     }
+    lp_pod_news_clear(&news);
     lp_entries_clear(&entries);
     lp_seal_plan_free(plan);
     return rc;

@@ -162,6 +162,7 @@ lp_store_open(const struct lp_store_config *cfg, struct lp_store **ret, struct l
         lp_keep_budget(cfg->segment_cache_bytes);
     }
     st->memo = lp_seal_memo_new();
+    st->pods = lp_pod_memo_new();
     st->segments = lp_seg_cache_new(st->cfg.io, st->seg_dir, LP_MAX(cfg->segments_open, SEGMENTS_OPEN_LEAST));
     lp_rc rc = open_all(st, err);
     if (rc != LP_OK) {
@@ -248,6 +249,7 @@ lp_store_free(struct lp_store *st)
     lp_head_free(st->head);
     lp_seg_cache_free(st->segments);
     lp_seal_memo_free(st->memo);
+    lp_pod_memo_free(st->pods);
     lp_cutoffs_unref(st->cutoffs);
     lp_ledger_free(st->ledger);
     lp_catalog_close(st->cat);

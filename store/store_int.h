@@ -9,6 +9,7 @@
 
 #include "base/lock.h"
 #include "base/thread.h"
+#include "store/pod_learn.h"
 #include "store/seal_memo.h"
 #include "store/seg_cache.h"
 #include "store/store.h"
@@ -44,6 +45,7 @@ struct lp_store {
     atomic_bool reserve_there;
     atomic_bool retaining; /* a run of retention is under way */
     struct lp_seal_memo *memo; /* seal thread only */
+    struct lp_pod_memo *pods; /* the same */
     struct lp_mutex ids_mu; /* LP_LOCK_SEGMENT_IDS: what follows */
     uint64_t next_id, ids_left; /* reserved segment ids in hand */
 };

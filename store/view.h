@@ -102,6 +102,10 @@ lp_rc lp_view_part_of(struct lp_view *v, const struct lp_part *part, uint32_t st
 typedef void (*lp_view_times_fn)(void *arg, uint32_t stream, int64_t min_ns, int64_t max_ns);
 void lp_view_times(const struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_times_fn fn, void *arg);
 
+/* Calls fn for each selected stream of the head with the metadata of one of its rows (NULL: it has none), which lives as long as the view. */
+typedef void (*lp_view_meta_fn)(void *arg, uint32_t stream, const uint8_t *meta);
+void lp_view_head_metas(const struct lp_view *v, lp_view_meta_fn fn, void *arg);
+
 /* Makes a plan ready for the view's segments. After lp_view_parts. */
 void lp_view_bind(const struct lp_view *v, struct lp_match_plan *plan);
 

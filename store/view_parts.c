@@ -583,6 +583,26 @@ lp_view_times(const struct lp_view *v, int64_t from_ns, int64_t to_ns, lp_view_t
 }
 
 void
+lp_view_head_metas(const struct lp_view *v, lp_view_meta_fn fn, void *arg)
+{
+    static const struct lp_row unwanted;
+    for (size_t g = v->first_gen; g < v->head.ngens; g++) {
+        const struct lp_head_view_gen *vg = &v->head.gens[g];
+        const struct lp_row **rows = lp_calloc(vg->nstreams, sizeof(*rows));
+        for (uint32_t i = 0; i < vg->nstreams; i++) {
+            rows[i] = v->gen_map[g][i] == LP_NO_STREAM ? &unwanted : NULL;
+        }
+        lp_gen_first_rows(vg->gen, vg->nbatches, rows);
+        for (uint32_t i = 0; i < vg->nstreams; i++) {
+            if (rows[i] != NULL && rows[i] != &unwanted) {
+                fn(arg, v->gen_map[g][i], rows[i]->meta);
+            }
+        }
+        lp_free(rows);
+    }
+}
+
+void
 lp_view_bind(const struct lp_view *v, struct lp_match_plan *plan)
 {
     lp_match_plan_bind(plan, v->segs, v->nsegs);

@@ -161,7 +161,7 @@ select_view(const struct world *w, const struct wish *q)
                                   .values = &value,
                                   .nvalues = 1};
     struct lp_select_all all = {&m, 1};
-    struct lp_selector sel = {&all, q->name != NULL, false};
+    struct lp_selector sel = {&all, q->name != NULL, false, NULL};
     struct lp_view *v;
     CU_ASSERT_EQUAL_FATAL(lp_view_open(w->st, LP_STR_NULL, &v, NULL), LP_OK);
     CU_ASSERT_EQUAL_FATAL(lp_view_select(v, &sel, 1 << 20, NULL), LP_OK);

@@ -442,7 +442,7 @@ read_rows(const struct town *t, const struct wanted *q, bool runs, struct lp_are
     size_t nparts, damaged, n = 0;
     struct lp_codec *codec = lp_codec_new();
     CU_ASSERT_EQUAL_FATAL(
-        lp_exec_view(t->w.st, q->second ? LP_STR("two") : LP_STR_NULL, q->any, q->n, 8u << 20, &v, NULL),
+        lp_exec_view(t->w.st, q->second ? LP_STR("two") : LP_STR_NULL, q->any, q->n, NULL, 8u << 20, &v, NULL),
         LP_OK);
     CU_ASSERT_EQUAL_FATAL(lp_view_parts(v, q->from_ns, q->to_ns, runs, &parts, &nparts, &damaged, NULL),
                           LP_OK);
