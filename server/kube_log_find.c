@@ -130,6 +130,7 @@ find_whole(struct lp_kube_call *c, struct lp_pods *named, struct lp_pods *ret)
     struct lp_str prefix = common_prefix(named);
     if (named->n == 1) {
         q.name = prefix;
+        q.uid = named->v[0].uid;
     } else { /* before all of the names, but not far */
         q.after_ns = q.ns;
         q.after_name = lp_str_sub(prefix, 0, LP_MAX(prefix.n, (size_t)1) - 1);
