@@ -48,10 +48,11 @@ struct lp_kube_wants {
     struct lp_arena *ar;
 };
 
+/* Of several containers the last of these that one of them has counts. */
 enum lp_kube_picked {
+    LP_KUBE_PICK_NONE, /* of several: the pod has no such container or run */
     LP_KUBE_PICKED,
-    LP_KUBE_PICK_EARLIER, /* previous: of the pod's earlier uid, that is */
-    LP_KUBE_PICK_NONE,    /* of several: the pod has no such container or run */
+    LP_KUBE_PICK_EARLIER, /* previous: the pod's earlier uid has it, lp_kube_log_pick_earlier */
     LP_KUBE_PICK_FAULT,
 };
 /* What the ask wants of a pod. newest: of the pods of its name, it is the newest. *fault says what is wrong. Wants borrow from the pod. */
