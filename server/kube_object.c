@@ -215,32 +215,42 @@ is_number(struct lp_str s)
     return lp_str_u64(s, &n);
 }
 
+/* Clients take a container without an id for one that has not run yet (stern): where the sender does not say
+ * it, it is made up. */
 static void
-put_container_id(struct lp_buf *out, const char *key, const struct lp_pod_run *r)
+put_container_id(struct lp_buf *out, const char *key, const struct lp_pod *p,
+                 const struct lp_pod_container *c, const struct lp_pod_run *r)
 {
+    struct lp_buf id;
+    lp_buf_init(&id, 1 << 16);
     if (r->id.n > 0 && !is_number(r->id)) {
-        lp_buf_printf(out, "%s\"cri://", key);
-        struct lp_buf quoted;
-        lp_buf_init(&quoted, 1 << 16);
-        lp_buf_json(&quoted, r->id);
-        lp_buf_str(out, lp_str_sub(lp_buf_view(&quoted), 1, quoted.n));
-        lp_buf_clear(&quoted);
+        lp_buf_c(&id, "cri://");
+        lp_buf_str(&id, r->id);
+    } else {
+        lp_buf_c(&id, "logpond://");
+        lp_buf_str(&id, p->name);
+        lp_buf_byte(&id, '/');
+        lp_buf_str(&id, c->name);
+        lp_buf_printf(&id, "/%u", r->number);
     }
+    lp_kube_put(out, key, lp_buf_view(&id));
+    lp_buf_clear(&id);
 }
 
 /* How it ended is not told by its lines. */
 static void
-put_terminated(struct lp_buf *out, const struct lp_pod_run *r, const char *reason)
+put_terminated(struct lp_buf *out, const struct lp_pod *p, const struct lp_pod_container *c,
+               const struct lp_pod_run *r, const char *reason)
 {
     lp_buf_printf(out, "{\"terminated\":{\"exitCode\":0,\"reason\":\"%s\"", reason);
     lp_kube_put_time(out, ",\"startedAt\":", r->first_ns);
     lp_kube_put_time(out, ",\"finishedAt\":", r->last_ns);
-    put_container_id(out, ",\"containerID\":", r);
+    put_container_id(out, ",\"containerID\":", p, c, r);
     lp_buf_c(out, "}}");
 }
 
 static void
-put_container_status(struct lp_buf *out, const struct lp_pod_container *c, bool alive)
+put_container_status(struct lp_buf *out, const struct lp_pod *p, const struct lp_pod_container *c, bool alive)
 {
     const struct lp_pod_run *now = newest_run(c);
     lp_kube_put(out, "{\"name\":", c->name);
@@ -249,11 +259,11 @@ put_container_status(struct lp_buf *out, const struct lp_pod_container *c, bool 
         lp_kube_put_time(out, "{\"running\":{\"startedAt\":", now->first_ns);
         lp_buf_c(out, "}}");
     } else {
-        put_terminated(out, now, "Gone");
+        put_terminated(out, p, c, now, "Gone");
     }
     lp_buf_c(out, ",\"lastState\":");
     if (c->nruns > 1) {
-        put_terminated(out, now - 1, "Unknown");
+        put_terminated(out, p, c, now - 1, "Unknown");
     } else {
         lp_buf_c(out, "{}");
     }
@@ -261,7 +271,7 @@ put_container_status(struct lp_buf *out, const struct lp_pod_container *c, bool 
                   now->number, alive ? "true" : "false");
     lp_kube_put(out, ",\"image\":", c->image);
     lp_buf_c(out, ",\"imageID\":\"\"");
-    put_container_id(out, ",\"containerID\":", now);
+    put_container_id(out, ",\"containerID\":", p, c, now);
     lp_buf_byte(out, '}');
 }
 
@@ -297,7 +307,7 @@ put_status(struct lp_buf *out, const struct lp_pod *p, const struct lp_kube_eye 
     lp_buf_c(out, ",\"containerStatuses\":[");
     for (size_t i = 0; i < p->ncontainers; i++) {
         lp_buf_c(out, i > 0 ? "," : "");
-        put_container_status(out, &p->containers[i], alive);
+        put_container_status(out, p, &p->containers[i], alive);
     }
     lp_buf_c(out, "]}");
 }

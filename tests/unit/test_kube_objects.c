@@ -49,6 +49,7 @@ writes_a_pod(void)
         {"status.containerStatuses.0.state.running.startedAt", "2026-01-02T02:34:05Z"},
         {"status.containerStatuses.0.lastState.terminated.finishedAt", "2026-01-02T02:14:05Z"},
         {"status.containerStatuses.1.restartCount", "0"},
+        {"status.containerStatuses.1.containerID", "logpond://api-7d4b9c6f5-bbbbb/sidecar/0"},
     };
     struct lp_buf b;
     lp_buf_init(&b, 1 << 20);
