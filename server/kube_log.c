@@ -227,16 +227,14 @@ pick(struct log *l, struct lp_kube_fault *fault)
     return rc;
 }
 
-/* Whether lines may still come. */
-static bool
-any_alive(const struct log *l)
+static int64_t
+last_line(const struct log *l)
 {
+    int64_t last_ns = LP_TIME_MIN;
     for (size_t i = 0; i < l->pods.n; i++) {
-        if (lp_kube_alive(&l->c->eye, l->pods.v[i].last_ns)) {
-            return true;
-        }
+        last_ns = LP_MAX(last_ns, l->pods.v[i].last_ns);
     }
-    return false;
+    return LP_MIN(last_ns, l->c->eye.now_ns);
 }
 
 static lp_rc
@@ -467,7 +465,8 @@ static void
 run(struct lp_kube_call *c)
 {
     struct log *l = c->state;
-    l->active_ns = l->checked_ns = lp_mono_ns();
+    l->checked_ns = lp_mono_ns();
+    l->active_ns = l->checked_ns - (c->eye.now_ns - last_line(l));
     lp_rc rc = lp_http_stream_begin(c->req, 200, type_of(l), "X-Logpond-Warning");
     stream_end(l, rc == LP_OK ? stream(l) : rc);
 }
@@ -538,7 +537,7 @@ lp_kube_log(struct lp_kube_call *c)
         lp_kube_fault(c, &fault);
         return;
     }
-    l->follow = l->follow && any_alive(l);
+    l->follow = l->follow && lp_kube_alive(&c->eye, last_line(l)); /* else no lines will come */
     rc = rc == LP_OK ? open_log(l) : rc;
     if (rc == LP_OK) {
         answer(l);
