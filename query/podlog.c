@@ -200,6 +200,7 @@ copy_query(struct lp_podlog *l, const struct lp_podlog_query *q)
     struct lp_podlog_want *w = lp_arena_array(&l->ar, q->nwants, sizeof(*w));
     l->q = *q;
     l->q.wants = w;
+    l->q.page_rows = q->page_rows > 0 ? q->page_rows : PAGE_ROWS;
     bool ok = w != NULL && lp_arena_str(&l->ar, q->tenant, &l->q.tenant) &&
               lp_arena_str(&l->ar, q->ns, &l->q.ns) && lp_arena_str(&l->ar, q->stream, &l->q.stream) &&
               copy_list(&l->ar, &l->q.contains, q->ncontains) &&
@@ -333,7 +334,7 @@ find_newest(struct lp_podlog *l, struct lp_found *ret, bool *ret_more, struct lp
     bool again = true;
     *ret_more = false;
     l->search.want_first = true;
-    lp_rc rc = search_page(l, LP_MIN(left, (size_t)PAGE_ROWS), true, ret, err);
+    lp_rc rc = search_page(l, LP_MIN(left, l->q.page_rows), true, ret, err);
     while (rc == LP_OK && again) {
         struct lp_found older;
         left -= ret->used;
@@ -343,7 +344,7 @@ find_newest(struct lp_podlog *l, struct lp_found *ret, bool *ret_more, struct lp
         }
         l->place = ret->last;
         l->begun = true;
-        rc = search_page(l, LP_MIN(left, (size_t)PAGE_ROWS), true, &older, err);
+        rc = search_page(l, LP_MIN(left, l->q.page_rows), true, &older, err);
         again = rc == LP_OK && older.used > 0;
         if (again) {
             lp_found_clear(ret);
@@ -435,7 +436,7 @@ past_page(struct lp_podlog *l, struct lp_found *ret, struct lp_err *err)
             return rc;
         }
     } else {
-        rc = search_page(l, PAGE_ROWS, false, ret, err);
+        rc = search_page(l, l->q.page_rows, false, ret, err);
         if (rc != LP_OK) {
             return rc;
         }

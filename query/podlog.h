@@ -42,6 +42,7 @@ struct lp_podlog_query {
     struct lp_pool *pool; /* free workers help; may be NULL */
     struct lp_arena_share *share;
     size_t budget_bytes;
+    size_t page_rows;           /* most lines of a page of the past; 0: many. Tests take few */
     int64_t page_timeout_ns;    /* for each page */
     const _Atomic bool *cancel; /* may be NULL */
 };

@@ -472,6 +472,21 @@ add_pod(struct find *f, struct lp_pod_stream *v, size_t n, struct lp_err *err)
     return LP_OK;
 }
 
+/* What bounds do not tell well enough. No transaction is open: this reads segments. */
+static lp_rc
+look_up_times(const struct find *f, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < f->ret->n && rc == LP_OK; i++) {
+        struct lp_pod *p = &f->ret->v[i];
+        rc = f->q->exact ? lp_pod_last_line(f->q, p, err) : LP_OK;
+        for (size_t k = 0; k < p->ncontainers && rc == LP_OK; k++) {
+            rc = lp_pod_order_runs(f->q, p, &p->containers[k], err);
+        }
+    }
+    return rc;
+}
+
 /* Where to go on: behind the last pod that was looked at. */
 static bool
 set_next(struct find *f, struct lp_str ns, struct lp_str name)
@@ -541,6 +556,7 @@ lp_pods_find(const struct lp_pods_query *q, struct lp_pods *ret, struct lp_err *
         rc = rc == LP_OK ? find_times(&f, err) : rc;
         rc = rc == LP_OK ? read_streams(&f, err) : rc;
         rc = rc == LP_OK ? add_pods(&f, err) : rc;
+        rc = rc == LP_OK ? look_up_times(&f, err) : rc;
     }
     ret->damaged = f.damaged;
     end(&f);

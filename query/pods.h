@@ -21,7 +21,7 @@
 struct lp_pod_run {
     struct lp_str id; /* container id, or restart number as text; empty: not told */
     uint32_t number;
-    int64_t first_ns, last_ns; /* of its lines; bounds (a thousandth of a day wide) where blocks would have to be read */
+    int64_t first_ns, last_ns; /* of its lines that are there; bounds, up to a minute or two wide, where blocks would have to be read. The order of runs is exact */
 };
 
 struct lp_pod_container {
@@ -45,7 +45,8 @@ struct lp_pod {
     struct lp_pod_owner top;   /* what made that: the Deployment of a ReplicaSet, the CronJob of a Job; else as owner */
     const struct lp_pod_container *containers; /* by rising name; none where only facts are known (lp_pods_query.wants) */
     size_t ncontainers;
-    int64_t first_ns, last_ns; /* of all its lines */
+    int64_t first_ns; /* of its first line, also where that has expired */
+    int64_t last_ns;  /* of its last line; a bound as those of runs, unless it is to be exact */
     const struct lp_str *earlier; /* uids of pods of this name before it, newest first */
     size_t nearlier;
 };
@@ -61,6 +62,7 @@ struct lp_pods_query {
     struct lp_str uid;    /* with a name: this one, in place of the newest; empty: the newest */
     struct lp_str after_ns, after_name; /* only pods behind this one; both empty: all */
     int64_t from_ns, to_ns; /* pods with lines in [from, to) */
+    bool exact;             /* last_ns of pods is to be exact: a look into blocks for each */
     size_t limit;           /* most pods, >= 1; more than LP_PODS_PAGE_MAX count as that */
     /* Which pods are wanted, told from names, labels, owners, node; containers, first_ns and last_ns are not there yet. NULL: all. */
     bool (*wants)(void *arg, const struct lp_pod *p);

@@ -159,48 +159,6 @@ by_run(const void *va, const void *vb)
     return order != 0 ? order : lp_str_cmp(a->run, b->run);
 }
 
-static int
-by_first(const void *va, const void *vb)
-{
-    const struct lp_pod_run *a = va, *b = vb;
-    return a->first_ns != b->first_ns ? (a->first_ns > b->first_ns) - (a->first_ns < b->first_ns)
-                                      : lp_str_cmp(a->id, b->id);
-}
-
-static int
-by_number(const void *va, const void *vb)
-{
-    const struct lp_pod_run *a = va, *b = vb;
-    return (a->number > b->number) - (a->number < b->number);
-}
-
-/* Restart numbers, if all of them are. */
-static bool
-take_numbers(struct lp_pod_run *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint64_t number;
-        if (v[i].id.n > 9 || !lp_str_u64(v[i].id, &number)) {
-            return false;
-        }
-        v[i].number = (uint32_t)number;
-    }
-    return true;
-}
-
-static void
-number_runs(struct lp_pod_run *v, size_t n)
-{
-    if (take_numbers(v, n)) {
-        qsort(v, n, sizeof(*v), by_number);
-        return;
-    }
-    qsort(v, n, sizeof(*v), by_first);
-    for (size_t i = 0; i < n; i++) {
-        v[i].number = (uint32_t)i;
-    }
-}
-
 /* The container of v[0..n), by rising run. */
 static bool
 take_container(const struct lp_pod_stream *v, size_t n, struct lp_arena *ar, struct lp_pod_container *ret)
@@ -221,7 +179,7 @@ take_container(const struct lp_pod_stream *v, size_t n, struct lp_arena *ar, str
             return false;
         }
     }
-    number_runs(runs, k);
+    lp_pod_number_runs(runs, k);
     ret->runs = runs;
     ret->nruns = k;
     return true;
@@ -264,5 +222,6 @@ lp_pod_containers(struct lp_pod_stream *v, size_t n, const struct lp_pod_facts *
     }
     ret->containers = c;
     ret->ncontainers = k;
+    ret->first_ns = lp_pod_facts_first(f) != LP_TIME_NONE ? lp_pod_facts_first(f) : ret->first_ns;
     return true;
 }

@@ -29,6 +29,17 @@ bool lp_pod_describe(const struct lp_pod_facts *f, struct lp_arena *ar, struct l
 bool lp_pod_containers(struct lp_pod_stream *v, size_t n, const struct lp_pod_facts *f, struct lp_arena *ar,
                        struct lp_pod *ret) LP_MUST_USE;
 
+/* --- pod_runs.c --- */
+
+/* Puts runs (at least one) into order, and numbers them. */
+void lp_pod_number_runs(struct lp_pod_run *v, size_t n);
+/* Does so again by the times of lines, where bounds do not tell the order of a container's runs. */
+lp_rc lp_pod_order_runs(const struct lp_pods_query *q, const struct lp_pod *p, const struct lp_pod_container *c,
+                        struct lp_err *err) LP_MUST_USE;
+
+/* Sets when its last line was, exactly. */
+lp_rc lp_pod_last_line(const struct lp_pods_query *q, struct lp_pod *p, struct lp_err *err) LP_MUST_USE;
+
 /* --- pod_owner.c --- */
 
 /* Sets owner and top from what is known: what senders told ("Kind/name", or empty), then labels that controllers give, then the name. False: ar is spent. */

@@ -165,6 +165,7 @@ lp_kube_get_pod(struct lp_kube_call *c)
     struct lp_pods_query q = lp_kube_pods_query(c);
     q.name = c->path.name;
     q.uid = lp_kube_param(c, "uid");
+    q.exact = true;
     lp_rc rc = lp_pods_find(&q, &pods, &c->err);
     bool found = rc == LP_OK && pods.n > 0;
     if (found && c->table) {

@@ -146,7 +146,7 @@ take_pod(void *arg, uint64_t id, uint64_t group, struct lp_str key)
     }
     bool copied = lp_arena_str(&p->news.ar, key, &copy);
     LP_ASSERT(copied);
-    lp_pod_news_add(&p->news, copy, NULL);
+    lp_pod_news_add(&p->news, copy, NULL, LP_TIME_NONE);
     p->streams++;
     p->from = id + 1;
     return true;

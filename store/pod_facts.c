@@ -57,7 +57,9 @@ static const struct lp_str own_labels[] = {
     S("label/apps_kubernetes_io_pod_index"),      S("label/batch_kubernetes_io_controller_uid"),
     S("label/batch_kubernetes_io_job_name"),      S("label/controller_uid"),
     S("label/job_name"),                          S("label/statefulset_kubernetes_io_pod_name"),
-    S("label/batch_kubernetes_io_job_completion_index"), S("ip"), S("node")};
+    S("label/batch_kubernetes_io_job_completion_index"), S("ip"), S("node"), S("first")};
+
+static const struct lp_str first_name = S("first");
 #undef S
 
 static bool
@@ -140,6 +142,18 @@ place_of(const struct lp_pod_facts *f, struct lp_str name)
     return lo;
 }
 
+static int64_t
+time_of(struct lp_str value)
+{
+    return value.n == 8 ? (int64_t)lp_get_u64(value.p) : LP_TIME_NONE;
+}
+
+static struct lp_str
+earlier(struct lp_str a, struct lp_str b)
+{
+    return time_of(b) != LP_TIME_NONE && (time_of(a) == LP_TIME_NONE || time_of(b) < time_of(a)) ? b : a;
+}
+
 void
 lp_pod_facts_put(struct lp_pod_facts *f, struct lp_str name, struct lp_str value)
 {
@@ -148,7 +162,7 @@ lp_pod_facts_put(struct lp_pod_facts *f, struct lp_str name, struct lp_str value
         return;
     }
     if (at < f->n && lp_str_eq(f->v[at].name, name)) {
-        f->v[at].value = value;
+        f->v[at].value = lp_str_eq(name, first_name) ? earlier(f->v[at].value, value) : value;
     } else if (f->n < LP_POD_FACTS_MAX) {
         memmove(f->v + at + 1, f->v + at, (f->n - at) * sizeof(*f->v));
         f->v[at] = (struct lp_pair){name, value};
@@ -161,6 +175,24 @@ lp_pod_fact(const struct lp_pod_facts *f, struct lp_str name)
 {
     size_t at = place_of(f, name);
     return at < f->n && lp_str_eq(f->v[at].name, name) ? f->v[at].value : LP_STR_NULL;
+}
+
+bool
+lp_pod_facts_line(struct lp_pod_facts *f, int64_t time_ns, struct lp_arena *ar)
+{
+    char *p = lp_arena_bytes(ar, 8);
+    if (p == NULL) {
+        return false;
+    }
+    lp_put_u64(p, (uint64_t)time_ns);
+    lp_pod_facts_put(f, first_name, lp_str_of(p, 8));
+    return true;
+}
+
+int64_t
+lp_pod_facts_first(const struct lp_pod_facts *f)
+{
+    return time_of(lp_pod_fact(f, first_name));
 }
 
 /* a and b behind each other. */

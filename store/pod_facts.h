@@ -7,6 +7,7 @@
  *   node, ip         where it ran
  *   owner, top       what made it, and what made that: "Kind/name"
  *   default-container
+ *   first            when its first line was written, of all that were told: i64, little endian
  * Agents tell some of them, or none; what is learned later is added, or takes the place of what was known.
  */
 #ifndef LP_STORE_POD_FACTS_H
@@ -36,7 +37,11 @@ struct lp_pod_facts {
 uint64_t lp_pod_facts_hash(const uint8_t *meta);
 /* Adds what a stream and the metadata (may be NULL) of one of its rows tell; names live in ar. False: ar is spent. */
 bool lp_pod_facts_learn(const struct lp_stream_key *key, const uint8_t *meta, struct lp_arena *ar, struct lp_pod_facts *f);
-/* Sets a fact, in place of what was known. Names and values are borrowed. */
+/* It had a line at that time. False: ar is spent. */
+bool lp_pod_facts_line(struct lp_pod_facts *f, int64_t time_ns, struct lp_arena *ar);
+/* When its first line was; LP_TIME_NONE: not known. */
+int64_t lp_pod_facts_first(const struct lp_pod_facts *f);
+/* Sets a fact, in place of what was known; of `first` the earlier one stays. Names and values are borrowed. */
 void lp_pod_facts_put(struct lp_pod_facts *f, struct lp_str name, struct lp_str value);
 /* {NULL,0} when it is not known. */
 struct lp_str lp_pod_fact(const struct lp_pod_facts *f, struct lp_str name);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define SLOTS_FIRST 1024u
-#define SLOTS_MOST (1u << 20) /* 16 MiB */
+#define SLOTS_MOST (1u << 20) /* 24 MiB */
 
 struct lp_pod_memo {
     struct lp_pod_told *v; /* stream 0: free */
@@ -96,7 +96,7 @@ lp_pod_news_init(struct lp_pod_news *news, size_t streams)
 
 /* Memory is not bounded by a budget, but by what the streams are. */
 void
-lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta)
+lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta, int64_t first_ns)
 {
     struct lp_stream_key k;
     struct lp_pod_id id;
@@ -106,7 +106,8 @@ lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta
     if (!lp_pod_id_of(&k, &id)) {
         return;
     }
-    bool ok = lp_pod_facts_learn(&k, meta, &news->ar, &f);
+    bool ok = lp_pod_facts_learn(&k, meta, &news->ar, &f) &&
+              (first_ns == LP_TIME_NONE || lp_pod_facts_line(&f, first_ns, &news->ar));
     struct lp_pair *facts = lp_arena_array(&news->ar, f.n, sizeof(*facts));
     LP_ASSERT(ok && facts != NULL);
     memcpy(facts, f.v, f.n * sizeof(*facts));
@@ -116,13 +117,14 @@ lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta
 
 static void
 look_at(const struct lp_pod_memo *m, const struct lp_gen_stream *s, const struct lp_row *row,
-        struct lp_pod_news *ret)
+        int64_t first_ns, struct lp_pod_news *ret)
 {
-    struct lp_pod_told told = {LP_MAX(s->hash.lo, UINT64_C(1)), lp_pod_facts_hash(row->meta)};
+    struct lp_pod_told told = {LP_MAX(s->hash.lo, UINT64_C(1)), lp_pod_facts_hash(row->meta), first_ns};
     const struct lp_pod_told *known = slot_of(m, told.stream);
-    if (known->stream == 0 || known->facts != told.facts) {
+    if (known->stream == 0 || known->facts != told.facts || first_ns < known->first_ns) {
+        told.first_ns = known->stream != 0 ? LP_MIN(first_ns, known->first_ns) : first_ns;
         ret->told[ret->ntold++] = told;
-        lp_pod_news_add(ret, s->key, row->meta);
+        lp_pod_news_add(ret, s->key, row->meta, first_ns);
     }
 }
 
@@ -151,17 +153,36 @@ lp_pod_news_join(struct lp_pod_news *ret)
     ret->npods = n;
 }
 
+/* When the first line of each stream was. */
+static int64_t *
+first_times(const struct lp_gen *g)
+{
+    int64_t *v = lp_malloc(g->nstreams * sizeof(*v));
+    for (uint32_t i = 0; i < g->nstreams; i++) {
+        v[i] = LP_TIME_MAX;
+    }
+    for (const struct lp_batch *b = g->first; b != NULL; b = b->next) {
+        for (size_t i = 0; i < b->nstreams && !b->dropped; i++) {
+            const struct lp_batch_stream *s = &b->streams[i];
+            v[b->gen_streams[i]] = s->rows > 0 ? LP_MIN(v[b->gen_streams[i]], s->min_ns) : v[b->gen_streams[i]];
+        }
+    }
+    return v;
+}
+
 void
 lp_pod_learn(const struct lp_pod_memo *m, const struct lp_gen *g, struct lp_pod_news *ret)
 {
     const struct lp_row **rows = lp_calloc(g->nstreams, sizeof(*rows));
+    int64_t *first_ns = first_times(g);
     lp_pod_news_init(ret, g->nstreams);
     lp_gen_first_rows(g, g->nbatches, rows);
     for (uint32_t i = 0; i < g->nstreams; i++) {
         if (rows[i] != NULL) {
-            look_at(m, lp_gen_stream(g, i), rows[i], ret);
+            look_at(m, lp_gen_stream(g, i), rows[i], first_ns[i], ret);
         }
     }
+    lp_free(first_ns);
     lp_free(rows);
     lp_pod_news_join(ret);
 }

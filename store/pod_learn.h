@@ -20,14 +20,18 @@ struct lp_pod_news {
     struct lp_arena ar; /* owned */
     struct lp_pod_told {
         uint64_t stream, facts; /* hashes */
+        int64_t first_ns;       /* the earliest line so far */
     } *told;
     size_t ntold;
 };
 /* Of a generation that is being sealed, whose keys and rows are borrowed. To be cleared. */
 void lp_pod_learn(const struct lp_pod_memo *m, const struct lp_gen *g, struct lp_pod_news *ret);
-/* The same step by step: room for so many streams; a stream by its key, and the metadata of a row (may be NULL), both borrowed; after the last one. */
+/*
+ * The same step by step: room for so many streams; a stream by its key, the metadata of a row (may be NULL), both borrowed, and when its first line was
+ * (LP_TIME_NONE: not known); after the last one.
+ */
 void lp_pod_news_init(struct lp_pod_news *news, size_t streams);
-void lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta);
+void lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta, int64_t first_ns);
 void lp_pod_news_join(struct lp_pod_news *news);
 /* They are stored. */
 void lp_pod_memo_note(struct lp_pod_memo *m, const struct lp_pod_news *news);
