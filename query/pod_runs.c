@@ -1,8 +1,11 @@
 /*
  * pod_runs.c - the runs of a container: which came before which.
  *
- * Restart numbers say it. Container ids are random: those runs go by their first lines, of which stream tables know bounds. That does where a run ends
- * before the next one begins for certain. A crash loop has its runs within seconds: then the first line of each is looked up.
+ * Restart numbers say it. Container ids are random: those runs go by their first lines, of which stream
+ * tables know bounds. That does where a run ends before the next one begins for certain. A crash loop has its
+ * runs within seconds: then the first line of each is looked up.
+ *
+ * When the last line of all was is looked up, too, where somebody asks for it.
  */
 #include <stdlib.h>
 
@@ -61,29 +64,32 @@ lp_pod_number_runs(struct lp_pod_run *v, size_t n)
 
 /* --- by the lines themselves --- */
 
-struct run_of {
-    struct lp_str uid, run;
+/* Lines of a pod; with a container, of one run of it. */
+struct lines_of {
+    const struct lp_pod *pod;
+    bool nameless;                            /* lines without a uid, too */
+    const struct lp_pod_container *container; /* NULL: any */
+    struct lp_str run;
 };
 
 static bool
 wants(const void *arg, const struct lp_stream_key *key)
 {
-    const struct run_of *r = arg;
-    return lp_str_eq(key->inst.incarnation, r->run) &&
-           (key->inst.uid.n == 0 || lp_str_eq(key->inst.uid, r->uid));
+    const struct lines_of *of = arg;
+    return (of->container == NULL ||
+            (lp_str_eq(key->inst.incarnation, of->run) &&
+             lp_str_eq(lp_stream_key_label(key, LP_STR("container")), of->container->name))) &&
+           (lp_str_eq(key->inst.uid, of->pod->uid) || (of->nameless && key->inst.uid.n == 0));
 }
 
-/* When the first line of the run was. */
+/* When the first of the lines was, or the last; *ret stays where there is none. */
 static lp_rc
-look_up(const struct lp_pods_query *q, const struct lp_pod *p, const struct lp_pod_container *c,
-        struct lp_pod_run *run, struct lp_err *err)
+look_up(const struct lp_pods_query *q, const struct lines_of *of, bool last, int64_t *ret, struct lp_err *err)
 {
-    struct lp_label_match m[] = {{.name = LP_STR("namespace"), .value = p->ns, .op = LP_MATCH_EQ},
-                                 {.name = LP_STR("pod"), .value = p->name, .op = LP_MATCH_EQ},
-                                 {.name = LP_STR("container"), .value = c->name, .op = LP_MATCH_EQ}};
+    struct lp_label_match m[] = {{.name = LP_STR("namespace"), .value = of->pod->ns, .op = LP_MATCH_EQ},
+                                 {.name = LP_STR("pod"), .value = of->pod->name, .op = LP_MATCH_EQ}};
     const struct lp_log_query log = {.matchers = m, .nmatchers = LP_ARRAY_LEN(m)};
-    const struct run_of of = {p->uid, run->id};
-    const struct lp_select_filter filter = {wants, &of};
+    const struct lp_select_filter filter = {wants, of};
     const struct lp_search s = {.store = q->store,
                                 .tenant = q->tenant,
                                 .log = &log,
@@ -91,6 +97,7 @@ look_up(const struct lp_pods_query *q, const struct lp_pod *p, const struct lp_p
                                 .from_ns = q->from_ns,
                                 .to_ns = q->to_ns,
                                 .limit = 1,
+                                .backward = last,
                                 .deadline_ns = q->deadline_ns,
                                 .cancel = q->cancel,
                                 .share = q->share,
@@ -100,9 +107,24 @@ look_up(const struct lp_pods_query *q, const struct lp_pod *p, const struct lp_p
     if (rc != LP_OK) {
         return rc;
     }
-    run->first_ns = f.n > 0 ? f.rows[0].time_ns : run->first_ns;
+    *ret = f.n > 0 ? f.rows[0].time_ns : *ret;
     lp_found_clear(&f);
     return LP_OK;
+}
+
+lp_rc
+lp_pod_last_line(const struct lp_pods_query *q, struct lp_pod *p, struct lp_err *err)
+{
+    const struct lines_of of = {.pod = p, .nameless = q->uid.n == 0};
+    lp_rc rc = look_up(q, &of, true, &p->last_ns, err);
+    for (size_t i = 0; i < p->ncontainers; i++) {
+        struct lp_pod_run *v =
+            (struct lp_pod_run *)(uintptr_t)p->containers[i].runs; /* the pod is being made */
+        for (size_t k = 0; k < p->containers[i].nruns; k++) {
+            v[k].last_ns = LP_MIN(v[k].last_ns, p->last_ns);
+        }
+    }
+    return rc;
 }
 
 /* Does the order of each two follow from their bounds? */
@@ -128,7 +150,8 @@ lp_pod_order_runs(const struct lp_pods_query *q, const struct lp_pod *p, const s
         return LP_OK;
     }
     for (size_t i = c->nruns > LOOKED_UP ? c->nruns - LOOKED_UP : 0; i < c->nruns && rc == LP_OK; i++) {
-        rc = look_up(q, p, c, &v[i], err);
+        const struct lines_of of = {p, q->uid.n == 0, c, v[i].id};
+        rc = look_up(q, &of, false, &v[i].first_ns, err);
     }
     if (rc == LP_OK) {
         lp_pod_number_runs(v, c->nruns);

@@ -46,7 +46,7 @@ struct lp_pod {
     const struct lp_pod_container *containers; /* by rising name; none where only facts are known (lp_pods_query.wants) */
     size_t ncontainers;
     int64_t first_ns; /* of its first line, also where that has expired */
-    int64_t last_ns;  /* of its last line; as those of runs */
+    int64_t last_ns;  /* of its last line; a bound as those of runs, unless it is to be exact */
     const struct lp_str *earlier; /* uids of pods of this name before it, newest first */
     size_t nearlier;
 };
@@ -62,10 +62,14 @@ struct lp_pods_query {
     struct lp_str uid;    /* with a name: this one, in place of the newest; empty: the newest */
     struct lp_str after_ns, after_name; /* only pods behind this one; both empty: all */
     int64_t from_ns, to_ns; /* pods with lines in [from, to) */
+    bool exact;             /* last_ns of pods is to be exact: a look into blocks for each */
     size_t limit;           /* most pods, >= 1; more than LP_PODS_PAGE_MAX count as that */
     /* Which pods are wanted, told from names, labels, owners, node; containers, first_ns and last_ns are not there yet. NULL: all. */
     bool (*wants)(void *arg, const struct lp_pod *p);
     void *arg;
+    /* What the pods that are wanted have for certain (pod_facts.h): others are passed over quickly, as far as is told; `wants` has the last word. */
+    const struct lp_pair *facts;
+    size_t nfacts;
     struct lp_arena_share *share; /* memory of all queries together; NULL: no limit */
     size_t budget_bytes;
     int64_t deadline_ns; /* lp_mono_ns clock */
@@ -95,7 +99,9 @@ lp_rc lp_pods_namespaces(const struct lp_pods_query *q, struct lp_names *ret, st
 struct lp_str lp_pod_label_key(struct lp_str kept);
 /* Whether two keys are the same to Logpond: equal once both are spelled with '_'. */
 bool lp_pod_label_same(struct lp_str a, struct lp_str b);
-/* The label's value by its key in any spelling; {NULL,0} when absent. */
+/* The label's value by its key in any spelling; {NULL,0} when absent. app.kubernetes.io/name is `app` where it is not there itself. */
 struct lp_str lp_pod_label(const struct lp_pod *p, struct lp_str key);
+/* The name of the fact that the label is, in ar; false where it may be another one, or ar is spent. */
+bool lp_pod_label_fact(struct lp_arena *ar, struct lp_str key, struct lp_str *ret);
 
 #endif

@@ -37,6 +37,9 @@ void lp_pod_number_runs(struct lp_pod_run *v, size_t n);
 lp_rc lp_pod_order_runs(const struct lp_pods_query *q, const struct lp_pod *p, const struct lp_pod_container *c,
                         struct lp_err *err) LP_MUST_USE;
 
+/* Sets when its last line was, exactly. */
+lp_rc lp_pod_last_line(const struct lp_pods_query *q, struct lp_pod *p, struct lp_err *err) LP_MUST_USE;
+
 /* --- pod_owner.c --- */
 
 /* Sets owner and top from what is known: what senders told ("Kind/name", or empty), then labels that controllers give, then the name. False: ar is spent. */

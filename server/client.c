@@ -650,21 +650,27 @@ lp_client_write(struct lp_client *c, struct lp_str bytes, struct lp_err *err)
 }
 
 void
-lp_client_param(struct lp_buf *target, const char *name, struct lp_str value)
+lp_client_encode(struct lp_buf *out, struct lp_str text)
 {
     static const char hex[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char b = (unsigned char)text.p[i];
+        if ((b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || b == '-' ||
+            b == '_' || b == '.' || b == '~') {
+            lp_buf_byte(out, b);
+        } else {
+            lp_buf_byte(out, '%');
+            lp_buf_byte(out, (uint8_t)hex[b >> 4]);
+            lp_buf_byte(out, (uint8_t)hex[b & 15]);
+        }
+    }
+}
+
+void
+lp_client_param(struct lp_buf *target, const char *name, struct lp_str value)
+{
     lp_buf_byte(target, lp_str_find_byte(lp_buf_view(target), '?') == SIZE_MAX ? '?' : '&');
     lp_buf_c(target, name);
     lp_buf_byte(target, '=');
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char b = (unsigned char)value.p[i];
-        if ((b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || b == '-' ||
-            b == '_' || b == '.' || b == '~') {
-            lp_buf_byte(target, b);
-        } else {
-            lp_buf_byte(target, '%');
-            lp_buf_byte(target, (uint8_t)hex[b >> 4]);
-            lp_buf_byte(target, (uint8_t)hex[b & 15]);
-        }
-    }
+    lp_client_encode(target, value);
 }

@@ -76,6 +76,8 @@ lp_rc lp_client_call(struct lp_client *c, const struct lp_client_request *req, s
 lp_rc lp_client_read(struct lp_client *c, struct lp_str *ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_client_write(struct lp_client *c, struct lp_str bytes, struct lp_err *err) LP_MUST_USE;
 
+/* Appends text percent-encoded: as a part of a path, or a value. */
+void lp_client_encode(struct lp_buf *out, struct lp_str text);
 /* Appends NAME=VALUE to a target, percent-encoded, behind '?' or '&'. */
 void lp_client_param(struct lp_buf *target, const char *name, struct lp_str value);
 

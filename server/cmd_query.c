@@ -1,6 +1,6 @@
 /*
- * cmd_query.c - `logpond query`: reads the command line, and tells searches for lines (cmd_query_rows.c), live ones
- * (cmd_query_tail.c) and metric queries (cmd_query_metric.c) apart.
+ * cmd_query.c - `logpond query`: reads the command line, and tells searches for lines (cmd_query_rows.c),
+ * live ones (cmd_query_tail.c) and metric queries (cmd_query_metric.c) apart.
  */
 #include "server/cli.h"
 #include "server/cmd_query_int.h"
@@ -123,19 +123,6 @@ take_step(struct command *c, const char *value)
 }
 
 static lp_rc
-take_colour(struct command *c, const char *value)
-{
-    if (strcmp(value, "auto") == 0) {
-        c->q.colour = lp_ui_colour(stdout);
-    } else if (strcmp(value, "always") == 0 || strcmp(value, "never") == 0) {
-        c->q.colour = value[0] == 'a';
-    } else {
-        return lp_err_set(&c->err, LP_ERR_PARSE, "--color %s: auto, always or never is expected", value);
-    }
-    return LP_OK;
-}
-
-static lp_rc
 take_value(struct command *c, int id, const char *value)
 {
     struct lp_query *q = &c->q;
@@ -160,7 +147,7 @@ take_value(struct command *c, int id, const char *value)
     case OPT_OUTPUT:
         return lp_query_take_output(value, &q->output, &c->err);
     case OPT_COLOUR:
-        return take_colour(c, value);
+        return lp_query_take_colour(value, &q->colour, &c->err);
     case OPT_STEP:
         return take_step(c, value);
     default:

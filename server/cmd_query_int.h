@@ -45,10 +45,11 @@ void lp_query_build(const char *const *words, size_t n, bool logql, bool ignore_
 bool lp_query_time_text(struct lp_str s, int64_t now_ns, int64_t *ret);
 /* Whether LogQL as typed is a metric query; what cannot be parsed is one where it does not begin with a selector. */
 bool lp_query_is_metric(struct lp_str text);
-/* Values of --since, --start and --end (name without dashes), --output. LP_ERR_PARSE says what is expected. */
+/* Values of --since, --start and --end (name without dashes), --output, --color (of standard output). LP_ERR_PARSE says what is expected. */
 lp_rc lp_query_take_since(const char *value, int64_t now_ns, int64_t *ret_start_ns, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_query_take_time(const char *name, const char *value, int64_t now_ns, int64_t *ret, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_query_take_output(const char *value, enum lp_query_output *ret, struct lp_err *err) LP_MUST_USE;
+lp_rc lp_query_take_colour(const char *value, bool *ret, struct lp_err *err) LP_MUST_USE;
 /* Prints the query with a mark under the place that the error text of a server names ("... at line 1, col 5: ..."); nothing without one. */
 void lp_query_point_at(FILE *out, struct lp_str query, struct lp_str error);
 
@@ -82,6 +83,14 @@ void lp_query_show_clear(struct lp_query_show *s);
 bool lp_query_show_row(struct lp_query_show *s, struct lp_str json);
 /* Whether a line of the export is a row. */
 bool lp_query_is_row(struct lp_str json);
+/* The line's own bytes: of `line_b64`, else of `line`. Borrowed from doc or s, until the next call. */
+struct lp_str lp_query_show_line(struct lp_query_show *s, const struct lp_json_doc *doc);
+/* Other bytes, as they are. False when out takes no more. */
+bool lp_query_show_put(struct lp_query_show *s, struct lp_str bytes);
+/* The parts of a row as a person reads it, in this order or the other way round, and the rest of it, which goes out with them. Each key has a colour. */
+void lp_query_show_time(struct lp_query_show *s, struct lp_str time);
+void lp_query_show_origin(struct lp_query_show *s, struct lp_str origin, struct lp_str key, bool error);
+bool lp_query_show_rest(struct lp_query_show *s, struct lp_str line);
 
 /* --- cmd_query_ask.c --- */
 

@@ -53,8 +53,8 @@ lp_query_is_row(struct lp_str json)
     return lp_str_starts(json, LP_STR("{\"time\":"));
 }
 
-static bool
-put(struct lp_query_show *s, struct lp_str bytes)
+bool
+lp_query_show_put(struct lp_query_show *s, struct lp_str bytes)
 {
     s->failed = s->failed || (bytes.n > 0 && fwrite(bytes.p, 1, bytes.n, s->out) != bytes.n);
     return !s->failed;
@@ -95,9 +95,8 @@ text_of(const struct lp_json *v)
     return v != NULL && v->type == LP_JSON_STRING ? v->text : LP_STR_NULL;
 }
 
-/* The line's own bytes, in s->text or in the document. */
-static struct lp_str
-line_of(struct lp_query_show *s, const struct lp_json_doc *doc)
+struct lp_str
+lp_query_show_line(struct lp_query_show *s, const struct lp_json_doc *doc)
 {
     struct lp_str coded = text_of(lp_json_path(doc, "line_b64", NULL));
     lp_buf_reset(&s->text);
@@ -128,7 +127,7 @@ put_colour(struct lp_query_show *s, const char *code)
     }
 }
 
-/* namespace/pod/container, a file's name, or all labels. */
+/* namespace/pod/container, a file's name, or all labels; into s->origin. */
 static void
 put_origin(struct lp_query_show *s, const struct lp_json_doc *doc)
 {
@@ -140,23 +139,23 @@ put_origin(struct lp_query_show *s, const struct lp_json_doc *doc)
     for (size_t i = 0; i < LP_ARRAY_LEN(of_pod) && pod.n > 0; i++) {
         struct lp_str v = text_of(lp_json_path(doc, "labels", of_pod[i], NULL));
         if (v.n > 0) {
-            lp_buf_c(&s->safe, between);
-            put_text(s, v);
+            lp_buf_c(&s->origin, between);
+            lp_buf_str(&s->origin, v);
             between = "/";
         }
     }
     if (pod.n == 0 && file.n > 0) {
-        put_text(s, file);
+        lp_buf_str(&s->origin, file);
     }
     if (pod.n > 0 || file.n > 0 || labels == NULL || labels->type != LP_JSON_OBJECT) {
         return;
     }
     uint32_t at = (uint32_t)(labels - doc->nodes);
     for (uint32_t i = at + 1; i < labels->next; i = doc->nodes[i].next) {
-        lp_buf_c(&s->safe, between);
-        put_text(s, doc->nodes[i].key);
-        lp_buf_byte(&s->safe, '=');
-        put_text(s, doc->nodes[i].text);
+        lp_buf_c(&s->origin, between);
+        lp_buf_str(&s->origin, doc->nodes[i].key);
+        lp_buf_byte(&s->origin, '=');
+        lp_buf_str(&s->origin, doc->nodes[i].text);
         between = " ";
     }
 }
@@ -176,17 +175,6 @@ colour_of(struct lp_query_show *s, struct lp_str origin)
         s->origins[s->norigins++] = hash;
     }
     return colours[(i < LP_QUERY_ORIGINS ? i : hash) % LP_ARRAY_LEN(colours)];
-}
-
-/* Where the line came from, into s->origin. */
-static void
-take_origin(struct lp_query_show *s, const struct lp_json_doc *doc)
-{
-    struct lp_buf other = s->origin;
-    lp_buf_reset(&s->safe);
-    put_origin(s, doc);
-    s->origin = s->safe;
-    s->safe = other;
 }
 
 static bool
@@ -246,29 +234,48 @@ put_lines(struct lp_query_show *s, struct lp_str text)
     lp_buf_byte(&s->safe, '\n');
 }
 
+void
+lp_query_show_time(struct lp_query_show *s, struct lp_str time)
+{
+    put_colour(s, DIM);
+    put_text(s, time);
+    put_colour(s, PLAIN);
+    lp_buf_byte(&s->safe, ' ');
+}
+
+void
+lp_query_show_origin(struct lp_query_show *s, struct lp_str origin, struct lp_str key, bool error)
+{
+    put_colour(s, error ? RED : colour_of(s, key));
+    put_text(s, origin);
+    put_colour(s, PLAIN);
+    lp_buf_byte(&s->safe, ' ');
+}
+
+bool
+lp_query_show_rest(struct lp_query_show *s, struct lp_str line)
+{
+    put_lines(s, line);
+    (void)lp_query_show_put(s, lp_buf_view(&s->safe)); /* s->failed keeps it */
+    lp_buf_reset(&s->safe);
+    return !s->failed;
+}
+
 static void
 show_default(struct lp_query_show *s, const struct lp_json_doc *doc)
 {
-    char time[LP_UI_TEXT];
+    char text[LP_UI_TEXT];
     int64_t t = 0;
-    struct lp_str written = text_of(lp_json_path(doc, "time", NULL));
-    bool error = lp_str_eqc(text_of(lp_json_path(doc, "labels", "stream", NULL)), "stderr");
-    take_origin(s, doc);
-    lp_buf_reset(&s->safe);
-    put_colour(s, DIM);
-    if (lp_time_rfc3339(written, &t)) {
-        lp_buf_c(&s->safe, lp_ui_time(t, time));
-    } else {
-        put_text(s, written);
+    struct lp_str time = text_of(lp_json_path(doc, "time", NULL));
+    if (lp_time_rfc3339(time, &t)) {
+        time = lp_str_c(lp_ui_time(t, text));
     }
-    put_colour(s, PLAIN);
-    lp_buf_byte(&s->safe, ' ');
-    put_colour(s, error ? RED : colour_of(s, lp_buf_view(&s->origin)));
-    lp_buf_str(&s->safe, lp_buf_view(&s->origin));
-    put_colour(s, PLAIN);
-    lp_buf_byte(&s->safe, ' ');
-    put_lines(s, line_of(s, doc));
-    (void)put(s, lp_buf_view(&s->safe)); /* s->failed keeps it */
+    lp_buf_reset(&s->origin);
+    put_origin(s, doc);
+    lp_query_show_time(s, time);
+    lp_query_show_origin(s, lp_buf_view(&s->origin), lp_buf_view(&s->origin),
+                         lp_str_eqc(text_of(lp_json_path(doc, "labels", "stream", NULL)), "stderr"));
+    (void)lp_query_show_rest(s, lp_query_show_line(s, doc)); /* s->failed keeps it */
 }
 
 /* --- rows --- */
@@ -280,14 +287,14 @@ lp_query_show_row(struct lp_query_show *s, struct lp_str json)
     bool row = lp_query_is_row(json);
     s->rows += row;
     if (row && s->output == LP_QUERY_JSONL) {
-        return put(s, json) && put(s, LP_STR("\n"));
+        return lp_query_show_put(s, json) && lp_query_show_put(s, LP_STR("\n"));
     }
     if (!row || lp_json_parse(s->json, json, &doc, NULL) != LP_OK) {
         return true;
     }
     if (s->output == LP_QUERY_RAW) {
-        (void)put(s, line_of(s, &doc)); /* s->failed keeps both */
-        (void)put(s, LP_STR("\n"));
+        (void)lp_query_show_put(s, lp_query_show_line(s, &doc)); /* s->failed keeps both */
+        (void)lp_query_show_put(s, LP_STR("\n"));
     } else {
         show_default(s, &doc);
     }

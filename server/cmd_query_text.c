@@ -6,6 +6,7 @@
 #include "query/parse.h"
 #include "query/text.h"
 #include "server/cmd_push_int.h"
+#include "server/text_ui.h"
 
 /* Names that can begin a metric query; a search for such a word alone has no bracket and no selector behind
  * it. */
@@ -208,6 +209,19 @@ lp_query_take_output(const char *value, enum lp_query_output *ret, struct lp_err
         }
     }
     return lp_err_set(err, LP_ERR_PARSE, "--output %s: default, raw or jsonl is expected", value);
+}
+
+lp_rc
+lp_query_take_colour(const char *value, bool *ret, struct lp_err *err)
+{
+    if (strcmp(value, "auto") == 0) {
+        *ret = lp_ui_colour(stdout);
+    } else if (strcmp(value, "always") == 0 || strcmp(value, "never") == 0) {
+        *ret = value[0] == 'a';
+    } else {
+        return lp_err_set(err, LP_ERR_PARSE, "--color %s: auto, always or never is expected", value);
+    }
+    return LP_OK;
 }
 
 /* The number behind a word of the text; false without. */

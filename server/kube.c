@@ -286,6 +286,22 @@ list_handler(enum lp_kube_kind kind)
                                         : lp_kube_list_owners;
 }
 
+/* Clients list and then watch where a server says this. */
+static void
+refuse_initial_events(struct lp_kube_call *c)
+{
+#define WHY "Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+    lp_kube_fault(c, &(struct lp_kube_fault){.code = 422,
+                                             .message = LP_STR("ListOptions.meta.k8s.io \"\" is invalid: "
+                                                               "sendInitialEvents: " WHY),
+                                             .kind = LP_STR("ListOptions"),
+                                             .group = LP_STR("meta.k8s.io"),
+                                             .field = LP_STR("sendInitialEvents"),
+                                             .cause = LP_STR(WHY),
+                                             .cause_reason = "FieldValueForbidden"});
+#undef WHY
+}
+
 static void
 list(struct lp_kube_call *c)
 {
@@ -293,6 +309,8 @@ list(struct lp_kube_call *c)
     lp_rc rc = lp_kube_list_params(c);
     if (rc != LP_OK) {
         lp_kube_fail(c, rc);
+    } else if (c->list.watch && lp_kube_param(c, "sendInitialEvents").n > 0) {
+        refuse_initial_events(c);
     } else if (c->list.watch) {
         lp_kube_go_on(c, kind == LP_KUBE_PODS ? lp_kube_watch_pods : lp_kube_watch_nothing);
     } else {

@@ -162,12 +162,6 @@ pick_container(const struct lp_kube_log_ask *ask, const struct lp_pod *p, const 
     return add(w, want, fault);
 }
 
-static bool
-better(enum lp_kube_picked a, enum lp_kube_picked b)
-{
-    return a == LP_KUBE_PICK_FAULT || (a != LP_KUBE_PICK_NONE && b == LP_KUBE_PICK_NONE);
-}
-
 /* Every container, or the one that is named. */
 static enum lp_kube_picked
 pick_several(const struct lp_kube_log_ask *ask, const struct lp_pod *p, bool newest, struct lp_kube_wants *w,
@@ -178,7 +172,7 @@ pick_several(const struct lp_kube_log_ask *ask, const struct lp_pod *p, bool new
         const struct lp_pod_container *c = &p->containers[i];
         if (ask->container.n == 0 || lp_str_eq(ask->container, c->name)) {
             enum lp_kube_picked one = pick_container(ask, p, c, newest, w, fault);
-            all = better(one, all) ? one : all;
+            all = LP_MAX(one, all);
         }
     }
     return all;
@@ -228,7 +222,7 @@ lp_kube_log_pick_earlier(const struct lp_kube_log_ask *ask, const struct lp_pod 
         bool meant = one == c || (one == NULL && ask->container.n == 0);
         if (meant && c->nruns == 1) { /* of others the run before is in the pod itself */
             enum lp_kube_picked picked = pick_last(ask, now, c, earlier, wants, fault);
-            all = better(picked, all) ? picked : all;
+            all = LP_MAX(picked, all);
         }
     }
     return all;

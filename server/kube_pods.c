@@ -9,7 +9,7 @@
 #include "server/kube.h"
 
 #define PAGE 500
-#define LIMIT_MAX 5000 /* a page is held in memory; clients take what they get, and go on */
+#define LIMIT_MAX LP_PODS_PAGE_MAX /* clients take what they get, and go on */
 
 static void
 put_pod(struct lp_kube_call *c, const struct lp_pod *p)
@@ -165,6 +165,7 @@ lp_kube_get_pod(struct lp_kube_call *c)
     struct lp_pods_query q = lp_kube_pods_query(c);
     q.name = c->path.name;
     q.uid = lp_kube_param(c, "uid");
+    q.exact = true;
     lp_rc rc = lp_pods_find(&q, &pods, &c->err);
     bool found = rc == LP_OK && pods.n > 0;
     if (found && c->table) {

@@ -1,9 +1,10 @@
 /*
  * kube_watch.c - watching pods: an event for each that appears, restarts, or is gone.
  *
- * About once a second the pods with new lines are looked at. What is remembered of a pod is no more than
- * tells whether it has changed, and only while it is alive: lists of the pods, old and new, are merged by
- * name.
+ * About once a second the pods with new lines are looked at. Of a pod no more is remembered than tells
+ * whether it has changed, and only while it is alive, or is still found: lists of the pods, old and new, are
+ * merged by name. A look sees of a pod what its new lines tell; where an event is due, the whole pod is asked
+ * for.
  */
 #include "base/clock.h"
 #include "base/hash.h"
@@ -16,11 +17,17 @@
 #define SHARE 20                   /* of the time, at most one part of so many is spent looking */
 #define KNOWN_BYTES (256u << 20)
 
-/* A pod that is alive. */
+/* The newest run of a container, digests of both. */
+struct mark {
+    uint64_t container, run;
+};
+
 struct known {
     struct lp_str ns, name, uid;
-    uint64_t state; /* a digest of what an event would tell */
+    struct mark *marks;
+    size_t nmarks;
     int64_t last_ns;
+    bool gone; /* the client has been told */
 };
 
 struct known_list {
@@ -47,14 +54,6 @@ watch_free(void *state)
     lp_free(w);
 }
 
-static uint64_t
-state_of(const struct lp_pod *p)
-{
-    int64_t at_ns;
-    uint64_t v[] = {lp_kube_restarts(p, &at_ns), p->ncontainers, p->node.n};
-    return lp_xxh64(v, sizeof(v));
-}
-
 static int
 order(const struct known *k, const struct lp_pod *p)
 {
@@ -62,21 +61,92 @@ order(const struct known *k, const struct lp_pod *p)
     return by_ns != 0 ? by_ns : lp_str_cmp(k->name, p->name);
 }
 
+/* --- what is remembered --- */
+
+static struct mark
+mark_of(const struct lp_pod_container *c)
+{
+    struct lp_str run = c->runs[c->nruns - 1].id;
+    return (struct mark){lp_xxh64(c->name.p, c->name.n), lp_xxh64(run.p, run.n)};
+}
+
+static struct mark *
+mark_for(struct mark *marks, size_t n, uint64_t container)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (marks[i].container == container) {
+            return &marks[i];
+        }
+    }
+    return NULL;
+}
+
+/* Has a container come up, or a new run of one? */
+static bool
+has_news(const struct known *k, const struct lp_pod *p)
+{
+    for (size_t i = 0; i < p->ncontainers; i++) {
+        struct mark m = mark_of(&p->containers[i]);
+        const struct mark *was = mark_for(k->marks, k->nmarks, m.container);
+        if (was == NULL || was->run != m.run) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static lp_rc
+too_many(struct watch *w)
+{
+    return lp_err_set(&w->c->err, LP_ERR_LIMIT, "too many pods are alive for a watch; narrow it");
+}
+
 static lp_rc
 remember(struct watch *w, const struct known *k)
 {
     struct known_list *l = w->now;
     struct known *v = lp_arena_grow(&l->ar, l->v, &l->cap, l->n + 1, sizeof(*v));
-    if (v != NULL) {
-        l->v = v;
-        v[l->n] = *k;
+    if (v == NULL) {
+        return too_many(w);
     }
-    if (v == NULL || !lp_arena_str(&l->ar, k->ns, &v[l->n].ns) ||
-        !lp_arena_str(&l->ar, k->name, &v[l->n].name) || !lp_arena_str(&l->ar, k->uid, &v[l->n].uid)) {
-        return lp_err_set(&w->c->err, LP_ERR_LIMIT, "too many pods are alive for a watch; narrow it");
+    l->v = v;
+    v += l->n;
+    *v = *k;
+    v->marks = lp_arena_array(&l->ar, k->nmarks, sizeof(*v->marks));
+    if (v->marks == NULL || !lp_arena_str(&l->ar, k->ns, &v->ns) ||
+        !lp_arena_str(&l->ar, k->name, &v->name) || !lp_arena_str(&l->ar, k->uid, &v->uid)) {
+        return too_many(w);
+    }
+    if (k->nmarks > 0) {
+        memcpy(v->marks, k->marks, k->nmarks * sizeof(*v->marks));
     }
     l->n++;
     return LP_OK;
+}
+
+/* was: what was known of it before; NULL: nothing. Containers that had no new lines keep their marks. */
+static lp_rc
+remember_pod(struct watch *w, const struct known *was, const struct lp_pod *p)
+{
+    size_t before = was != NULL ? was->nmarks : 0;
+    struct known k = {.ns = p->ns, .name = p->name, .uid = p->uid, .last_ns = p->last_ns};
+    k.gone = !lp_kube_alive(&w->c->eye, p->last_ns);
+    k.marks = lp_arena_array(&w->now->ar, before + p->ncontainers, sizeof(*k.marks));
+    if (k.marks == NULL) {
+        return too_many(w);
+    }
+    if (before > 0) {
+        memcpy(k.marks, was->marks, before * sizeof(*k.marks));
+        k.nmarks = before;
+    }
+    for (size_t i = 0; i < p->ncontainers; i++) {
+        struct mark m = mark_of(&p->containers[i]), *at = mark_for(k.marks, k.nmarks, m.container);
+        if (at == NULL) {
+            at = &k.marks[k.nmarks++];
+        }
+        *at = m;
+    }
+    return remember(w, &k);
 }
 
 /* --- events --- */
@@ -105,81 +175,125 @@ tell(struct watch *w, const char *type, const struct lp_pod *p)
     }
 }
 
+/* The pod's name has another pod, or its phase is not the one that it had. */
 static void
-tell_gone(struct watch *w, const struct lp_pod *p)
+tell_change(struct watch *w, const struct known *was, const struct lp_pod *p)
 {
-    put_event(w, lp_kube_list_phase(w->c, p) ? "MODIFIED" : "DELETED", p);
-}
-
-static void
-tell_replaced(struct watch *w, const struct known *k, const struct lp_pod *p)
-{
-    struct lp_pod old = *p;
-    old.uid = k->uid;
-    put_event(w, "DELETED", &old);
-    tell(w, "ADDED", p);
-}
-
-/* --- one look --- */
-
-/* A pod that the look has not found: silent for long, perhaps gone. */
-static lp_rc
-pass_silent(struct watch *w, const struct known *k)
-{
-    struct lp_kube_call *c = w->c;
-    struct lp_pods pods;
-    if (lp_kube_alive(&c->eye, k->last_ns)) {
-        return remember(w, k);
+    bool gone = !lp_kube_alive(&w->c->eye, p->last_ns);
+    if (was->uid.n > 0 && p->uid.n > 0 && !lp_str_eq(was->uid, p->uid)) {
+        struct lp_pod old = *p;
+        old.uid = was->uid;
+        put_event(w, "DELETED", &old);
+        tell(w, "ADDED", p);
+    } else if (gone != was->gone && !lp_kube_list_phase(w->c, p)) {
+        put_event(w, "DELETED", p);
+    } else {
+        tell(w, "MODIFIED", p);
     }
-    struct lp_pods_query q = lp_kube_pods_query(c);
-    q.ns = k->ns;
-    q.name = k->name;
-    lp_rc rc = lp_pods_find(&q, &pods, &c->err);
-    if (rc == LP_OK && pods.n > 0) {
-        struct known later = *k;
-        later.last_ns = pods.v[0].last_ns;
-        if (lp_kube_alive(&c->eye, later.last_ns)) {
-            rc = remember(w, &later);
-        } else {
-            tell_gone(w, &pods.v[0]);
-        }
-    }
-    lp_pods_clear(&pods);
-    return rc;
 }
 
+/* A pod that is not in the list; in the first look the client knows those that are older. */
 static void
 tell_unknown(struct watch *w, const struct lp_pod *p)
 {
     int64_t restarted_ns;
     struct lp_kube_eye then = {w->since_ns, w->c->eye.silence_ns};
     (void)lp_kube_restarts(p, &restarted_ns);
-    bool changed = !w->first || restarted_ns > w->since_ns ||
-                   (!lp_kube_alive(&w->c->eye, p->last_ns) && lp_kube_alive(&then, p->last_ns));
+    bool went = !lp_kube_alive(&w->c->eye, p->last_ns) && lp_kube_alive(&then, p->last_ns);
     if (p->first_ns > w->since_ns) {
         tell(w, "ADDED", p);
-    } else if (changed) {
+    } else if (!w->first || restarted_ns > w->since_ns || went) {
         tell(w, "MODIFIED", p);
     }
+}
+
+/* --- one look --- */
+
+/* The whole pod; ret->n == 0: it is no more. */
+static lp_rc
+find_whole(struct watch *w, struct lp_str ns, struct lp_str name, struct lp_pods *ret)
+{
+    struct lp_pods_query q = lp_kube_pods_query(w->c);
+    q.ns = ns;
+    q.name = name;
+    return lp_pods_find(&q, ret, &w->c->err);
+}
+
+/* A pod that the look has not found: silent for long, perhaps gone. */
+static lp_rc
+pass_silent(struct watch *w, const struct known *was)
+{
+    struct lp_pods pods;
+    if (was->gone) {
+        return LP_OK;
+    }
+    if (lp_kube_alive(&w->c->eye, was->last_ns)) {
+        return remember(w, was);
+    }
+    lp_rc rc = find_whole(w, was->ns, was->name, &pods);
+    if (rc == LP_OK && pods.n > 0) {
+        const struct lp_pod *p = &pods.v[0];
+        bool alive = lp_kube_alive(&w->c->eye, p->last_ns);
+        if (!alive) {
+            tell_change(w, was, p);
+        }
+        rc = alive ? remember_pod(w, was, p) : LP_OK;
+    }
+    lp_pods_clear(&pods);
+    return rc;
+}
+
+static bool
+is_changed(const struct watch *w, const struct known *was, const struct lp_pod *p)
+{
+    bool other = was->uid.n > 0 && p->uid.n > 0 && !lp_str_eq(was->uid, p->uid);
+    return other || has_news(was, p) || was->gone == lp_kube_alive(&w->c->eye, p->last_ns);
+}
+
+/* Whether an event may be due for what the look has found. */
+static bool
+may_tell(const struct watch *w, const struct known *was, const struct lp_pod *p)
+{
+    if (was != NULL) {
+        return is_changed(w, was, p);
+    }
+    bool news = !w->first || p->first_ns > w->since_ns || !lp_kube_alive(&w->c->eye, p->last_ns);
+    for (size_t i = 0; i < p->ncontainers && !news; i++) {
+        const struct lp_pod_container *c = &p->containers[i];
+        news = c->runs[c->nruns - 1].first_ns > w->since_ns;
+    }
+    return news;
+}
+
+static lp_rc
+pass_changed(struct watch *w, const struct known *was, const struct lp_pod *p)
+{
+    struct lp_pods pods;
+    lp_rc rc = find_whole(w, p->ns, p->name, &pods);
+    if (rc == LP_OK && pods.n > 0) {
+        const struct lp_pod *whole = &pods.v[0];
+        if (was == NULL) {
+            tell_unknown(w, whole);
+        } else if (is_changed(w, was, whole)) {
+            tell_change(w, was, whole);
+        }
+        rc = remember_pod(w, was, whole);
+    }
+    lp_pods_clear(&pods);
+    return rc;
 }
 
 static lp_rc
 pass_pod(struct watch *w, const struct lp_pod *p)
 {
-    struct known k = {p->ns, p->name, p->uid, state_of(p), p->last_ns};
     const struct known *was = w->at < w->before->n ? &w->before->v[w->at] : NULL;
-    if (was != NULL && order(was, p) == 0) {
-        w->at++;
-        k.last_ns = LP_MAX(k.last_ns, was->last_ns);
-        if (was->uid.n > 0 && p->uid.n > 0 && !lp_str_eq(was->uid, p->uid)) {
-            tell_replaced(w, was, p);
-        } else if (was->state != k.state) {
-            tell(w, "MODIFIED", p);
-        }
-    } else {
+    was = was != NULL && order(was, p) == 0 ? was : NULL;
+    w->at += was != NULL;
+    if (w->first && w->since_ns == LP_TIME_MIN) { /* everything was looked at */
         tell_unknown(w, p);
+        return lp_kube_alive(&w->c->eye, p->last_ns) ? remember_pod(w, NULL, p) : LP_OK;
     }
-    return lp_kube_alive(&w->c->eye, k.last_ns) ? remember(w, &k) : LP_OK;
+    return may_tell(w, was, p) ? pass_changed(w, was, p) : remember_pod(w, was, p);
 }
 
 /* The pods before p that were known (p NULL: all that are left). */

@@ -15,9 +15,11 @@ static const struct command {
     {"serve", lp_cmd_serve, "run the server: take logs in, keep them, answer searches"},
     {"push", lp_cmd_push, "send log files, folders of container logs or standard input to a server"},
     {"query", lp_cmd_query, "search: plain words over everything, or LogQL"},
+    {"logs", lp_cmd_logs, "the logs of pods, also of those that are gone, as kubectl logs shows them"},
     {"labels", lp_cmd_labels, "list label names, or the values of one"},
     {"series", lp_cmd_series, "list the label sets that are stored"},
     {"retain", lp_cmd_retain, "let go what has expired by the rules, or say what would go"},
+    {"kubeconfig", lp_cmd_kubeconfig, "print a context with which kubectl reads from a server"},
     {"status", lp_cmd_status, "say how a server is doing"},
     {"compact", lp_cmd_compact, "merge stored segments into final files now"},
     {"version", lp_cmd_version, "print the version"},
@@ -29,7 +31,7 @@ usage(FILE *out)
     fprintf(out, "logpond: keeps the logs of a fleet apart from its nodes, pods and containers\n\n"
                  "usage: logpond COMMAND [OPTIONS]\n\n");
     for (size_t i = 0; i < LP_ARRAY_LEN(commands); i++) {
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].text);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].text);
     }
     fprintf(out, "\n`logpond COMMAND --help` tells more. Start with: logpond serve --data DIR\n");
 }

@@ -89,9 +89,11 @@ lp_rc lp_server_settings(int argc, char **argv, struct lp_settings *set, struct 
 int lp_cmd_serve(int argc, char **argv);
 int lp_cmd_push(int argc, char **argv);
 int lp_cmd_query(int argc, char **argv);
+int lp_cmd_logs(int argc, char **argv);
 int lp_cmd_labels(int argc, char **argv);
 int lp_cmd_series(int argc, char **argv);
 int lp_cmd_retain(int argc, char **argv);
+int lp_cmd_kubeconfig(int argc, char **argv);
 int lp_cmd_status(int argc, char **argv);
 int lp_cmd_compact(int argc, char **argv);
 int lp_cmd_version(int argc, char **argv);

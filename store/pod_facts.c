@@ -16,7 +16,10 @@ static const struct source {
     enum kind kind;
     const char *owner; /* OWNER_NAME, TOP_NAME: its kind */
 } sources[] = {
-#define S(text) {text, sizeof(text) - 1}
+#define S(text)                                                                                              \
+    {                                                                                                        \
+        text, sizeof(text) - 1                                                                               \
+    }
     {S("kubernetes_labels_"), true, LABEL, NULL},
     {S("kubernetes_pod_labels_"), true, LABEL, NULL},
     {S("k8s_pod_labels_"), true, LABEL, NULL},
@@ -48,16 +51,20 @@ static const struct source {
 
 /* Labels of streams that are no Kubernetes labels. Those of `sources` are none either. */
 static const struct lp_str not_labels[] = {
-    S("namespace"), S("pod"),      S("container"), S("stream"),       S("node"),    S("node_name"),
-    S("filename"),  S("instance"), S("job"),       S("service_name"), S("cluster"), S("level"),
-    S("__quarantine__")};
+    S("namespace"), S("pod"), S("container"),    S("stream"),  S("node"),  S("node_name"),     S("filename"),
+    S("instance"),  S("job"), S("service_name"), S("cluster"), S("level"), S("__quarantine__")};
 
 /* Keys whose values are of one pod, or of the few of a job. */
-static const struct lp_str own_labels[] = {
-    S("label/apps_kubernetes_io_pod_index"),      S("label/batch_kubernetes_io_controller_uid"),
-    S("label/batch_kubernetes_io_job_name"),      S("label/controller_uid"),
-    S("label/job_name"),                          S("label/statefulset_kubernetes_io_pod_name"),
-    S("label/batch_kubernetes_io_job_completion_index"), S("ip"), S("node"), S("first")};
+static const struct lp_str own_labels[] = {S("label/apps_kubernetes_io_pod_index"),
+                                           S("label/batch_kubernetes_io_controller_uid"),
+                                           S("label/batch_kubernetes_io_job_name"),
+                                           S("label/controller_uid"),
+                                           S("label/job_name"),
+                                           S("label/statefulset_kubernetes_io_pod_name"),
+                                           S("label/batch_kubernetes_io_job_completion_index"),
+                                           S("ip"),
+                                           S("node"),
+                                           S("first")};
 
 static const struct lp_str first_name = S("first");
 #undef S

@@ -1,5 +1,6 @@
 /*
- * pod_learn.c - see pod_learn.h. The memo is a hash table that grows up to SLOTS_MOST; once that is full it begins anew.
+ * pod_learn.c - see pod_learn.h. The memo is a hash table that grows up to SLOTS_MOST; once that is full it
+ * begins anew.
  */
 #include "store/pod_learn.h"
 
@@ -164,7 +165,8 @@ first_times(const struct lp_gen *g)
     for (const struct lp_batch *b = g->first; b != NULL; b = b->next) {
         for (size_t i = 0; i < b->nstreams && !b->dropped; i++) {
             const struct lp_batch_stream *s = &b->streams[i];
-            v[b->gen_streams[i]] = s->rows > 0 ? LP_MIN(v[b->gen_streams[i]], s->min_ns) : v[b->gen_streams[i]];
+            v[b->gen_streams[i]] =
+                s->rows > 0 ? LP_MIN(v[b->gen_streams[i]], s->min_ns) : v[b->gen_streams[i]];
         }
     }
     return v;

@@ -3,7 +3,7 @@
  */
 #include "tests/unit/unit.h"
 
-#define LP_SUITES(X) X(client) X(push_lines) X(push_records) X(push_find) X(query_text) X(chart) X(text_ui)
+#define LP_SUITES(X) X(client) X(push_lines) X(push_records) X(push_find) X(query_text) X(chart) X(text_ui) X(logs)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
 LP_SUITES(X)

@@ -11,7 +11,7 @@
     X(logql_random)                                                                                          \
     X(exec)                                                                                                  \
     X(exec_find) X(exec_filters) X(exec_places) X(exec_context) X(exec_partial) X(exec_result) X(select) X(metric) X(metric_nodes)           \
-        X(metric_tree) X(turn) X(tail) X(fields) X(pipe) X(acc) X(excerpt) X(level) X(patterns) X(detect)            \
+        X(metric_tree) X(turn) X(tail) X(podlog) X(pods) X(fields) X(pipe) X(acc) X(excerpt) X(level) X(patterns) X(detect)            \
             X(template_query) X(template_funcs) X(gotime) X(decimal)
 
 #define X(id) extern const struct lp_suite lp_suite_##id;
