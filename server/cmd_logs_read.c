@@ -40,6 +40,15 @@ struct reader {
 
 /* --- saying things --- */
 
+static void
+write_notes(struct reader *r)
+{
+    if (r->notes.n > 0) {
+        fwrite(r->notes.p, 1, r->notes.n, stderr);
+        lp_buf_reset(&r->notes);
+    }
+}
+
 /* A line on standard error, at once or when the pager has ended; what control characters are in it does not
  * reach the terminal. */
 static void
@@ -50,8 +59,7 @@ say(struct reader *r, const char *what, struct lp_str text)
     lp_ui_safe(&r->notes, text);
     lp_buf_byte(&r->notes, '\n');
     if (r->pager.pid == 0) {
-        fwrite(r->notes.p, 1, r->notes.n, stderr);
-        lp_buf_reset(&r->notes);
+        write_notes(r);
     }
 }
 
@@ -59,8 +67,7 @@ static void
 end_pager(struct reader *r)
 {
     lp_pager_end(&r->pager);
-    fwrite(r->notes.p, 1, r->notes.n, stderr);
-    lp_buf_reset(&r->notes);
+    write_notes(r);
 }
 
 /* --- lines --- */

@@ -172,16 +172,24 @@ put_owner_reference(struct lp_buf *out, const struct lp_pod *p)
     lp_buf_printf(out, ",\"uid\":\"%s\",\"controller\":true}]", uid);
 }
 
+/* Where it is not told, one is made, the same each time; in `made`. */
+static struct lp_str
+uid_of(const struct lp_pod *p, char made[LP_KUBE_UID_TEXT + 1])
+{
+    if (p->uid.n > 0) {
+        return p->uid;
+    }
+    lp_kube_make_uid(LP_STR("Pod"), p->ns, p->name, made);
+    return lp_str_c(made);
+}
+
 static void
 put_metadata(struct lp_buf *out, const struct lp_pod *p)
 {
     char made[LP_KUBE_UID_TEXT + 1];
     lp_kube_put(out, "\"metadata\":{\"name\":", p->name);
     lp_kube_put(out, ",\"namespace\":", p->ns);
-    if (p->uid.n == 0) {
-        lp_kube_make_uid(LP_STR("Pod"), p->ns, p->name, made);
-    }
-    lp_kube_put(out, ",\"uid\":", p->uid.n > 0 ? p->uid : lp_str_c(made));
+    lp_kube_put(out, ",\"uid\":", uid_of(p, made));
     lp_buf_printf(out, ",\"resourceVersion\":\"%lld\"", (long long)p->last_ns);
     lp_kube_put_time(out, ",\"creationTimestamp\":", p->first_ns);
     put_labels(out, p);
@@ -215,53 +223,85 @@ is_number(struct lp_str s)
     return lp_str_u64(s, &n);
 }
 
+/*
+ * Clients that follow logs (stern) open one for each container id, and none where there is no id. A log that
+ * is followed here goes on over restarts, so a container has one id for as long as its pod lives, which is
+ * none of a runtime's.
+ */
 static void
-put_container_id(struct lp_buf *out, const char *key, const struct lp_pod_run *r)
+put_container_id(struct lp_buf *out, const struct lp_pod *p, const struct lp_pod_container *c)
 {
+    char made[LP_KUBE_UID_TEXT + 1];
+    struct lp_buf id;
+    lp_buf_init(&id, 1 << 16);
+    lp_buf_c(&id, "logpond://");
+    lp_buf_str(&id, uid_of(p, made));
+    lp_buf_byte(&id, '/');
+    lp_buf_str(&id, c->name);
+    lp_kube_put(out, ",\"containerID\":", lp_buf_view(&id));
+    lp_buf_clear(&id);
+}
+
+/* The runtime's id of a run that has ended. */
+static void
+put_run_id(struct lp_buf *out, const struct lp_pod_run *r)
+{
+    struct lp_buf id;
     if (r->id.n > 0 && !is_number(r->id)) {
-        lp_buf_printf(out, "%s\"cri://", key);
-        struct lp_buf quoted;
-        lp_buf_init(&quoted, 1 << 16);
-        lp_buf_json(&quoted, r->id);
-        lp_buf_str(out, lp_str_sub(lp_buf_view(&quoted), 1, quoted.n));
-        lp_buf_clear(&quoted);
+        lp_buf_init(&id, 1 << 16);
+        lp_buf_c(&id, "cri://");
+        lp_buf_str(&id, r->id);
+        lp_kube_put(out, ",\"containerID\":", lp_buf_view(&id));
+        lp_buf_clear(&id);
     }
 }
 
-/* How it ended is not told by its lines. */
+/* How it ended is not told by its lines. Left open: an id may follow, and two braces. */
 static void
-put_terminated(struct lp_buf *out, const struct lp_pod_run *r, const char *reason)
+open_terminated(struct lp_buf *out, const struct lp_pod_run *r, const char *reason)
 {
     lp_buf_printf(out, "{\"terminated\":{\"exitCode\":0,\"reason\":\"%s\"", reason);
     lp_kube_put_time(out, ",\"startedAt\":", r->first_ns);
     lp_kube_put_time(out, ",\"finishedAt\":", r->last_ns);
-    put_container_id(out, ",\"containerID\":", r);
+}
+
+static void
+put_state(struct lp_buf *out, const struct lp_pod *p, const struct lp_pod_container *c, bool alive)
+{
+    if (alive) {
+        lp_kube_put_time(out, "{\"running\":{\"startedAt\":", newest_run(c)->first_ns);
+    } else {
+        open_terminated(out, newest_run(c), "Gone");
+        put_container_id(out, p, c);
+    }
     lp_buf_c(out, "}}");
 }
 
 static void
-put_container_status(struct lp_buf *out, const struct lp_pod_container *c, bool alive)
+put_last_state(struct lp_buf *out, const struct lp_pod_container *c)
 {
-    const struct lp_pod_run *now = newest_run(c);
+    if (c->nruns < 2) {
+        lp_buf_c(out, "{}");
+        return;
+    }
+    open_terminated(out, newest_run(c) - 1, "Unknown");
+    put_run_id(out, newest_run(c) - 1);
+    lp_buf_c(out, "}}");
+}
+
+static void
+put_container_status(struct lp_buf *out, const struct lp_pod *p, const struct lp_pod_container *c, bool alive)
+{
     lp_kube_put(out, "{\"name\":", c->name);
     lp_buf_c(out, ",\"state\":");
-    if (alive) {
-        lp_kube_put_time(out, "{\"running\":{\"startedAt\":", now->first_ns);
-        lp_buf_c(out, "}}");
-    } else {
-        put_terminated(out, now, "Gone");
-    }
+    put_state(out, p, c, alive);
     lp_buf_c(out, ",\"lastState\":");
-    if (c->nruns > 1) {
-        put_terminated(out, now - 1, "Unknown");
-    } else {
-        lp_buf_c(out, "{}");
-    }
+    put_last_state(out, c);
     lp_buf_printf(out, ",\"ready\":%s,\"restartCount\":%u,\"started\":%s", alive ? "true" : "false",
-                  now->number, alive ? "true" : "false");
+                  newest_run(c)->number, alive ? "true" : "false");
     lp_kube_put(out, ",\"image\":", c->image);
     lp_buf_c(out, ",\"imageID\":\"\"");
-    put_container_id(out, ",\"containerID\":", now);
+    put_container_id(out, p, c);
     lp_buf_byte(out, '}');
 }
 
@@ -297,7 +337,7 @@ put_status(struct lp_buf *out, const struct lp_pod *p, const struct lp_kube_eye 
     lp_buf_c(out, ",\"containerStatuses\":[");
     for (size_t i = 0; i < p->ncontainers; i++) {
         lp_buf_c(out, i > 0 ? "," : "");
-        put_container_status(out, &p->containers[i], alive);
+        put_container_status(out, p, &p->containers[i], alive);
     }
     lp_buf_c(out, "]}");
 }

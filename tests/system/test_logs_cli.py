@@ -447,6 +447,23 @@ def test_a_terminal_gets_hints(model):
     assert on_terminal(model) == (1, '(no lines in namespace default; -n names another one)\n')
 
 
+ODD = [b'', b'5', b'[]', b'null', b'{"kind":"Status","message":5}', b'{"kind":"Status","message":"\\u001b[31m","details":[]}', b'{"metadata":[],"status":{"containerStatuses":{"a":1}}}',
+       b'{"metadata":{"annotations":{"logpond.io/last-line":"x","logpond.io/earlier-uids":"\\u001b[31m"}},"status":{"containerStatuses":[[],{"name":5,"restartCount":"x"}]}}',
+       b'{"items":[5,{"metadata":{"namespace":"\\u001b[31m"}}]}', b'{"time":"2026-01-02T03:04:05Z"}\n{"time":"2026-01-02T03:04:05Z","pod":5,"line":"\\u001b[31m","line_b64":"*"}\n',
+       b'{"time":5,"line":"x"}\n{"warning":"\\u001b[31m"}\n{"warning":', b'\x1b[31m\n\xff\n\n', b'x' * 100000]
+
+
+def test_odd_answers_are_borne(model):
+    """Whatever answers: no crash, and no escape sequence of it reaches the terminal."""
+    one, log = '/api/v1/namespaces/default/pods/p', '/api/v1/namespaces/default/log'
+    for code in (200, 307, 400, 404):
+        for body in ODD:
+            for paths, args in (((one,), ('p',)), ((log,), ('-l', 'a=b')), ((log,), ('-f',)), ((one, '/api/v1/pods'), ('p',))):
+                model.answers = {path: (code, body) for path in paths}
+                exit_code, shown = on_terminal(model, *args, NO_COLOR='1')
+                assert exit_code in (0, 1, 2) and '\x1b' not in shown and 'Sanitizer' not in shown and 'runtime error' not in shown, (body, args, exit_code, shown)
+
+
 def pager(tmp_path, text):
     """The environment with a pager that does this."""
     f = tmp_path / 'pager'

@@ -45,10 +45,12 @@ writes_a_pod(void)
         {"status.conditions.1.status", "True"},
         {"status.containerStatuses.0.restartCount", "2"},
         {"status.containerStatuses.0.ready", "true"},
-        {"status.containerStatuses.0.containerID", "cri://aa03"},
+        {"status.containerStatuses.0.containerID", "logpond://u-new/api"},
         {"status.containerStatuses.0.state.running.startedAt", "2026-01-02T02:34:05Z"},
         {"status.containerStatuses.0.lastState.terminated.finishedAt", "2026-01-02T02:14:05Z"},
+        {"status.containerStatuses.0.lastState.terminated.containerID", "cri://aa02"},
         {"status.containerStatuses.1.restartCount", "0"},
+        {"status.containerStatuses.1.containerID", "logpond://u-new/sidecar"},
     };
     struct lp_buf b;
     lp_buf_init(&b, 1 << 20);
@@ -71,6 +73,7 @@ writes_a_gone_pod(void)
         {"status.containerStatuses.0.ready", "false"},
         {"status.containerStatuses.0.state.terminated.reason", "Gone"},
         {"status.containerStatuses.0.state.terminated.exitCode", "0"},
+        {"status.containerStatuses.0.state.terminated.containerID", "logpond://u-new/api"}, /* as before */
         {"status.containerStatuses.0.state.terminated.finishedAt", "2026-01-02T03:03:05Z"},
     };
     struct lp_buf b;
