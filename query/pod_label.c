@@ -7,6 +7,7 @@
 #include "query/pods.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* By rising `kept`. */
 static const struct known {
@@ -67,8 +68,8 @@ lp_pod_label_same(struct lp_str a, struct lp_str b)
     return same;
 }
 
-struct lp_str
-lp_pod_label(const struct lp_pod *p, struct lp_str key)
+static struct lp_str
+find(const struct lp_pod *p, struct lp_str key)
 {
     for (size_t i = 0; i < p->nlabels; i++) {
         if (lp_pod_label_same(p->labels[i].name, key)) {
@@ -76,4 +77,34 @@ lp_pod_label(const struct lp_pod *p, struct lp_str key)
         }
     }
     return LP_STR_NULL;
+}
+
+/* What names an application; decoders make the label `app` of it where there is no other (contracts B.6). */
+static bool
+is_app_name(struct lp_str key)
+{
+    return lp_pod_label_same(key, LP_STR("app.kubernetes.io/name"));
+}
+
+struct lp_str
+lp_pod_label(const struct lp_pod *p, struct lp_str key)
+{
+    struct lp_str value = find(p, key);
+    return value.p == NULL && is_app_name(key) ? find(p, LP_STR("app")) : value;
+}
+
+bool
+lp_pod_label_fact(struct lp_arena *ar, struct lp_str key, struct lp_str *ret)
+{
+    static const struct lp_str prefix = {"label/", 6};
+    char *p = lp_arena_bytes(ar, prefix.n + key.n);
+    if (p == NULL || is_app_name(key)) {
+        return false;
+    }
+    memcpy(p, prefix.p, prefix.n);
+    for (size_t i = 0; i < key.n; i++) {
+        p[prefix.n + i] = kept_byte(key.p[i]);
+    }
+    *ret = lp_str_of(p, prefix.n + key.n);
+    return true;
 }

@@ -288,7 +288,8 @@ choose(struct find *f, struct lp_err *err)
     f->view = NULL;
     rc = lp_cat_begin(lp_store_catalog(q->store), &t, err);
     if (rc == LP_OK) {
-        rc = lp_cat_pods(t, q->tenant, q->ns, q->after_ns, q->after_name, note_stored, &stored, err);
+        const struct lp_cat_pods_query all = {q->tenant, q->ns, q->after_ns, q->after_name, q->facts, q->nfacts};
+        rc = lp_cat_pods(t, &all, note_stored, &stored, err);
         lp_cat_end(t);
     }
     rc = rc == LP_OK ? stored.rc : rc;

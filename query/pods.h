@@ -67,6 +67,9 @@ struct lp_pods_query {
     /* Which pods are wanted, told from names, labels, owners, node; containers, first_ns and last_ns are not there yet. NULL: all. */
     bool (*wants)(void *arg, const struct lp_pod *p);
     void *arg;
+    /* What the pods that are wanted have for certain (pod_facts.h): others are passed over quickly, as far as is told; `wants` has the last word. */
+    const struct lp_pair *facts;
+    size_t nfacts;
     struct lp_arena_share *share; /* memory of all queries together; NULL: no limit */
     size_t budget_bytes;
     int64_t deadline_ns; /* lp_mono_ns clock */
@@ -96,7 +99,9 @@ lp_rc lp_pods_namespaces(const struct lp_pods_query *q, struct lp_names *ret, st
 struct lp_str lp_pod_label_key(struct lp_str kept);
 /* Whether two keys are the same to Logpond: equal once both are spelled with '_'. */
 bool lp_pod_label_same(struct lp_str a, struct lp_str b);
-/* The label's value by its key in any spelling; {NULL,0} when absent. */
+/* The label's value by its key in any spelling; {NULL,0} when absent. app.kubernetes.io/name is `app` where it is not there itself. */
 struct lp_str lp_pod_label(const struct lp_pod *p, struct lp_str key);
+/* The name of the fact that the label is, in ar; false where it may be another one, or ar is spent. */
+bool lp_pod_label_fact(struct lp_arena *ar, struct lp_str key, struct lp_str *ret);
 
 #endif

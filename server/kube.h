@@ -18,9 +18,13 @@
 #include "server/server.h"
 
 /* What a list asks for. */
+#define LP_KUBE_FACTS 8
+
 struct lp_kube_list {
     struct lp_kube_labels labels;
     struct lp_kube_fields fields;
+    struct lp_pair facts[LP_KUBE_FACTS]; /* that follow of them: lp_pods_query */
+    size_t nfacts;
     size_t limit; /* 0: all */
     struct lp_str after_ns, after_name;
     bool some; /* of those that were found so far */

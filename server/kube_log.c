@@ -13,239 +13,57 @@
 
 #include "base/clock.h"
 #include "server/kube.h"
+#include "server/kube_log_find.h"
 #include "server/podlogs.h"
 
-#define PODS_MAX 1000
 #define LOOK_NS (100 * LP_NS_PER_MS)
 #define WAIT_NS (500 * LP_NS_PER_MS) /* in which it is noticed that a client has gone */
 #define CHECK_NS (2 * LP_NS_PER_S)
+#define LATE_NS (10 * LP_NS_PER_S) /* first lines of a new pod may come so late and still be noticed */
+#define RENEW_NS LP_NS_PER_S
 #define WRITE_BYTES (256u << 10)
+#define PARTS_MAX 64
+
+/* Pods that are read together. More come while several are followed: new ones, as they appear. */
+struct part {
+    struct lp_kube_log_pods pods;
+    struct lp_podlog *log; /* NULL: there can be no lines */
+};
 
 struct log {
     struct lp_kube_call *c;
     struct lp_kube_log_ask ask;
-    struct lp_pods pods; /* whose log it is */
-    struct lp_kube_wants wants;
-    struct lp_podlog *log; /* NULL: there can be no lines */
+    struct part parts[PARTS_MAX];
+    size_t nparts;
     bool follow;
-    bool last;                                /* followed: what there is now is all there will be */
-    uint64_t left;                            /* bytes that may still be sent */
-    int64_t active_ns, looked_ns, checked_ns; /* lp_mono_ns clock */
+    bool last;     /* followed: what there is now is all there will be */
+    uint64_t left; /* bytes that may still be sent */
+    int64_t active_ns, looked_ns, checked_ns, renewed_ns; /* lp_mono_ns clock */
+    int64_t found_ns;                                     /* wall clock: when new pods were looked for */
     char warning[LP_ERR_TEXT_BYTES + 64];
 };
 
-/* Before the request is answered: the log looks at whether the client has gone. */
+/* Before the request is answered: the logs look at whether the client has gone. */
 static void
 log_free(void *state)
 {
     struct log *l = state;
-    lp_podlog_close(l->log);
-    lp_pods_clear(&l->pods);
+    for (size_t i = 0; i < l->nparts; i++) {
+        lp_podlog_close(l->parts[i].log);
+        lp_kube_log_pods_clear(&l->parts[i].pods);
+    }
     lp_free(l);
 }
 
-/* --- which pods --- */
-
 static lp_rc
-find(struct log *l, const struct lp_pods_query *q, struct lp_pods *ret)
-{
-    lp_kube_work_begin(l->c);
-    lp_rc rc = lp_pods_find(q, ret, &l->c->err);
-    lp_kube_work_end(l->c);
-    return rc;
-}
-
-static bool
-wants(void *arg, const struct lp_pod *p)
-{
-    const struct log *l = arg;
-    return (l->ask.uid.n == 0 || lp_str_eq(l->ask.uid, p->uid)) && lp_kube_log_targeted(&l->ask, p) &&
-           lp_kube_list_wants(&l->c->list, p);
-}
-
-static struct lp_pods_query
-several_query(struct log *l)
-{
-    struct lp_pods_query q = lp_kube_list_query(l->c);
-    const struct lp_kube_resource *r;
-    struct lp_str name;
-    if (l->ask.ntargets == 1 && lp_kube_log_target(l->ask.targets[0], &r, &name) && r->id == LP_KUBE_PODS) {
-        q.name = name;
-        q.uid = l->ask.uid;
-    }
-    q.wants = wants;
-    q.arg = l;
-    q.limit = PODS_MAX + 1;
-    q.from_ns = l->follow ? LP_MIN(l->ask.from_ns, l->c->eye.now_ns - l->c->eye.silence_ns) : l->ask.from_ns;
-    q.to_ns = l->ask.to_ns;
-    return q;
-}
-
-static void
-keep_phase(struct log *l)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < l->pods.n; i++) {
-        if (lp_kube_list_phase(l->c, &l->pods.v[i])) {
-            l->pods.v[n++] = l->pods.v[i];
-        }
-    }
-    l->pods.n = n;
-}
-
-/* Nothing was found in the range: are there such pods at all? */
-static lp_rc
-is_known(struct log *l, struct lp_pods_query q, bool *ret)
-{
-    struct lp_pods any;
-    q.from_ns = LP_TIME_MIN;
-    q.to_ns = LP_TIME_MAX;
-    q.limit = 1;
-    lp_rc rc = find(l, &q, &any);
-    *ret = rc == LP_OK && any.n > 0;
-    lp_pods_clear(&any);
-    return rc;
-}
-
-/* *ret_known false: there is no such pod. */
-static lp_rc
-find_several(struct log *l, bool *ret_known)
-{
-    struct lp_pods_query q = several_query(l);
-    lp_rc rc = find(l, &q, &l->pods);
-    *ret_known = true;
-    if (rc == LP_OK && l->pods.n == 0) {
-        return is_known(l, q, ret_known);
-    }
-    if (rc == LP_OK && l->pods.n > PODS_MAX) {
-        return lp_err_set(&l->c->err, LP_ERR_LIMIT,
-                          "these are more than %d pods; narrow them by target, labelSelector, fieldSelector, "
-                          "sinceTime or untilTime",
-                          PODS_MAX);
-    }
-    if (rc == LP_OK) {
-        keep_phase(l);
-    }
-    return rc;
-}
-
-static struct lp_pods_query
-one_query(struct log *l)
-{
-    struct lp_pods_query q = lp_kube_pods_query(l->c);
-    q.name = l->c->path.name;
-    return q;
-}
-
-static lp_rc
-find_one(struct log *l, bool *ret_known)
-{
-    struct lp_pods_query q = one_query(l);
-    q.uid = l->ask.uid;
-    lp_rc rc = find(l, &q, &l->pods);
-    *ret_known = rc == LP_OK && l->pods.n > 0;
-    return rc;
-}
-
-static void
-not_found(struct log *l)
-{
-    struct lp_kube_call *c = l->c;
-    const struct lp_kube_resource *r;
-    struct lp_str name;
-    if (!l->ask.several) {
-        lp_kube_not_found(c, lp_kube_resource(LP_KUBE_PODS), c->path.name);
-    } else if (l->ask.ntargets == 1 && lp_kube_log_target(l->ask.targets[0], &r, &name)) {
-        lp_kube_not_found(c, r, name);
-    } else {
-        lp_kube_fault(c, &(struct lp_kube_fault){
-                             .code = 404, .message = LP_STR("no such pods found"), .kind = LP_STR("pods")});
-    }
-}
-
-/* --- which of their streams --- */
-
-/* The newest pod of its name takes lines that say no uid. */
-static lp_rc
-is_newest(struct log *l, const struct lp_pod *p, bool *ret)
-{
-    struct lp_pods now;
-    *ret = true;
-    if (l->ask.uid.n == 0) {
-        return LP_OK;
-    }
-    struct lp_pods_query q = lp_kube_pods_query(l->c);
-    q.name = p->name;
-    lp_rc rc = find(l, &q, &now);
-    *ret = rc == LP_OK && now.n > 0 && lp_str_eq(now.v[0].uid, p->uid);
-    lp_pods_clear(&now);
-    return rc;
-}
-
-/* The log of a pod that had the name before. Of one pod it is then the pod whose log it is. */
-static lp_rc
-pick_earlier(struct log *l, const struct lp_pod *p, enum lp_kube_picked *ret, struct lp_kube_fault *fault)
-{
-    struct lp_pods before;
-    struct lp_pods_query q = lp_kube_pods_query(l->c);
-    q.name = p->name;
-    q.uid = p->earlier[0];
-    lp_rc rc = find(l, &q, &before);
-    if (rc == LP_OK && before.n > 0) {
-        *ret = lp_kube_log_pick_earlier(&l->ask, p, &before.v[0], &l->wants, fault);
-    }
-    lp_pods_clear(&before);
-    return rc;
-}
-
-static lp_rc
-pick_pod(struct log *l, const struct lp_pod *p, enum lp_kube_picked *ret, struct lp_kube_fault *fault)
-{
-    bool newest;
-    lp_rc rc = is_newest(l, p, &newest);
-    if (rc != LP_OK) {
-        return rc;
-    }
-    *ret = lp_kube_log_pick(&l->ask, p, newest, &l->wants, fault);
-    return *ret == LP_KUBE_PICK_EARLIER ? pick_earlier(l, p, ret, fault) : LP_OK;
-}
-
-/* *fault: it has a code where there is one. */
-static lp_rc
-pick(struct log *l, struct lp_kube_fault *fault)
-{
-    enum lp_kube_picked picked = LP_KUBE_PICK_NONE;
-    lp_rc rc = LP_OK;
-    *fault = (struct lp_kube_fault){.code = 0};
-    for (size_t i = 0; i < l->pods.n && rc == LP_OK && fault->code == 0; i++) {
-        rc = pick_pod(l, &l->pods.v[i], &picked, fault);
-    }
-    if (rc == LP_OK && fault->code == 0 && l->pods.n > 0 && l->wants.n == 0) {
-        *fault = (struct lp_kube_fault){
-            .code = 400, .message = LP_STR("no such container, or no such run of it, in these pods")};
-    }
-    return rc;
-}
-
-static int64_t
-last_line(const struct log *l)
-{
-    int64_t last_ns = LP_TIME_MIN;
-    for (size_t i = 0; i < l->pods.n; i++) {
-        last_ns = LP_MAX(last_ns, l->pods.v[i].last_ns);
-    }
-    return LP_MIN(last_ns, l->c->eye.now_ns);
-}
-
-static lp_rc
-open_log(struct log *l)
+open_log(struct log *l, const struct lp_kube_wants *wants, size_t tail, struct lp_podlog **ret)
 {
     struct lp_server *s = l->c->s;
     struct lp_podlog_query q = {.store = s->store,
                                 .tenant = l->c->tenant,
                                 .ns = l->c->path.ns,
-                                .wants = l->wants.v,
-                                .nwants = l->wants.n,
+                                .wants = wants->v,
+                                .nwants = wants->n,
                                 .stream = l->ask.stream,
                                 .contains = l->ask.contains,
                                 .ncontains = l->ask.ncontains,
@@ -253,23 +71,23 @@ open_log(struct log *l)
                                 .nregexes = l->ask.nregexes,
                                 .from_ns = l->ask.from_ns,
                                 .to_ns = l->ask.to_ns,
-                                .tail = l->ask.tail,
+                                .tail = tail,
                                 .follow = l->follow,
                                 .pool = s->queries,
                                 .share = &s->query_memory,
                                 .budget_bytes = (size_t)LP_SETTING(&s->set, query_bytes),
                                 .page_timeout_ns = LP_SETTING(&s->set, query_timeout),
                                 .cancel = lp_http_gone_flag(l->c->req)};
-    return l->wants.n > 0 ? lp_podlog_open(&q, &l->log, &l->c->err) : LP_OK;
+    return wants->n > 0 ? lp_podlog_open(&q, ret, &l->c->err) : LP_OK;
 }
 
 /* --- lines --- */
 
 /* What came with the lines and is not one. */
 static void
-note_missed(struct log *l)
+note_missed(struct log *l, struct part *p)
 {
-    const char *missed = lp_podlog_missed(l->log);
+    const char *missed = lp_podlog_missed(p->log);
     if (missed != NULL && l->ask.json) {
         lp_kube_log_warning(&l->c->text, missed);
     } else if (missed != NULL) {
@@ -285,29 +103,55 @@ cut_at_limit(struct log *l)
     l->left -= l->left == UINT64_MAX ? 0 : text->n;
 }
 
-/* The next page, in c->text. *ret_n: its lines. */
+static void
+put_lines(struct log *l, struct part *p, const struct lp_found *page)
+{
+    int64_t now = lp_mono_ns();
+    if (l->ask.json && !lp_kube_log_knows(page, &p->pods.found) && now - l->renewed_ns > RENEW_NS) {
+        l->renewed_ns = now;
+        lp_kube_log_renew(l->c, &p->pods);
+    }
+    lp_kube_log_lines(&l->c->text, &l->ask, page, &p->pods.found);
+}
+
+/* The next page of a part, appended to c->text. *ret_n: its lines. */
+static lp_rc
+part_page(struct log *l, struct part *p, size_t *ret_n)
+{
+    struct lp_kube_call *c = l->c;
+    struct lp_found page;
+    *ret_n = 0;
+    if (p->log == NULL) {
+        return LP_OK;
+    }
+    if (lp_podlog_live(p->log)) {
+        c->turn = (struct lp_turn){.turns = NULL}; /* each look is a question of its own */
+    }
+    lp_kube_work_begin(c);
+    lp_rc rc = lp_podlog_next(p->log, &page, &c->err);
+    if (rc == LP_OK) {
+        put_lines(l, p, &page);
+        *ret_n = page.n;
+        lp_found_clear(&page);
+        note_missed(l, p);
+    }
+    lp_kube_work_end(c);
+    return rc;
+}
+
+/* The next page of all parts, in c->text. *ret_n: its lines. */
 static lp_rc
 next_page(struct log *l, size_t *ret_n)
 {
     struct lp_kube_call *c = l->c;
-    struct lp_found page;
+    lp_rc rc = LP_OK;
     lp_buf_reset(&c->text);
     *ret_n = 0;
-    if (l->log == NULL) {
-        return LP_OK;
+    for (size_t i = 0; i < l->nparts && rc == LP_OK; i++) {
+        size_t n;
+        rc = part_page(l, &l->parts[i], &n);
+        *ret_n += n;
     }
-    if (lp_podlog_live(l->log)) {
-        c->turn = (struct lp_turn){.turns = NULL}; /* each look is a question of its own */
-    }
-    lp_kube_work_begin(c);
-    lp_rc rc = lp_podlog_next(l->log, &page, &c->err);
-    if (rc == LP_OK) {
-        lp_kube_log_lines(&c->text, &l->ask, &page, &l->pods);
-        *ret_n = page.n;
-        lp_found_clear(&page);
-        note_missed(l);
-    }
-    lp_kube_work_end(c);
     if (rc == LP_OK && c->text.failed) {
         rc = lp_err_set(&c->err, LP_ERR_LIMIT, "a page of the log is over %zu bytes", c->text.limit);
     }
@@ -315,15 +159,28 @@ next_page(struct log *l, size_t *ret_n)
     return rc;
 }
 
+/* The past has been read. */
+static bool
+is_live(const struct log *l)
+{
+    bool live = true;
+    for (size_t i = 0; i < l->nparts; i++) {
+        live = live && (l->parts[i].log == NULL || lp_podlog_live(l->parts[i].log));
+    }
+    return live;
+}
+
 static void
 note_damage(struct log *l)
 {
-    const char *first;
-    uint64_t n = l->log != NULL ? lp_podlog_damaged(l->log, &first) : 0;
-    if (n > 0) {
-        snprintf(l->warning, sizeof(l->warning),
-                 "%llu damaged parts of the store were left out; the first: %s", (unsigned long long)n,
-                 first);
+    for (size_t i = 0; i < l->nparts; i++) {
+        const char *first;
+        uint64_t n = l->parts[i].log != NULL ? lp_podlog_damaged(l->parts[i].log, &first) : 0;
+        if (n > 0) {
+            snprintf(l->warning, sizeof(l->warning),
+                     "%llu damaged parts of the store were left out; the first: %s", (unsigned long long)n,
+                     first);
+        }
     }
     if (l->warning[0] != 0 && l->ask.json) {
         lp_kube_log_warning(&l->c->text, l->warning);
@@ -365,29 +222,76 @@ send(struct log *l)
     return rc;
 }
 
-/* Has another pod the name now? What is known of runs is renewed on the way. */
+/* Has another pod the name now? */
 static void
-check_pod(struct log *l)
+check_one(struct log *l)
 {
     struct lp_pods now;
-    struct lp_pods_query q = one_query(l);
-    q.uid = l->ask.uid;
-    if (find(l, &q, &now) != LP_OK || now.n == 0) {
-        lp_err_clear(&l->c->err);
-        lp_pods_clear(&now);
-        return;
+    const struct lp_str before = l->parts[0].pods.found.v[0].uid;
+    struct lp_pods_query q = lp_kube_pods_query(l->c);
+    q.name = l->c->path.name;
+    lp_kube_work_begin(l->c);
+    lp_rc rc = l->ask.uid.n == 0 ? lp_pods_find(&q, &now, &l->c->err) : LP_ERR_NOT_FOUND;
+    lp_kube_work_end(l->c);
+    if (rc == LP_OK && now.n > 0 && before.n > 0 && now.v[0].uid.n > 0) {
+        l->last = !lp_str_eq(before, now.v[0].uid);
     }
-    const struct lp_str before = l->pods.v[0].uid, uid = now.v[0].uid;
-    if (before.n > 0 && uid.n > 0 && !lp_str_eq(before, uid)) {
-        l->last = true;
+    if (l->ask.uid.n == 0) {
         lp_pods_clear(&now);
-        return;
     }
-    lp_pods_clear(&l->pods);
-    l->pods = now;
+    lp_err_clear(&l->c->err);
 }
 
-/* Whether lines may still come. */
+static bool
+is_followed(void *arg, const struct lp_pod *p)
+{
+    const struct log *l = arg;
+    for (size_t i = 0; i < l->nparts; i++) {
+        if (lp_kube_log_has(&l->parts[i].pods.found, p->name, p->uid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* New pods become a part, from their first lines on. */
+static lp_rc
+add_part(struct log *l, struct lp_kube_log_pods *pods)
+{
+    struct lp_kube_fault fault;
+    struct lp_podlog *log = NULL;
+    struct lp_arena ar;
+    struct lp_kube_wants wants = {.ar = &ar};
+    lp_arena_init(&ar, 4 << 20, 0);
+    lp_rc rc = lp_kube_log_wants(l->c, &l->ask, pods, &wants, &fault);
+    rc = rc == LP_OK ? open_log(l, &wants, LP_PODLOG_ALL, &log) : rc;
+    lp_arena_clear(&ar);
+    if (rc == LP_OK) {
+        l->parts[l->nparts++] = (struct part){*pods, log};
+    }
+    return rc;
+}
+
+static void
+check_several(struct log *l)
+{
+    struct lp_kube_log_pods pods;
+    bool known;
+    int64_t now_ns = lp_now_ns();
+    struct lp_kube_log_find f = {
+        .c = l->c, .ask = &l->ask, .from_ns = l->found_ns - LATE_NS, .except = is_followed, .arg = l};
+    lp_rc rc = lp_kube_log_find(&f, &pods, &known);
+    if (rc == LP_OK && pods.found.n > 0 && l->nparts == PARTS_MAX) {
+        snprintf(l->warning, sizeof(l->warning), "the newest pods were not followed: too many had come up");
+    } else if (rc == LP_OK && pods.found.n > 0 && add_part(l, &pods) == LP_OK) {
+        pods = (struct lp_kube_log_pods){.found = {.n = 0}}; /* the part's */
+    }
+    l->found_ns = rc == LP_OK ? now_ns : l->found_ns; /* else they are looked for again */
+    lp_kube_log_pods_clear(&pods);
+    lp_err_clear(&l->c->err);
+}
+
+/* Whether lines may still come, and from where. */
 static void
 check(struct log *l)
 {
@@ -399,8 +303,10 @@ check(struct log *l)
     lp_store_note_tail(l->c->s->store);
     if (now - l->active_ns > LP_SETTING(&l->c->s->set, pod_silence)) {
         l->last = true;
-    } else if (!l->ask.several) {
-        check_pod(l);
+    } else if (l->ask.several) {
+        check_several(l);
+    } else {
+        check_one(l);
     }
 }
 
@@ -408,7 +314,7 @@ check(struct log *l)
 static void
 wait_for_lines(struct log *l)
 {
-    lp_podlog_wait(l->log, lp_mono_ns() + WAIT_NS);
+    lp_podlog_wait(l->parts[0].log, lp_mono_ns() + WAIT_NS);
     lp_podlogs_pause(l->c->s->podlogs, l->c->req, l->looked_ns + LOOK_NS);
     check(l);
 }
@@ -434,7 +340,7 @@ stream(struct log *l)
         more = l->left > 0 && (n > 0 || (l->follow && !last));
         if (rc == LP_OK && more && n == 0) {
             wait_for_lines(l);
-        } else if (rc == LP_OK && more && lp_podlog_live(l->log)) {
+        } else if (rc == LP_OK && more && is_live(l)) {
             lp_podlogs_pause(l->c->s->podlogs, l->c->req, l->looked_ns + LOOK_NS);
             check(l);
         }
@@ -466,7 +372,9 @@ run(struct lp_kube_call *c)
 {
     struct log *l = c->state;
     l->checked_ns = lp_mono_ns();
-    l->active_ns = l->checked_ns - (c->eye.now_ns - last_line(l));
+    l->found_ns = c->eye.now_ns;
+    l->active_ns =
+        l->checked_ns - (c->eye.now_ns - LP_MIN(lp_kube_log_last(&l->parts[0].pods), c->eye.now_ns));
     lp_rc rc = lp_http_stream_begin(c->req, 200, type_of(l), "X-Logpond-Warning");
     stream_end(l, rc == LP_OK ? stream(l) : rc);
 }
@@ -486,10 +394,53 @@ answer(struct log *l)
     lp_rc rc = next_page(l, &n);
     if (rc != LP_OK) {
         lp_kube_fail(l->c, rc);
-    } else if (n == 0 || l->left == 0 || lp_podlog_live(l->log)) {
+    } else if (l->left == 0 || is_live(l)) {
         reply(l);
     } else {
         lp_kube_go_on(l->c, run);
+    }
+}
+
+static void
+not_found(struct log *l)
+{
+    struct lp_kube_call *c = l->c;
+    const struct lp_kube_resource *r;
+    struct lp_str name;
+    if (!l->ask.several) {
+        lp_kube_not_found(c, lp_kube_resource(LP_KUBE_PODS), c->path.name);
+    } else if (l->ask.ntargets == 1 && lp_kube_log_target(l->ask.targets[0], &r, &name)) {
+        lp_kube_not_found(c, r, name);
+    } else {
+        lp_kube_fault(c, &(struct lp_kube_fault){
+                             .code = 404, .message = LP_STR("no such pods found"), .kind = LP_STR("pods")});
+    }
+}
+
+/* The pods are known; they may have no lines in the range, and then none are picked. */
+static void
+open_and_answer(struct log *l)
+{
+    struct lp_kube_call *c = l->c;
+    struct part *p = &l->parts[0];
+    struct lp_kube_wants wants = {.ar = &c->ar};
+    struct lp_kube_fault fault;
+    lp_rc rc = lp_kube_log_wants(c, &l->ask, &p->pods, &wants, &fault);
+    if (rc == LP_OK && fault.code == 0 && p->pods.found.n > 0 && wants.n == 0) {
+        fault = (struct lp_kube_fault){
+            .code = 400, .message = LP_STR("no such container, or no such run of it, in these pods")};
+    }
+    if (rc == LP_OK && fault.code != 0) {
+        lp_kube_fault(c, &fault);
+        return;
+    }
+    /* Without a pod that is alive no lines will come. */
+    l->follow = l->follow && wants.n > 0 && lp_kube_alive(&c->eye, lp_kube_log_last(&p->pods));
+    rc = rc == LP_OK ? open_log(l, &wants, l->ask.tail, &p->log) : rc;
+    if (rc == LP_OK) {
+        answer(l);
+    } else {
+        lp_kube_fail(c, rc);
     }
 }
 
@@ -518,30 +469,24 @@ void
 lp_kube_log(struct lp_kube_call *c)
 {
     struct log *l = lp_calloc(1, sizeof(*l));
-    struct lp_kube_fault fault;
     bool known;
     l->c = c;
-    l->wants.ar = &c->ar;
+    l->nparts = 1;
     c->state = l;
     c->free_state = log_free;
     if (!read_ask(l)) {
         return;
     }
-    lp_rc rc = l->ask.several ? find_several(l, &known) : find_one(l, &known);
-    if (rc == LP_OK && !known) {
-        not_found(l);
-        return;
+    struct lp_kube_log_find f = {.c = c, .ask = &l->ask, .from_ns = l->ask.from_ns};
+    if (l->follow) { /* pods that are alive, too, though they have no lines since then */
+        f.from_ns = LP_MIN(f.from_ns, c->eye.now_ns - c->eye.silence_ns);
     }
-    rc = rc == LP_OK ? pick(l, &fault) : rc;
-    if (rc == LP_OK && fault.code != 0) {
-        lp_kube_fault(c, &fault);
-        return;
-    }
-    l->follow = l->follow && lp_kube_alive(&c->eye, last_line(l)); /* else no lines will come */
-    rc = rc == LP_OK ? open_log(l) : rc;
-    if (rc == LP_OK) {
-        answer(l);
-    } else {
+    lp_rc rc = lp_kube_log_find(&f, &l->parts[0].pods, &known);
+    if (rc != LP_OK) {
         lp_kube_fail(c, rc);
+    } else if (known) {
+        open_and_answer(l);
+    } else {
+        not_found(l);
     }
 }

@@ -66,6 +66,10 @@ enum lp_kube_picked lp_kube_log_pick_earlier(const struct lp_kube_log_ask *ask, 
 
 /* Appends the lines of a page in the form that is asked for. pods: those that were picked, by rising name, for the numbers of their runs. */
 void lp_kube_log_lines(struct lp_buf *out, const struct lp_kube_log_ask *ask, const struct lp_found *page, const struct lp_pods *pods);
+/* Whether the run of every line is one of the pods'. */
+bool lp_kube_log_knows(const struct lp_found *page, const struct lp_pods *pods);
+/* Whether there is a pod of this name and uid (uid empty: of any). */
+bool lp_kube_log_has(const struct lp_pods *pods, struct lp_str name, struct lp_str uid);
 /* {"warning":"..."} */
 void lp_kube_log_warning(struct lp_buf *out, const char *text);
 

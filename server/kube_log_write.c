@@ -110,6 +110,23 @@ put_json(struct lp_buf *out, const struct source *src, const struct lp_found_row
     lp_buf_c(out, "}\n");
 }
 
+bool
+lp_kube_log_has(const struct lp_pods *pods, struct lp_str name, struct lp_str uid)
+{
+    return pod_named(pods, name, uid) != NULL;
+}
+
+bool
+lp_kube_log_knows(const struct lp_found *page, const struct lp_pods *pods)
+{
+    bool all = true;
+    for (size_t i = 0; i < page->n && all; i++) {
+        bool same = i > 0 && page->rows[i].stream == page->rows[i - 1].stream;
+        all = same || source_of(page->streams[page->rows[i].stream], pods).run != NULL;
+    }
+    return all;
+}
+
 void
 lp_kube_log_lines(struct lp_buf *out, const struct lp_kube_log_ask *ask, const struct lp_found *page,
                   const struct lp_pods *pods)

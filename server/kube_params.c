@@ -59,6 +59,26 @@ watching(struct lp_kube_call *c)
     return rc;
 }
 
+/* What follows of the selectors for certain. Synthetic labels are no facts. */
+static size_t
+facts_of(const struct lp_kube_list *l, struct lp_arena *ar, struct lp_pair facts[LP_KUBE_FACTS])
+{
+    struct lp_str node = lp_kube_fields_exact(&l->fields, LP_KUBE_FIELD_NODE);
+    size_t n = 0;
+    if (node.n > 0) {
+        facts[n++] = (struct lp_pair){LP_STR("node"), node};
+    }
+    for (size_t i = 0; i < l->labels.n && n < LP_KUBE_FACTS; i++) {
+        const struct lp_kube_requirement *r = &l->labels.v[i];
+        bool one = r->op == LP_KUBE_IN && r->nvalues == 1 && r->values[0].n > 0;
+        if (one && !lp_str_starts(r->key, LP_STR("logpond.io/")) &&
+            lp_pod_label_fact(ar, r->key, &facts[n].name)) {
+            facts[n++].value = r->values[0];
+        }
+    }
+    return n;
+}
+
 lp_rc
 lp_kube_list_params(struct lp_kube_call *c)
 {
@@ -68,6 +88,7 @@ lp_kube_list_params(struct lp_kube_call *c)
     if (rc == LP_OK) {
         c->list.limit = limit > 0 ? (size_t)limit : 0;
         rc = place(c);
+        c->list.nfacts = facts_of(&c->list, &c->ar, c->list.facts);
     }
     return rc == LP_OK ? watching(c) : rc;
 }
@@ -102,6 +123,8 @@ lp_kube_list_query(struct lp_kube_call *c)
     if (c->list.labels.n > 0 || c->list.fields.n > 0) {
         q.wants = lp_kube_list_wants;
         q.arg = &c->list;
+        q.facts = c->list.facts;
+        q.nfacts = c->list.nfacts;
     }
     return q;
 }

@@ -9,7 +9,7 @@
 #include "server/kube.h"
 
 #define PAGE 500
-#define LIMIT_MAX 5000 /* a page is held in memory; clients take what they get, and go on */
+#define LIMIT_MAX LP_PODS_PAGE_MAX /* clients take what they get, and go on */
 
 static void
 put_pod(struct lp_kube_call *c, const struct lp_pod *p)

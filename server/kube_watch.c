@@ -243,13 +243,19 @@ pass_silent(struct watch *w, const struct known *was)
     return rc;
 }
 
+static bool
+is_changed(const struct watch *w, const struct known *was, const struct lp_pod *p)
+{
+    bool other = was->uid.n > 0 && p->uid.n > 0 && !lp_str_eq(was->uid, p->uid);
+    return other || has_news(was, p) || was->gone == lp_kube_alive(&w->c->eye, p->last_ns);
+}
+
 /* Whether an event may be due for what the look has found. */
 static bool
 may_tell(const struct watch *w, const struct known *was, const struct lp_pod *p)
 {
     if (was != NULL) {
-        return has_news(was, p) || was->gone == lp_kube_alive(&w->c->eye, p->last_ns) ||
-               !lp_str_eq(was->uid, p->uid);
+        return is_changed(w, was, p);
     }
     bool news = !w->first || p->first_ns > w->since_ns || !lp_kube_alive(&w->c->eye, p->last_ns);
     for (size_t i = 0; i < p->ncontainers && !news; i++) {
@@ -265,12 +271,13 @@ pass_changed(struct watch *w, const struct known *was, const struct lp_pod *p)
     struct lp_pods pods;
     lp_rc rc = find_whole(w, p->ns, p->name, &pods);
     if (rc == LP_OK && pods.n > 0) {
-        if (was != NULL) {
-            tell_change(w, was, &pods.v[0]);
-        } else {
-            tell_unknown(w, &pods.v[0]);
+        const struct lp_pod *whole = &pods.v[0];
+        if (was == NULL) {
+            tell_unknown(w, whole);
+        } else if (is_changed(w, was, whole)) {
+            tell_change(w, was, whole);
         }
-        rc = remember_pod(w, was, &pods.v[0]);
+        rc = remember_pod(w, was, whole);
     }
     lp_pods_clear(&pods);
     return rc;

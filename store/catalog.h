@@ -146,9 +146,16 @@ lp_rc lp_cat_segment(struct lp_cat_txn *t, uint64_t id, struct lp_cat_segment *r
 /* --- pods, by rising (namespace, name, uid) --- */
 
 typedef bool (*lp_cat_pod_fn)(void *arg, const struct lp_pod_id *id, const struct lp_pod_facts *facts);
-/* Pods of one namespace (empty: of all) behind (after_ns, after_name) (both empty: from the first). What fn gets is its only while it looks at it. */
-lp_rc lp_cat_pods(struct lp_cat_txn *t, struct lp_str tenant, struct lp_str ns, struct lp_str after_ns, struct lp_str after_name,
-                  lp_cat_pod_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
+struct lp_cat_pods_query {
+    struct lp_str tenant;
+    struct lp_str ns;                   /* empty: all */
+    struct lp_str after_ns, after_name; /* only pods behind this one; both empty: all */
+    const struct lp_pair *facts;        /* pods that are known not to have one of them are passed over, which is quick; others may come all the same */
+    size_t nfacts;                      /* of more than LP_CAT_POD_FACTS the first count */
+};
+#define LP_CAT_POD_FACTS 16
+/* What fn gets is its only while it looks at it. */
+lp_rc lp_cat_pods(struct lp_cat_txn *t, const struct lp_cat_pods_query *q, lp_cat_pod_fn fn, void *arg, struct lp_err *err) LP_MUST_USE;
 /* The pods of one name: one for each uid. */
 lp_rc lp_cat_pods_named(struct lp_cat_txn *t, struct lp_str tenant, struct lp_str ns, struct lp_str name, lp_cat_pod_fn fn,
                         void *arg, struct lp_err *err) LP_MUST_USE;

@@ -165,32 +165,86 @@ lp_cat_put_pods(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_pod *p
 
 /* --- reading --- */
 
+/* Which of the facts that are looked for some shared ones hold. */
+struct verdict {
+    uint64_t hash; /* 0: none */
+    uint32_t holds;
+};
+
+#define VERDICTS 1024u
+
 struct walk {
     struct lp_cat_txn *t;
     lp_cat_pod_fn fn;
     void *arg;
+    struct lp_str facts[LP_CAT_POD_FACTS]; /* as they are written */
+    size_t nfacts;
+    struct verdict *verdicts; /* with facts */
 };
+
+/* A bit for each of the facts whose bytes occur. */
+static uint32_t
+facts_in(const struct walk *w, struct lp_str bytes)
+{
+    uint32_t holds = 0;
+    for (size_t i = 0; i < w->nfacts; i++) {
+        holds |= lp_str_find(bytes, w->facts[i]) != SIZE_MAX ? 1u << i : 0;
+    }
+    return holds;
+}
+
+static lp_rc
+shared_facts_in(struct walk *w, uint64_t hash, uint32_t *ret, struct lp_err *err)
+{
+    struct verdict *v = &w->verdicts[hash % VERDICTS];
+    struct lp_str bytes;
+    lp_rc rc = LP_OK;
+    if (v->hash != hash) {
+        rc = read_shared(w->t->txn, w->t->cat, hash, &bytes, err);
+        *v = (struct verdict){hash, rc == LP_OK ? facts_in(w, bytes) : 0};
+    }
+    *ret = v->holds;
+    return rc;
+}
+
+/* May the pod have all of the facts? */
+static lp_rc
+may_have(struct walk *w, struct lp_str value, bool *ret, struct lp_err *err)
+{
+    uint32_t all = (1u << w->nfacts) - 1, shared = 0;
+    uint32_t own = facts_in(w, lp_str_sub(value, 8, value.n));
+    lp_rc rc = LP_OK;
+    if (own != all && value.n >= 8) {
+        rc = shared_facts_in(w, lp_get_u64(value.p), &shared, err);
+    }
+    *ret = (own | shared) == all;
+    return rc;
+}
 
 static lp_rc
 visit(void *arg, struct lp_str key, struct lp_str value, bool *stop, struct lp_err *err)
 {
-    const struct walk *w = arg;
+    struct walk *w = arg;
     struct lp_pod_id id;
     struct lp_pod_facts f;
+    bool may = true;
+    lp_rc rc = w->nfacts > 0 ? may_have(w, value, &may, err) : LP_OK;
+    if (rc != LP_OK || !may) {
+        return rc;
+    }
     if (!read_key(key, &id)) {
         return lp_pack_bad(LP_DB_PODS, err);
     }
-    lp_rc rc = read_facts(w->t->txn, w->t->cat, value, &f, err);
+    rc = read_facts(w->t->txn, w->t->cat, value, &f, err);
     *stop = rc == LP_OK && !w->fn(w->arg, &id, &f);
     return rc;
 }
 
 /* From the key on, as long as the first bytes are the same. */
 static lp_rc
-walk(struct lp_cat_txn *t, struct lp_str tenant, struct lp_cat_key *k, size_t within, lp_cat_pod_fn fn,
-     void *arg, struct lp_err *err)
+run_walk(struct walk *w, struct lp_str tenant, struct lp_cat_key *k, size_t within, struct lp_err *err)
 {
-    struct walk w = {t, fn, arg};
+    struct lp_cat_txn *t = w->t;
     uint32_t number = 0;
     lp_rc rc = tenant.n > 0 ? lp_cat_tenant(t, tenant, &number, err) : LP_OK;
     if (rc != LP_OK) {
@@ -198,7 +252,7 @@ walk(struct lp_cat_txn *t, struct lp_str tenant, struct lp_cat_key *k, size_t wi
     }
     lp_put_be32(k->b, number);
     return lp_pack_walk_from(t->txn, t->cat, LP_DB_PODS, lp_str_of((const char *)k->b, k->n), within, PREFIX,
-                             visit, &w, err);
+                             visit, w, err);
 }
 
 static bool
@@ -207,35 +261,61 @@ is_name(struct lp_str s, size_t max)
     return s.n <= max && lp_str_find_byte(s, 0) == SIZE_MAX;
 }
 
-lp_rc
-lp_cat_pods(struct lp_cat_txn *t, struct lp_str tenant, struct lp_str ns, struct lp_str after_ns,
-            struct lp_str after_name, lp_cat_pod_fn fn, void *arg, struct lp_err *err)
+/* The facts as they stand in rows. They live in b. */
+static void
+write_facts(const struct lp_cat_pods_query *q, struct walk *w, struct lp_buf *b)
 {
+    size_t ends[LP_CAT_POD_FACTS];
+    w->nfacts = LP_MIN(q->nfacts, (size_t)LP_CAT_POD_FACTS);
+    for (size_t i = 0; i < w->nfacts; i++) {
+        lp_buf_lpstr(b, q->facts[i].name);
+        lp_buf_lpstr(b, q->facts[i].value);
+        ends[i] = b->n;
+    }
+    for (size_t i = 0; i < w->nfacts; i++) {
+        w->facts[i] = lp_str_sub(lp_buf_view(b), i > 0 ? ends[i - 1] : 0, ends[i]);
+    }
+    w->verdicts = w->nfacts > 0 ? lp_calloc(VERDICTS, sizeof(*w->verdicts)) : NULL;
+}
+
+lp_rc
+lp_cat_pods(struct lp_cat_txn *t, const struct lp_cat_pods_query *q, lp_cat_pod_fn fn, void *arg,
+            struct lp_err *err)
+{
+    struct walk w = {.t = t, .fn = fn, .arg = arg};
     struct lp_cat_key k;
-    struct lp_pod_id from = {after_ns, after_name, LP_STR("\xff")};
-    bool after = after_ns.n > 0 && (ns.n == 0 || lp_str_cmp(after_ns, ns) >= 0);
-    if (!is_name(ns, LP_POD_NS_MAX) || !is_name(after_ns, LP_POD_NS_MAX) ||
-        !is_name(after_name, LP_POD_NAME_MAX) ||
-        (after && ns.n > 0 && !lp_str_eq(ns, after_ns))) { /* none is so called, or all lie before */
+    struct lp_buf facts;
+    struct lp_pod_id from = {q->after_ns, q->after_name, LP_STR("\xff")};
+    bool after = q->after_ns.n > 0 && (q->ns.n == 0 || lp_str_cmp(q->after_ns, q->ns) >= 0);
+    if (!is_name(q->ns, LP_POD_NS_MAX) || !is_name(q->after_ns, LP_POD_NS_MAX) ||
+        !is_name(q->after_name, LP_POD_NAME_MAX) ||
+        (after && q->ns.n > 0 && !lp_str_eq(q->ns, q->after_ns))) { /* none is so called, or all lie before */
         return LP_OK;
     }
+    size_t within = q->ns.n > 0 ? PREFIX + q->ns.n + 1 : PREFIX;
     if (after) {
         pod_key(&k, 0, &from);
     } else {
-        pod_key(&k, 0, &(struct lp_pod_id){.ns = ns});
-        k.n = ns.n > 0 ? PREFIX + ns.n + 1 : PREFIX;
+        pod_key(&k, 0, &(struct lp_pod_id){.ns = q->ns});
+        k.n = within;
     }
-    return walk(t, tenant, &k, ns.n > 0 ? PREFIX + ns.n + 1 : PREFIX, fn, arg, err);
+    lp_buf_init(&facts, SIZE_MAX);
+    write_facts(q, &w, &facts);
+    lp_rc rc = run_walk(&w, q->tenant, &k, within, err);
+    lp_free(w.verdicts);
+    lp_buf_clear(&facts);
+    return rc;
 }
 
 lp_rc
 lp_cat_pods_named(struct lp_cat_txn *t, struct lp_str tenant, struct lp_str ns, struct lp_str name,
                   lp_cat_pod_fn fn, void *arg, struct lp_err *err)
 {
+    struct walk w = {.t = t, .fn = fn, .arg = arg};
     struct lp_cat_key k;
     if (ns.n == 0 || name.n == 0 || !is_name(ns, LP_POD_NS_MAX) || !is_name(name, LP_POD_NAME_MAX)) {
         return LP_OK;
     }
     pod_key(&k, 0, &(struct lp_pod_id){.ns = ns, .name = name});
-    return walk(t, tenant, &k, k.n, fn, arg, err);
+    return run_walk(&w, tenant, &k, k.n, err);
 }
