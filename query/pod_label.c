@@ -1,8 +1,9 @@
 /*
  * pod_label.c - how keys of Kubernetes labels are spelled. Pure.
  *
- * Logpond keeps names in [A-Za-z0-9_] (json_record.h): what a '_' was before is lost. Keys that Kubernetes and its usual tools define are
- * known; others stay as they are kept. Comparing goes by what is kept, so selectors find either spelling.
+ * Logpond keeps names in [A-Za-z0-9_] (json_record.h): what a '_' was before is lost. Keys that Kubernetes
+ * and its usual tools define are known; others stay as they are kept. Comparing goes by what is kept, so
+ * selectors find either spelling.
  */
 #include "query/pods.h"
 
@@ -14,27 +15,25 @@ static const struct known {
     struct lp_str kept, key;
 } known[] = {
 #define K(kept, key) {{kept, sizeof(kept) - 1}, {key, sizeof(key) - 1}},
-    K("app_kubernetes_io_component", "app.kubernetes.io/component")
-    K("app_kubernetes_io_created_by", "app.kubernetes.io/created-by")
-    K("app_kubernetes_io_instance", "app.kubernetes.io/instance")
-    K("app_kubernetes_io_managed_by", "app.kubernetes.io/managed-by")
-    K("app_kubernetes_io_name", "app.kubernetes.io/name")
-    K("app_kubernetes_io_part_of", "app.kubernetes.io/part-of")
-    K("app_kubernetes_io_version", "app.kubernetes.io/version")
-    K("apps_kubernetes_io_pod_index", "apps.kubernetes.io/pod-index")
-    K("batch_kubernetes_io_controller_uid", "batch.kubernetes.io/controller-uid")
-    K("batch_kubernetes_io_job_completion_index", "batch.kubernetes.io/job-completion-index")
-    K("batch_kubernetes_io_job_name", "batch.kubernetes.io/job-name")
-    K("controller_revision_hash", "controller-revision-hash")
-    K("controller_uid", "controller-uid")
-    K("helm_sh_chart", "helm.sh/chart")
-    K("job_name", "job-name")
-    K("k8s_app", "k8s-app")
-    K("pod_template_generation", "pod-template-generation")
-    K("pod_template_hash", "pod-template-hash")
-    K("statefulset_kubernetes_io_pod_name", "statefulset.kubernetes.io/pod-name")
-    K("topology_kubernetes_io_region", "topology.kubernetes.io/region")
-    K("topology_kubernetes_io_zone", "topology.kubernetes.io/zone")
+    K("app_kubernetes_io_component", "app.kubernetes.io/component") K("app_kubernetes_io_created_by",
+                                                                      "app.kubernetes.io/created-by")
+        K("app_kubernetes_io_instance", "app.kubernetes.io/instance") K(
+            "app_kubernetes_io_managed_by", "app.kubernetes.io/managed-by") K("app_kubernetes_io_name",
+                                                                              "app.kubernetes.io/name")
+            K("app_kubernetes_io_part_of", "app.kubernetes.io/part-of") K(
+                "app_kubernetes_io_version", "app.kubernetes.io/version") K("apps_kubernetes_io_pod_index",
+                                                                            "apps.kubernetes.io/pod-index")
+                K("batch_kubernetes_io_controller_uid", "batch.kubernetes.io/controller-uid") K(
+                    "batch_kubernetes_io_job_completion_index", "batch.kubernetes.io/job-completion-index")
+                    K("batch_kubernetes_io_job_name", "batch.kubernetes.io/job-name") K(
+                        "controller_revision_hash", "controller-revision-hash") K("controller_uid",
+                                                                                  "controller-uid")
+                        K("helm_sh_chart", "helm.sh/chart") K("job_name", "job-name") K("k8s_app", "k8s-app")
+                            K("pod_template_generation", "pod-template-generation") K("pod_template_hash",
+                                                                                      "pod-template-hash")
+                                K("statefulset_kubernetes_io_pod_name", "statefulset.kubernetes.io/pod-name")
+                                    K("topology_kubernetes_io_region", "topology.kubernetes.io/region")
+                                        K("topology_kubernetes_io_zone", "topology.kubernetes.io/zone")
 #undef K
 };
 

@@ -1,8 +1,10 @@
 /*
- * pod_owner.c - who made a pod: told by its sender, by the labels that controllers give, or by its name. Pure but for the arena.
+ * pod_owner.c - who made a pod: told by its sender, by the labels that controllers give, or by its name. Pure
+ * but for the arena.
  *
- * Names that controllers make: a ReplicaSet's is its Deployment's with "-" and a hash; its pods have "-" and five letters or digits behind that. Pods of
- * a StatefulSet end in their ordinal, those of DaemonSets and Jobs in five letters or digits; Jobs of a CronJob in the minute they are of.
+ * Names that controllers make: a ReplicaSet's is its Deployment's with "-" and a hash; its pods have "-" and
+ * five letters or digits behind that. Pods of a StatefulSet end in their ordinal, those of DaemonSets and
+ * Jobs in five letters or digits; Jobs of a CronJob in the minute they are of.
  */
 #include <string.h>
 
@@ -19,7 +21,8 @@ is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Letters that controllers use are consonants, so that no words come about; others are taken too where there is a digit. */
+/* Letters that controllers use are consonants, so that no words come about; others are taken too where there
+ * is a digit. */
 static bool
 is_random(struct lp_str s)
 {
@@ -141,9 +144,9 @@ static struct lp_pod_owner
 parse(struct lp_str told)
 {
     size_t slash = lp_str_find_byte(told, '/');
-    return slash == SIZE_MAX ? owner("", LP_STR_NULL)
-                             : (struct lp_pod_owner){lp_str_sub(told, 0, slash),
-                                                     lp_str_sub(told, slash + 1, told.n)};
+    return slash == SIZE_MAX
+               ? owner("", LP_STR_NULL)
+               : (struct lp_pod_owner){lp_str_sub(told, 0, slash), lp_str_sub(told, slash + 1, told.n)};
 }
 
 bool

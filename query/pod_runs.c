@@ -1,8 +1,9 @@
 /*
  * pod_runs.c - the runs of a container: which came before which.
  *
- * Restart numbers say it. Container ids are random: those runs go by their first lines, of which stream tables know bounds. That does where a run ends
- * before the next one begins for certain. A crash loop has its runs within seconds: then the first line of each is looked up.
+ * Restart numbers say it. Container ids are random: those runs go by their first lines, of which stream
+ * tables know bounds. That does where a run ends before the next one begins for certain. A crash loop has its
+ * runs within seconds: then the first line of each is looked up.
  *
  * When the last line of all was is looked up, too, where somebody asks for it.
  */
@@ -75,9 +76,9 @@ static bool
 wants(const void *arg, const struct lp_stream_key *key)
 {
     const struct lines_of *of = arg;
-    return (of->container == NULL || (lp_str_eq(key->inst.incarnation, of->run) &&
-                                      lp_str_eq(lp_stream_key_label(key, LP_STR("container")),
-                                                of->container->name))) &&
+    return (of->container == NULL ||
+            (lp_str_eq(key->inst.incarnation, of->run) &&
+             lp_str_eq(lp_stream_key_label(key, LP_STR("container")), of->container->name))) &&
            (lp_str_eq(key->inst.uid, of->pod->uid) || (of->nameless && key->inst.uid.n == 0));
 }
 
@@ -117,7 +118,8 @@ lp_pod_last_line(const struct lp_pods_query *q, struct lp_pod *p, struct lp_err 
     const struct lines_of of = {.pod = p, .nameless = q->uid.n == 0};
     lp_rc rc = look_up(q, &of, true, &p->last_ns, err);
     for (size_t i = 0; i < p->ncontainers; i++) {
-        struct lp_pod_run *v = (struct lp_pod_run *)(uintptr_t)p->containers[i].runs; /* the pod is being made */
+        struct lp_pod_run *v =
+            (struct lp_pod_run *)(uintptr_t)p->containers[i].runs; /* the pod is being made */
         for (size_t k = 0; k < p->containers[i].nruns; k++) {
             v[k].last_ns = LP_MIN(v[k].last_ns, p->last_ns);
         }

@@ -1,14 +1,17 @@
 /*
  * podlog.c - reading the log of containers. See podlog.h.
  *
- * The past is read by searches, each behind the place of the last line (as exports do). With `follow` a tail goes along: after each search it is
- * moved to exactly what that search could see. Of what had arrived since the search before, the lines before the place that had been reached then
- * were in no search and will be in none: they are given from the tail. All others are left to the searches. The last search reaches
- * the end: from then on everything comes from the tail.
+ * The past is read by searches, each behind the place of the last line (as exports do). With `follow` a tail
+ * goes along: after each search it is moved to exactly what that search could see. Of what had arrived since
+ * the search before, the lines before the place that had been reached then were in no search and will be in
+ * none: they are given from the tail. All others are left to the searches. The last search reaches the end:
+ * from then on everything comes from the tail.
  *
- * Why no line is left out or comes twice: let search i see all that had arrived by moment A(i), and give the lines between places P(i-1) and P(i). A line that
- * arrived between A(i-1) and A(i) with a place up to P(i-1) was invisible to the searches that passed there; one behind P(i-1) is seen by search i or a later one. A
- * line with the same time and stream as P(i-1) is of the latter kind: it has a higher ordinal than any that search i-1 saw (exec_place.c).
+ * Why no line is left out or comes twice: let search i see all that had arrived by moment A(i), and give the
+ * lines between places P(i-1) and P(i). A line that arrived between A(i-1) and A(i) with a place up to P(i-1)
+ * was invisible to the searches that passed there; one behind P(i-1) is seen by search i or a later one. A
+ * line with the same time and stream as P(i-1) is of the latter kind: it has a higher ordinal than any that
+ * search i-1 saw (exec_place.c).
  */
 #include "query/podlog.h"
 
@@ -41,7 +44,7 @@ struct lp_podlog {
     struct late {          /* lines that the past will not have, in order */
         struct late *next;
         struct lp_found found;
-    } *late, **late_end;
+    } * late, **late_end;
     uint64_t damaged;
     char damage[LP_ERR_TEXT_BYTES];
     char missed[LP_ERR_TEXT_BYTES], told[LP_ERR_TEXT_BYTES];
@@ -127,7 +130,7 @@ put_pods(const struct lp_podlog_query *q, struct lp_buf *out)
 }
 
 static void
-put_filters(const char *operator, const struct lp_str *v, size_t n, struct lp_buf *out)
+put_filters(const char *operator, const struct lp_str * v, size_t n, struct lp_buf *out)
 {
     for (size_t i = 0; i < n; i++) {
         lp_buf_c(out, operator);
@@ -153,7 +156,8 @@ write_query(struct lp_podlog *l, struct lp_str *ret, struct lp_err *err)
     return ok ? LP_OK : lp_err_set(err, LP_ERR_LIMIT, "too many pods, or too long filters");
 }
 
-/* What the keys of all wanted streams hold (FORMAT.md section 5): label and value of the pod, if there is but one. */
+/* What the keys of all wanted streams hold (FORMAT.md section 5): label and value of the pod, if there is but
+ * one. */
 static bool
 make_hint(struct lp_podlog *l, struct lp_str *ret)
 {
@@ -325,7 +329,8 @@ search_page(struct lp_podlog *l, size_t limit, bool backward, struct lp_found *r
 }
 
 /*
- * The newest l->q.tail lines: the oldest page of them, oldest line first. *ret_more: the others are to be read forward behind its last line.
+ * The newest l->q.tail lines: the oldest page of them, oldest line first. *ret_more: the others are to be
+ * read forward behind its last line.
  */
 static lp_rc
 find_newest(struct lp_podlog *l, struct lp_found *ret, bool *ret_more, struct lp_err *err)
@@ -396,7 +401,8 @@ note_missed(struct lp_podlog *l)
     }
 }
 
-/* Moves the tail to what the view shows. Lines on the way that the past had gone by (passed; NULL: none) are put aside. */
+/* Moves the tail to what the view shows. Lines on the way that the past had gone by (passed; NULL: none) are
+ * put aside. */
 static lp_rc
 pass_arrived(struct lp_podlog *l, const struct lp_view *view, const struct lp_place *passed,
              struct lp_err *err)

@@ -1,9 +1,10 @@
 /*
  * pods.c - which pods there are. See pods.h.
  *
- * Two ways lead to them. Where all are asked for, whatever their time, they are walked in order through the catalog's index and the streams of the
- * head, by facts alone, until there are enough that are wanted; then the streams of just these are looked at. So a page costs by the page, however
- * many pods there are. Where the time is bounded (or a name given), the streams that have rows in it tell the pods.
+ * Two ways lead to them. Where all are asked for, whatever their time, they are walked in order through the
+ * catalog's index and the streams of the head, by facts alone, until there are enough that are wanted; then
+ * the streams of just these are looked at. So a page costs by the page, however many pods there are. Where
+ * the time is bounded (or a name given), the streams that have rows in it tell the pods.
  */
 #include "query/pods.h"
 
@@ -36,9 +37,9 @@ struct find {
     struct names names;
     bool more; /* there are others behind them */
     struct bounds {
-        int64_t min_ns, max_ns; /* min > max: no rows */
-        const uint8_t *meta;    /* of a row in the head, or NULL */
-    } *bounds;                  /* of the view's streams */
+        int64_t min_ns, max_ns;    /* min > max: no rows */
+        const uint8_t *meta;       /* of a row in the head, or NULL */
+    } * bounds;                    /* of the view's streams */
     struct lp_pod_stream *streams; /* with rows, by (namespace, name) */
     size_t nstreams;
     size_t damaged;
@@ -115,9 +116,8 @@ open_view(struct find *f, const struct lp_select_matcher m[2], struct lp_err *er
     const struct lp_select_all all = {m, 2};
     const struct lp_selector sel = {.any = &all, .n = 1};
     lp_rc rc = lp_view_open(f->q->store, f->q->tenant, &f->view, err);
-    return rc == LP_OK
-               ? lp_view_select(f->view, &sel, LP_MIN(f->q->budget_bytes, (size_t)VIEW_BYTES), err)
-               : rc;
+    return rc == LP_OK ? lp_view_select(f->view, &sel, LP_MIN(f->q->budget_bytes, (size_t)VIEW_BYTES), err)
+                       : rc;
 }
 
 /* The streams of all pods in question. */
@@ -288,7 +288,8 @@ choose(struct find *f, struct lp_err *err)
     f->view = NULL;
     rc = lp_cat_begin(lp_store_catalog(q->store), &t, err);
     if (rc == LP_OK) {
-        const struct lp_cat_pods_query all = {q->tenant, q->ns, q->after_ns, q->after_name, q->facts, q->nfacts};
+        const struct lp_cat_pods_query all = {q->tenant,     q->ns,    q->after_ns,
+                                              q->after_name, q->facts, q->nfacts};
         rc = lp_cat_pods(t, &all, note_stored, &stored, err);
         lp_cat_end(t);
     }
@@ -577,7 +578,8 @@ lp_rc
 lp_pods_namespaces(const struct lp_pods_query *q, struct lp_names *ret, struct lp_err *err)
 {
     static const struct lp_label_match has_pod = {.name = {"pod", 3}, .op = LP_MATCH_NEQ};
-    const struct lp_log_query any = {.matchers = (struct lp_label_match *)(uintptr_t)&has_pod, .nmatchers = 1};
+    const struct lp_log_query any = {.matchers = (struct lp_label_match *)(uintptr_t)&has_pod,
+                                     .nmatchers = 1};
     const struct lp_log_query *const selectors[] = {&any};
     const struct lp_str name = LP_STR("namespace");
     const struct lp_streams_query s = {.store = q->store,

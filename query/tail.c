@@ -66,10 +66,9 @@ lp_tail_new(const struct lp_tail_config *cfg, struct lp_tail **ret, struct lp_er
     struct lp_tail *t = lp_calloc(1, sizeof(*t));
     t->cfg = *cfg;
     lp_arena_init(&t->ar, LP_LOGQL_ARENA_BYTES, 0);
-    bool fits = lp_arena_str(&t->ar, cfg->tenant, &t->cfg.tenant) &&
-                lp_arena_str(&t->ar, cfg->query, &t->cfg.query);
-    lp_rc rc = fits ? compile(t, err)
-                    : lp_err_set(err, LP_ERR_LIMIT, "the query is too long");
+    bool fits =
+        lp_arena_str(&t->ar, cfg->tenant, &t->cfg.tenant) && lp_arena_str(&t->ar, cfg->query, &t->cfg.query);
+    lp_rc rc = fits ? compile(t, err) : lp_err_set(err, LP_ERR_LIMIT, "the query is too long");
     if (rc != LP_OK) {
         lp_tail_free(t);
         return rc;

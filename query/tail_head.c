@@ -18,8 +18,7 @@ filter_wants(const struct lp_select_filter *f, struct lp_str key)
     struct lp_stream_key k;
     struct lp_arena ar;
     lp_arena_init(&ar, SIZE_MAX, 0);
-    bool wants =
-        f == NULL || (lp_stream_key_parse(key, &ar, &k, NULL) == LP_OK && f->wants(f->arg, &k));
+    bool wants = f == NULL || (lp_stream_key_parse(key, &ar, &k, NULL) == LP_OK && f->wants(f->arg, &k));
     lp_arena_clear(&ar);
     return wants;
 }

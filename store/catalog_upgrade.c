@@ -1,14 +1,15 @@
 /*
  * catalog_upgrade.c - from earlier formats, at opening.
  *
- * From 2 to 3: pods are written from the keys of all streams, some hundred thousand at a time, each in a transaction of its own; the last one
- * says the format, so that a crash begins again. What agents told of pods is learned again with their next lines.
+ * From 2 to 3: pods are written from the keys of all streams, some hundred thousand at a time, each in a
+ * transaction of its own; the last one says the format, so that a crash begins again. What agents told of
+ * pods is learned again with their next lines.
  *
- * From 1 to 2: one transaction, so that a crash leaves the one or the other. Format 1 had a row for each stream (`streams`: id u64 -> group id u64, stream key), one for its hash behind
- * its namespace, pod and container (`pods`), and one for each value (`postings`). Everything in the latter
- * two follows from the first, so the streams are written anew as if they were new, by rising id and a few
- * thousand at a time, and the three are dropped. Some microseconds a stream; nothing else of the catalog
- * changes.
+ * From 1 to 2: one transaction, so that a crash leaves the one or the other. Format 1 had a row for each
+ * stream (`streams`: id u64 -> group id u64, stream key), one for its hash behind its namespace, pod and
+ * container (`pods`), and one for each value (`postings`). Everything in the latter two follows from the
+ * first, so the streams are written anew as if they were new, by rising id and a few thousand at a time, and
+ * the three are dropped. Some microseconds a stream; nothing else of the catalog changes.
  */
 #include <string.h>
 

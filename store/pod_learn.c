@@ -1,5 +1,6 @@
 /*
- * pod_learn.c - see pod_learn.h. The memo is a hash table that grows up to SLOTS_MOST; once that is full it begins anew.
+ * pod_learn.c - see pod_learn.h. The memo is a hash table that grows up to SLOTS_MOST; once that is full it
+ * begins anew.
  */
 #include "store/pod_learn.h"
 
@@ -92,27 +93,39 @@ lp_pod_news_init(struct lp_pod_news *news, size_t streams)
     *news = (struct lp_pod_news){.pods = lp_malloc(streams * sizeof(*news->pods)),
                                  .told = lp_malloc(streams * sizeof(*news->told))};
     lp_arena_init(&news->ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);
+    lp_arena_init(&news->scratch, SIZE_MAX, 0);
+    lp_buf_init(&news->text, SIZE_MAX);
 }
 
-/* Memory is not bounded by a budget, but by what the streams are. */
+/* Writes facts into the news' memory, which is not bounded by a budget, but by what the streams are. */
+static struct lp_str
+keep_facts(struct lp_pod_news *news, const struct lp_pod_id *id, const struct lp_pod_facts *f)
+{
+    struct lp_str kept;
+    lp_buf_reset(&news->text);
+    lp_pod_facts_write(id, f, LP_POD_FACTS_ALL, &news->text);
+    bool ok = lp_arena_str(&news->ar, lp_buf_view(&news->text), &kept);
+    LP_ASSERT(ok);
+    return kept;
+}
+
 void
 lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta, int64_t first_ns)
 {
     struct lp_stream_key k;
     struct lp_pod_id id;
     struct lp_pod_facts f = {.n = 0};
-    lp_rc rc = lp_stream_key_parse(key, &news->ar, &k, NULL);
+    lp_arena_reset(&news->scratch);
+    lp_rc rc = lp_stream_key_parse(key, &news->scratch, &k, NULL);
     LP_ASSERT(rc == LP_OK); /* our own */
     if (!lp_pod_id_of(&k, &id)) {
         return;
     }
-    bool ok = lp_pod_facts_learn(&k, meta, &news->ar, &f) &&
-              (first_ns == LP_TIME_NONE || lp_pod_facts_line(&f, first_ns, &news->ar));
-    struct lp_pair *facts = lp_arena_array(&news->ar, f.n, sizeof(*facts));
-    LP_ASSERT(ok && facts != NULL);
-    memcpy(facts, f.v, f.n * sizeof(*facts));
+    bool ok = lp_pod_facts_learn(&k, meta, &news->scratch, &f) &&
+              (first_ns == LP_TIME_NONE || lp_pod_facts_line(&f, first_ns, &news->scratch));
+    LP_ASSERT(ok);
     news->pods[news->npods++] =
-        (struct lp_cat_pod){.tenant = k.tenant, .id = id, .facts = facts, .nfacts = f.n};
+        (struct lp_cat_pod){.tenant = k.tenant, .id = id, .facts = keep_facts(news, &id, &f)};
 }
 
 static void
@@ -130,27 +143,24 @@ look_at(const struct lp_pod_memo *m, const struct lp_gen_stream *s, const struct
 
 /* Streams of one pod become one entry; of facts that differ the last counts. */
 void
-lp_pod_news_join(struct lp_pod_news *ret)
+lp_pod_news_join(struct lp_pod_news *news)
 {
     size_t n = 0;
-    if (ret->npods > 1) {
-        qsort(ret->pods, ret->npods, sizeof(*ret->pods), by_pod);
+    if (news->npods > 1) {
+        qsort(news->pods, news->npods, sizeof(*news->pods), by_pod);
     }
-    for (size_t i = 0, end; i < ret->npods; i = end) {
+    for (size_t i = 0, end; i < news->npods; i = end) {
+        struct lp_cat_pod pod = news->pods[i];
         struct lp_pod_facts f = {.n = 0};
-        for (end = i; end < ret->npods && by_pod(&ret->pods[i], &ret->pods[end]) == 0; end++) {
-            for (size_t k = 0; k < ret->pods[end].nfacts; k++) {
-                lp_pod_facts_put(&f, ret->pods[end].facts[k].name, ret->pods[end].facts[k].value);
-            }
+        bool well = true;
+        for (end = i; end < news->npods && by_pod(&pod, &news->pods[end]) == 0; end++) {
+            well = well && lp_pod_facts_read(news->pods[end].facts, &f);
         }
-        struct lp_pair *facts = lp_arena_array(&ret->ar, f.n, sizeof(*facts));
-        LP_ASSERT(facts != NULL);
-        memcpy(facts, f.v, f.n * sizeof(*facts));
-        ret->pods[n] = ret->pods[i];
-        ret->pods[n].facts = facts;
-        ret->pods[n++].nfacts = f.n;
+        LP_ASSERT(well); /* our own */
+        pod.facts = end - i > 1 ? keep_facts(news, &pod.id, &f) : pod.facts;
+        news->pods[n++] = pod;
     }
-    ret->npods = n;
+    news->npods = n;
 }
 
 /* When the first line of each stream was. */
@@ -164,7 +174,8 @@ first_times(const struct lp_gen *g)
     for (const struct lp_batch *b = g->first; b != NULL; b = b->next) {
         for (size_t i = 0; i < b->nstreams && !b->dropped; i++) {
             const struct lp_batch_stream *s = &b->streams[i];
-            v[b->gen_streams[i]] = s->rows > 0 ? LP_MIN(v[b->gen_streams[i]], s->min_ns) : v[b->gen_streams[i]];
+            v[b->gen_streams[i]] =
+                s->rows > 0 ? LP_MIN(v[b->gen_streams[i]], s->min_ns) : v[b->gen_streams[i]];
         }
     }
     return v;
@@ -191,6 +202,8 @@ void
 lp_pod_news_clear(struct lp_pod_news *news)
 {
     lp_arena_clear(&news->ar);
+    lp_arena_clear(&news->scratch);
+    lp_buf_clear(&news->text);
     lp_free(news->pods);
     lp_free(news->told);
     memset(news, 0, sizeof(*news));

@@ -17,7 +17,9 @@ void lp_pod_memo_free(struct lp_pod_memo *m);
 struct lp_pod_news {
     struct lp_cat_pod *pods; /* as lp_cat_commit wants them */
     size_t npods;
-    struct lp_arena ar; /* owned */
+    /* owned */
+    struct lp_arena ar, scratch; /* scratch: of one stream at a time */
+    struct lp_buf text;
     struct lp_pod_told {
         uint64_t stream, facts; /* hashes */
         int64_t first_ns;       /* the earliest line so far */

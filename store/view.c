@@ -190,7 +190,8 @@ select_head(struct lp_view *v, const struct lp_selector *sel, struct lp_arena *s
         uint32_t *map = v->gen_map[g] = lp_malloc(vg->nstreams * sizeof(*map));
         for (uint32_t i = 0; i < vg->nstreams; i++) {
             const struct lp_gen_stream *gs = lp_gen_stream(vg->gen, i);
-            bool wanted = lp_select_key(memo, v->tenant, gs->key) && filter_wants(sel->filter, gs->key, scratch);
+            bool wanted =
+                lp_select_key(memo, v->tenant, gs->key) && filter_wants(sel->filter, gs->key, scratch);
             map[i] = wanted ? add_head(v, gs) : LP_NO_STREAM;
         }
     }

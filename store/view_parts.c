@@ -171,8 +171,8 @@ static bool
 note_segment(void *arg, const struct lp_cat_segment *s)
 {
     struct overlap *o = arg;
-    bool wanted = o->v->only_last == 0 ||
-                  (s->generation >= o->v->only_first && s->first_generation <= o->v->only_last);
+    bool wanted =
+        o->v->only_last == 0 || (s->generation >= o->v->only_first && s->first_generation <= o->v->only_last);
     if (wanted && s->max_ns >= o->from_ns && s->min_ns < o->to_ns) {
         lp_ids_add(o->ids, s->id);
     }

@@ -1,6 +1,6 @@
 /*
- * test_podlog.c - the log of containers: the past in order, and from there into what arrives; every line once, whatever arrives or is sealed
- * between two pages.
+ * test_podlog.c - the log of containers: the past in order, and from there into what arrives; every line
+ * once, whatever arrives or is sealed between two pages.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +66,8 @@ put(struct world *w, size_t n, int64_t base_ns, unsigned span)
                                    {LP_STR("pod"), lp_str_c(l->pod)},
                                    {LP_STR("container"), lp_str_c(l->container)}};
         CU_ASSERT_EQUAL_FATAL(lp_batch_stream(b, labels, 3, &inst, &stream, NULL), LP_OK);
-        CU_ASSERT_EQUAL_FATAL(lp_batch_add(b, stream, l->time_ns, lp_str_c(text), false, NULL, 0, NULL), LP_OK);
+        CU_ASSERT_EQUAL_FATAL(lp_batch_add(b, stream, l->time_ns, lp_str_c(text), false, NULL, 0, NULL),
+                              LP_OK);
         w->n++;
     }
     lp_batch_finish(b);

@@ -41,7 +41,8 @@ put(struct world *w, const struct told *v, size_t n)
         }
         lp_rc rc = lp_batch_stream(b, labels, t->label.name.n > 0 ? 4 : 3, &inst, &stream, NULL);
         CU_ASSERT_EQUAL_FATAL(rc, LP_OK);
-        rc = lp_batch_add(b, stream, BASE + t->time_s * LP_NS_PER_S, LP_STR("a line"), false, t->meta, nmeta, NULL);
+        rc = lp_batch_add(b, stream, BASE + t->time_s * LP_NS_PER_S, LP_STR("a line"), false, t->meta, nmeta,
+                          NULL);
         CU_ASSERT_EQUAL_FATAL(rc, LP_OK);
     }
     lp_batch_finish(b);
@@ -94,10 +95,24 @@ static void
 test_facts(void)
 {
     static const struct told lines[] = {
-        {"shop", "api-7d4b9c6f5-x2x4k", "api", "u1", "c1", 10,
-         {LP_TEST_PAIR("kubernetes_container_image", "api:1"), LP_TEST_PAIR("kubernetes_labels_app_kubernetes_io_part_of", "shop"),
-          LP_TEST_PAIR("kubernetes_labels_tier", "web"), LP_TEST_PAIR("trace_id", "t1")}, LP_TEST_PAIR("app", "api")},
-        {"shop", "api-7d4b9c6f5-x2x4k", "sidecar", "u1", "c2", 12, {LP_TEST_PAIR("kubernetes_container_image", "envoy:2")}, LP_TEST_PAIR("node", "n1")},
+        {"shop",
+         "api-7d4b9c6f5-x2x4k",
+         "api",
+         "u1",
+         "c1",
+         10,
+         {LP_TEST_PAIR("kubernetes_container_image", "api:1"),
+          LP_TEST_PAIR("kubernetes_labels_app_kubernetes_io_part_of", "shop"),
+          LP_TEST_PAIR("kubernetes_labels_tier", "web"), LP_TEST_PAIR("trace_id", "t1")},
+         LP_TEST_PAIR("app", "api")},
+        {"shop",
+         "api-7d4b9c6f5-x2x4k",
+         "sidecar",
+         "u1",
+         "c2",
+         12,
+         {LP_TEST_PAIR("kubernetes_container_image", "envoy:2")},
+         LP_TEST_PAIR("node", "n1")},
     };
     for (int sealed = 0; sealed < 2; sealed++) {
         struct world w = open_world();
@@ -110,9 +125,11 @@ test_facts(void)
             struct lp_pods p = find(&q);
             CU_ASSERT_EQUAL_FATAL(p.n, 1);
             const struct lp_pod *v = &p.v[0];
-            CU_ASSERT(is(v->ns, "shop") && is(v->name, lines[0].pod) && is(v->uid, "u1") && is(v->node, "n1"));
+            CU_ASSERT(is(v->ns, "shop") && is(v->name, lines[0].pod) && is(v->uid, "u1") &&
+                      is(v->node, "n1"));
             CU_ASSERT_EQUAL(v->nlabels, 3);
-            CU_ASSERT(is(lp_pod_label(v, LP_STR("app")), "api") && is(lp_pod_label(v, LP_STR("tier")), "web"));
+            CU_ASSERT(is(lp_pod_label(v, LP_STR("app")), "api") &&
+                      is(lp_pod_label(v, LP_STR("tier")), "web"));
             CU_ASSERT(is(lp_pod_label(v, LP_STR("app.kubernetes.io/part-of")), "shop"));
             CU_ASSERT(is(v->labels[1].name, "app.kubernetes.io/part-of"));
             CU_ASSERT(is(v->owner.kind, "ReplicaSet") && is(v->owner.name, "api-7d4b9c6f5"));
@@ -132,9 +149,31 @@ test_facts(void)
 static void
 test_learning(void)
 {
-    static const struct told first[] = {{"ns", "p", "c", "u", "1", 50, {LP_TEST_PAIR("kubernetes_labels_a", "1")}, {LP_STR_NULL, LP_STR_NULL}}};
-    static const struct told second[] = {{"ns", "p", "c", "u", "1", 40, {LP_TEST_PAIR("kubernetes_labels_b", "2"), LP_TEST_PAIR("kubernetes_pod_owner", "DaemonSet/d")}, {LP_STR_NULL, LP_STR_NULL}}};
-    static const struct told third[] = {{"ns", "p", "c", "u", "1", 60, {LP_TEST_PAIR("kubernetes_labels_a", "3")}, {LP_STR_NULL, LP_STR_NULL}}};
+    static const struct told first[] = {{"ns",
+                                         "p",
+                                         "c",
+                                         "u",
+                                         "1",
+                                         50,
+                                         {LP_TEST_PAIR("kubernetes_labels_a", "1")},
+                                         {LP_STR_NULL, LP_STR_NULL}}};
+    static const struct told second[] = {
+        {"ns",
+         "p",
+         "c",
+         "u",
+         "1",
+         40,
+         {LP_TEST_PAIR("kubernetes_labels_b", "2"), LP_TEST_PAIR("kubernetes_pod_owner", "DaemonSet/d")},
+         {LP_STR_NULL, LP_STR_NULL}}};
+    static const struct told third[] = {{"ns",
+                                         "p",
+                                         "c",
+                                         "u",
+                                         "1",
+                                         60,
+                                         {LP_TEST_PAIR("kubernetes_labels_a", "3")},
+                                         {LP_STR_NULL, LP_STR_NULL}}};
     struct world w = open_world();
     struct lp_pods_query q = query(&w, "ns", "p");
     put(&w, first, 1);
@@ -199,10 +238,17 @@ test_runs(void)
     struct told lines[LP_ARRAY_LEN(ids) + 2];
     memset(lines, 0, sizeof(lines));
     for (size_t i = 0; i < LP_ARRAY_LEN(ids); i++) {
-        lines[i] = (struct told){.ns = "ns", .pod = "p", .container = "c", .uid = "u", .run = ids[i], .time_s = 40000 + (int64_t)i};
+        lines[i] = (struct told){.ns = "ns",
+                                 .pod = "p",
+                                 .container = "c",
+                                 .uid = "u",
+                                 .run = ids[i],
+                                 .time_s = 40000 + (int64_t)i};
     }
-    lines[LP_ARRAY_LEN(ids)] = (struct told){.ns = "ns", .pod = "long", .container = "c", .uid = "v", .run = "1", .time_s = 0};
-    lines[LP_ARRAY_LEN(ids) + 1] = (struct told){.ns = "ns", .pod = "long", .container = "c", .uid = "v", .run = "1", .time_s = 86000};
+    lines[LP_ARRAY_LEN(ids)] =
+        (struct told){.ns = "ns", .pod = "long", .container = "c", .uid = "v", .run = "1", .time_s = 0};
+    lines[LP_ARRAY_LEN(ids) + 1] =
+        (struct told){.ns = "ns", .pod = "long", .container = "c", .uid = "v", .run = "1", .time_s = 86000};
     put(&w, lines, LP_ARRAY_LEN(lines));
     for (int sealed = 0; sealed < 2; sealed++) {
         struct lp_pods_query q = query(&w, "ns", "p");
@@ -226,7 +272,8 @@ wants_even(void *arg, const struct lp_pod *p)
     return is(lp_pod_label(p, LP_STR("even")), "yes");
 }
 
-/* Pages of three, behind each other: every pod once, in order; some of them in memory, some sealed, some both. */
+/* Pages of three, behind each other: every pod once, in order; some of them in memory, some sealed, some
+ * both. */
 static void
 test_pages(void)
 {
@@ -234,7 +281,12 @@ test_pages(void)
     char names[60][16];
     for (int i = 0; i < 60; i++) {
         snprintf(names[i], sizeof(names[i]), "p-%02d", (i * 37) % 60);
-        struct told t = {.ns = i % 3 == 0 ? "b" : "a", .pod = names[i], .container = "c", .uid = "u", .run = "1", .time_s = i};
+        struct told t = {.ns = i % 3 == 0 ? "b" : "a",
+                         .pod = names[i],
+                         .container = "c",
+                         .uid = "u",
+                         .run = "1",
+                         .time_s = i};
         if (i % 2 == 0) {
             t.meta[0] = (struct lp_pair){LP_STR("kubernetes_labels_even"), LP_STR("yes")};
         }
@@ -259,7 +311,8 @@ test_pages(void)
             CU_ASSERT(p.n <= 3);
             for (size_t i = 0; i < p.n; i++, n++) {
                 char at[64];
-                snprintf(at, sizeof(at), "%.*s/%.*s", (int)p.v[i].ns.n, p.v[i].ns.p, (int)p.v[i].name.n, p.v[i].name.p);
+                snprintf(at, sizeof(at), "%.*s/%.*s", (int)p.v[i].ns.n, p.v[i].ns.p, (int)p.v[i].name.n,
+                         p.v[i].name.p);
                 CU_ASSERT(strcmp(last, at) < 0);
                 memcpy(last, at, sizeof(last));
             }
