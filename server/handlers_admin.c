@@ -195,6 +195,7 @@ const struct lp_http_route lp_admin_routes[] = {
     {LP_GET, "/readyz", handle_readyz, NULL, 0},
     {LP_GET, "/livez", handle_health, NULL, 0},
     {LP_GET, "/version", handle_version, NULL, 0},
+    {LP_GET, "/version/", handle_version, NULL, 0}, /* the Python client asks so */
     {LP_GET, "/metrics", handle_metrics, NULL, 0},
     {LP_GET, "/config", handle_config, NULL, 0},
     {LP_GET, "/admin/status", handle_status, NULL, 0},

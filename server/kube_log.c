@@ -417,6 +417,17 @@ not_found(struct log *l)
     }
 }
 
+/* Without a pod that is alive, and of a run that others came after, no lines will come. */
+static bool
+may_go_on(const struct log *l, const struct lp_kube_wants *wants)
+{
+    const struct lp_kube_log_pods *pods = &l->parts[0].pods;
+    if (l->ask.one_run && !l->ask.several && !lp_kube_log_is_newest(&pods->found.v[0], &wants->v[0])) {
+        return false;
+    }
+    return lp_kube_alive(&l->c->eye, lp_kube_log_last(pods));
+}
+
 /* The pods are known; they may have no lines in the range, and then none are picked. */
 static void
 open_and_answer(struct log *l)
@@ -434,8 +445,7 @@ open_and_answer(struct log *l)
         lp_kube_fault(c, &fault);
         return;
     }
-    /* Without a pod that is alive no lines will come. */
-    l->follow = l->follow && wants.n > 0 && lp_kube_alive(&c->eye, lp_kube_log_last(&p->pods));
+    l->follow = l->follow && wants.n > 0 && may_go_on(l, &wants);
     rc = rc == LP_OK ? open_log(l, &wants, l->ask.tail, &p->log) : rc;
     if (rc == LP_OK) {
         answer(l);

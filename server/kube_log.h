@@ -58,6 +58,8 @@ enum lp_kube_picked {
 /* What the ask wants of a pod. newest: of the pods of its name, it is the newest. *fault says what is wrong. Wants borrow from the pod. */
 enum lp_kube_picked lp_kube_log_pick(const struct lp_kube_log_ask *ask, const struct lp_pod *p, bool newest, struct lp_kube_wants *wants,
                                      struct lp_kube_fault *fault);
+/* Whether the run that is wanted is its container's newest. */
+bool lp_kube_log_is_newest(const struct lp_pod *p, const struct lp_podlog_want *want);
 /* The last runs of the containers in the earlier pod of the name that lp_kube_log_pick asked for. Wants borrow from `now`. */
 enum lp_kube_picked lp_kube_log_pick_earlier(const struct lp_kube_log_ask *ask, const struct lp_pod *now, const struct lp_pod *earlier,
                                              struct lp_kube_wants *wants, struct lp_kube_fault *fault);

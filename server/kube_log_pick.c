@@ -208,6 +208,13 @@ pick_last(const struct lp_kube_log_ask *ask, const struct lp_pod *now, const str
     return add(w, want, fault);
 }
 
+bool
+lp_kube_log_is_newest(const struct lp_pod *p, const struct lp_podlog_want *want)
+{
+    const struct lp_pod_container *c = container_named(p, want->container);
+    return c != NULL && lp_str_eq(c->runs[c->nruns - 1].id, want->run);
+}
+
 enum lp_kube_picked
 lp_kube_log_pick_earlier(const struct lp_kube_log_ask *ask, const struct lp_pod *now,
                          const struct lp_pod *earlier, struct lp_kube_wants *wants,

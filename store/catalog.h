@@ -196,8 +196,7 @@ struct lp_cat_new_stream {
 struct lp_cat_pod {
     struct lp_str tenant;
     struct lp_pod_id id;
-    const struct lp_pair *facts; /* pod_facts.h */
-    size_t nfacts;
+    struct lp_str facts; /* as lp_pod_facts_write writes all of them */
 };
 
 /* All that one generation stores. Arrays are borrowed. */
@@ -213,7 +212,7 @@ struct lp_cat_commit {
     size_t npositions;
     const struct lp_batch_id *ids;
     size_t nids;
-    const struct lp_cat_pod *pods; /* new ones, and those of which something was learned; by rising tenant and id, each once */
+    const struct lp_cat_pod *pods; /* new ones, and those of which something was learned; of one that comes several times all is learned */
     size_t npods;
     int64_t ids_before_ns; /* generations whose ids were all received before this are dropped */
 };

@@ -5,6 +5,7 @@
  * of a deployment: it is kept once in `podfacts`, under its hash, and never taken away; with the pod stays
  * what is its own (lp_pod_fact_is_own).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -12,32 +13,55 @@
 
 #define PREFIX 4u /* tenant */
 
-/* tenant, then namespace 00 name 00 uid. The parts hold no 00 (lp_pod_id_of). */
+static void
+put_part(struct lp_cat_key *k, struct lp_str part)
+{
+    if (part.n > 0) {
+        memcpy(k->b + k->n, part.p, part.n);
+    }
+    k->n += part.n;
+}
+
+/* A uid is mostly a UUID, which takes 17 bytes instead of 36: 01, then its bytes. */
+static void
+put_uid(struct lp_cat_key *k, struct lp_str uid)
+{
+    struct lp_uuid u;
+    if (lp_uuid_parse(uid, &u)) {
+        k->b[k->n++] = 1;
+        uid = lp_str_of((const char *)u.b, sizeof(u.b));
+    }
+    put_part(k, uid);
+}
+
+/* tenant, then namespace 00 name 00 uid. Namespace and name hold no 00 (lp_pod_id_of). */
 static void
 pod_key(struct lp_cat_key *k, uint32_t tenant, const struct lp_pod_id *id)
 {
-    const struct lp_str parts[] = {id->ns, id->name, id->uid};
     k->n = 0;
     lp_key_u32(k, tenant);
-    for (size_t i = 0; i < LP_ARRAY_LEN(parts); i++) {
-        if (parts[i].n > 0) {
-            memcpy(k->b + k->n, parts[i].p, parts[i].n);
-        }
-        k->n += parts[i].n;
-        if (i + 1 < LP_ARRAY_LEN(parts)) {
-            k->b[k->n++] = 0;
-        }
-    }
+    put_part(k, id->ns);
+    k->b[k->n++] = 0;
+    put_part(k, id->name);
+    k->b[k->n++] = 0;
+    put_uid(k, id->uid);
 }
 
+/* uid: room for one that is a UUID. */
 static bool
-read_key(struct lp_str key, struct lp_pod_id *ret)
+read_key(struct lp_str key, struct lp_pod_id *ret, char uid[LP_UUID_TEXT + 1])
 {
     struct lp_str rest = key;
+    struct lp_uuid u;
     ret->ns = lp_str_cut(&rest, 0);
     ret->name = lp_str_cut(&rest, 0);
     ret->uid = rest;
-    return ret->ns.n > 0 && ret->name.n > 0 && lp_str_find_byte(rest, 0) == SIZE_MAX;
+    if (rest.n == 1 + sizeof(u.b) && rest.p[0] == 1) {
+        memcpy(u.b, rest.p + 1, sizeof(u.b));
+        lp_uuid_text(&u, uid);
+        ret->uid = lp_str_c(uid);
+    }
+    return ret->ns.n > 0 && ret->name.n > 0;
 }
 
 /* --- facts that pods share --- */
@@ -113,16 +137,14 @@ merge_pod(void *arg, MDB_txn *txn, struct lp_catalog *cat, struct lp_str have, c
     lp_buf_str(&old, have);
     int rc = have.n == 0 || read_facts(txn, cat, lp_buf_view(&old), &f, err) == LP_OK ? 0 : MDB_CORRUPTED;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        const struct lp_cat_pod *p = &pods[adds[i].first];
-        for (size_t k = 0; k < p->nfacts; k++) {
-            lp_pod_facts_put(&f, p->facts[k].name, p->facts[k].value);
-        }
+        bool well = lp_pod_facts_read(pods[adds[i].first].facts, &f);
+        LP_ASSERT(well); /* our own */
     }
     if (rc == 0) {
-        lp_pod_facts_write(id, &f, false, &shared);
+        lp_pod_facts_write(id, &f, LP_POD_FACTS_SHARED, &shared);
         size_t at = out->n;
         lp_buf_u64(out, 0);
-        lp_pod_facts_write(id, &f, true, out);
+        lp_pod_facts_write(id, &f, LP_POD_FACTS_OWN, out);
         rc = put_shared(txn, cat, lp_buf_view(&shared), &hash, err);
         if (rc == 0) {
             lp_put_u64(out->p + at, hash);
@@ -134,33 +156,47 @@ merge_pod(void *arg, MDB_txn *txn, struct lp_catalog *cat, struct lp_str have, c
     return rc;
 }
 
-int
-lp_cat_put_pods(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_pod *pods, size_t n,
-                struct lp_err *err)
+static int
+by_key(const void *va, const void *vb)
+{
+    return lp_str_cmp(((const struct lp_pack_add *)va)->key, ((const struct lp_pack_add *)vb)->key);
+}
+
+/* Those of one tenant. */
+static int
+put_pods(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_pod *pods, size_t n, struct lp_err *err)
 {
     struct lp_arena ar; /* keys */
     struct lp_pack_add *adds = lp_malloc(n * sizeof(*adds));
-    uint32_t tenant = 0;
-    int rc = 0;
+    uint32_t tenant;
     lp_arena_init(&ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);
-    for (size_t i = 0, begin = 0; i < n && rc == 0; i++) {
+    int rc = lp_cat_intern_tenant(txn, cat, pods->tenant, &tenant, err);
+    for (size_t i = 0; i < n && rc == 0; i++) {
         struct lp_cat_key k;
-        if (i == 0 || !lp_str_eq(pods[i].tenant, pods[i - 1].tenant)) {
-            rc = lp_cat_intern_tenant(txn, cat, pods[i].tenant, &tenant, err);
-        }
         pod_key(&k, tenant, &pods[i].id);
         adds[i] = (struct lp_pack_add){.first = i, .end = i + 1};
         bool copied = lp_arena_str(&ar, lp_str_of((const char *)k.b, k.n), &adds[i].key);
         LP_ASSERT(copied);
-        bool last = i + 1 == n || !lp_str_eq(pods[i].tenant, pods[i + 1].tenant);
-        if (rc == 0 && last) {
-            rc = lp_pack_merge(txn, cat, LP_DB_PODS, PREFIX, adds + begin, i + 1 - begin, merge_pod,
-                               (void *)(uintptr_t)pods, err);
-            begin = i + 1;
-        }
+    }
+    if (rc == 0) {
+        qsort(adds, n, sizeof(*adds), by_key); /* uids stand in keys otherwise than as text */
+        rc = lp_pack_merge(txn, cat, LP_DB_PODS, PREFIX, adds, n, merge_pod, (void *)(uintptr_t)pods, err);
     }
     lp_arena_clear(&ar);
     lp_free(adds);
+    return rc;
+}
+
+int
+lp_cat_put_pods(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_pod *pods, size_t n,
+                struct lp_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0, end; i < n && rc == 0; i = end) {
+        for (end = i; end < n && lp_str_eq(pods[end].tenant, pods[i].tenant); end++) {
+        }
+        rc = put_pods(txn, cat, pods + i, end - i, err);
+    }
     return rc;
 }
 
@@ -228,12 +264,13 @@ visit(void *arg, struct lp_str key, struct lp_str value, bool *stop, struct lp_e
     struct walk *w = arg;
     struct lp_pod_id id;
     struct lp_pod_facts f;
+    char uid[LP_UUID_TEXT + 1];
     bool may = true;
     lp_rc rc = w->nfacts > 0 ? may_have(w, value, &may, err) : LP_OK;
     if (rc != LP_OK || !may) {
         return rc;
     }
-    if (!read_key(key, &id)) {
+    if (!read_key(key, &id, uid)) {
         return lp_pack_bad(LP_DB_PODS, err);
     }
     rc = read_facts(w->t->txn, w->t->cat, value, &f, err);

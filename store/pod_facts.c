@@ -115,7 +115,8 @@ lp_pod_id_of(const struct lp_stream_key *key, struct lp_pod_id *ret)
     *ret = (struct lp_pod_id){lp_stream_key_label(key, LP_STR("namespace")),
                               lp_stream_key_label(key, LP_STR("pod")), key->inst.uid};
     return ret->ns.n > 0 && ret->name.n > 0 && fits(ret->ns, LP_POD_NS_MAX) &&
-           fits(ret->name, LP_POD_NAME_MAX) && fits(ret->uid, LP_POD_UID_MAX);
+           fits(ret->name, LP_POD_NAME_MAX) && fits(ret->uid, LP_POD_UID_MAX) &&
+           (ret->uid.n == 0 || ret->uid.p[0] != 1); /* FORMAT.md 4.5: a UUID begins so */
 }
 
 uint64_t
@@ -304,19 +305,26 @@ lp_pod_fact_is_own(const struct lp_pod_id *id, const struct lp_pair *fact)
            (lp_str_eqc(fact->name, "owner") && lp_str_starts(fact->value, LP_STR("Job/")));
 }
 
+static bool
+is_of_part(const struct lp_pod_id *id, const struct lp_pair *fact, enum lp_pod_facts_part part)
+{
+    return part == LP_POD_FACTS_ALL || lp_pod_fact_is_own(id, fact) == (part == LP_POD_FACTS_OWN);
+}
+
 void
-lp_pod_facts_write(const struct lp_pod_id *id, const struct lp_pod_facts *f, bool own, struct lp_buf *out)
+lp_pod_facts_write(const struct lp_pod_id *id, const struct lp_pod_facts *f, enum lp_pod_facts_part part,
+                   struct lp_buf *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < f->n; i++) {
-        n += lp_pod_fact_is_own(id, &f->v[i]) == own;
+        n += is_of_part(id, &f->v[i], part);
     }
     if (n == 0) {
         return;
     }
     lp_buf_varint(out, n);
     for (size_t i = 0; i < f->n; i++) {
-        if (lp_pod_fact_is_own(id, &f->v[i]) == own) {
+        if (is_of_part(id, &f->v[i], part)) {
             lp_buf_lpstr(out, f->v[i].name);
             lp_buf_lpstr(out, f->v[i].value);
         }

@@ -47,8 +47,10 @@ void lp_pod_facts_put(struct lp_pod_facts *f, struct lp_str name, struct lp_str 
 struct lp_str lp_pod_fact(const struct lp_pod_facts *f, struct lp_str name);
 /* Is the fact one that pods hardly share, so that it is better kept with the pod? */
 bool lp_pod_fact_is_own(const struct lp_pod_id *id, const struct lp_pair *fact);
-/* varint n, n times (lpstr name, lpstr value): those that are own, or those that are not. Nothing where there is none. */
-void lp_pod_facts_write(const struct lp_pod_id *id, const struct lp_pod_facts *f, bool own, struct lp_buf *out);
+enum lp_pod_facts_part { LP_POD_FACTS_ALL, LP_POD_FACTS_OWN, LP_POD_FACTS_SHARED };
+/* varint n, n times (lpstr name, lpstr value): all of them, those that are own, or the others. Nothing where there is none. */
+void lp_pod_facts_write(const struct lp_pod_id *id, const struct lp_pod_facts *f, enum lp_pod_facts_part part,
+                        struct lp_buf *out);
 /* Adds them to f, in place of what was known; borrows from bytes. False: malformed. */
 bool lp_pod_facts_read(struct lp_str bytes, struct lp_pod_facts *f);
 

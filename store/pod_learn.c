@@ -4,7 +4,6 @@
  */
 #include "store/pod_learn.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define SLOTS_FIRST 1024u
@@ -77,43 +76,45 @@ lp_pod_memo_note(struct lp_pod_memo *m, const struct lp_pod_news *news)
 
 /* --- what is new --- */
 
-static int
-by_pod(const void *va, const void *vb)
-{
-    const struct lp_cat_pod *a = va, *b = vb;
-    int order = lp_str_cmp(a->tenant, b->tenant);
-    order = order != 0 ? order : lp_str_cmp(a->id.ns, b->id.ns);
-    order = order != 0 ? order : lp_str_cmp(a->id.name, b->id.name);
-    return order != 0 ? order : lp_str_cmp(a->id.uid, b->id.uid);
-}
-
 void
 lp_pod_news_init(struct lp_pod_news *news, size_t streams)
 {
     *news = (struct lp_pod_news){.pods = lp_malloc(streams * sizeof(*news->pods)),
                                  .told = lp_malloc(streams * sizeof(*news->told))};
     lp_arena_init(&news->ar, SIZE_MAX, LP_ARENA_CHUNK_MAX);
+    lp_arena_init(&news->scratch, SIZE_MAX, 0);
+    lp_buf_init(&news->text, SIZE_MAX);
 }
 
-/* Memory is not bounded by a budget, but by what the streams are. */
+/* Writes facts into the news' memory, which is not bounded by a budget, but by what the streams are. */
+static struct lp_str
+keep_facts(struct lp_pod_news *news, const struct lp_pod_id *id, const struct lp_pod_facts *f)
+{
+    struct lp_str kept;
+    lp_buf_reset(&news->text);
+    lp_pod_facts_write(id, f, LP_POD_FACTS_ALL, &news->text);
+    bool ok = lp_arena_str(&news->ar, lp_buf_view(&news->text), &kept);
+    LP_ASSERT(ok);
+    return kept;
+}
+
 void
 lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta, int64_t first_ns)
 {
     struct lp_stream_key k;
     struct lp_pod_id id;
     struct lp_pod_facts f = {.n = 0};
-    lp_rc rc = lp_stream_key_parse(key, &news->ar, &k, NULL);
+    lp_arena_reset(&news->scratch);
+    lp_rc rc = lp_stream_key_parse(key, &news->scratch, &k, NULL);
     LP_ASSERT(rc == LP_OK); /* our own */
     if (!lp_pod_id_of(&k, &id)) {
         return;
     }
-    bool ok = lp_pod_facts_learn(&k, meta, &news->ar, &f) &&
-              (first_ns == LP_TIME_NONE || lp_pod_facts_line(&f, first_ns, &news->ar));
-    struct lp_pair *facts = lp_arena_array(&news->ar, f.n, sizeof(*facts));
-    LP_ASSERT(ok && facts != NULL);
-    memcpy(facts, f.v, f.n * sizeof(*facts));
+    bool ok = lp_pod_facts_learn(&k, meta, &news->scratch, &f) &&
+              (first_ns == LP_TIME_NONE || lp_pod_facts_line(&f, first_ns, &news->scratch));
+    LP_ASSERT(ok);
     news->pods[news->npods++] =
-        (struct lp_cat_pod){.tenant = k.tenant, .id = id, .facts = facts, .nfacts = f.n};
+        (struct lp_cat_pod){.tenant = k.tenant, .id = id, .facts = keep_facts(news, &id, &f)};
 }
 
 static void
@@ -127,31 +128,6 @@ look_at(const struct lp_pod_memo *m, const struct lp_gen_stream *s, const struct
         ret->told[ret->ntold++] = told;
         lp_pod_news_add(ret, s->key, row->meta, first_ns);
     }
-}
-
-/* Streams of one pod become one entry; of facts that differ the last counts. */
-void
-lp_pod_news_join(struct lp_pod_news *ret)
-{
-    size_t n = 0;
-    if (ret->npods > 1) {
-        qsort(ret->pods, ret->npods, sizeof(*ret->pods), by_pod);
-    }
-    for (size_t i = 0, end; i < ret->npods; i = end) {
-        struct lp_pod_facts f = {.n = 0};
-        for (end = i; end < ret->npods && by_pod(&ret->pods[i], &ret->pods[end]) == 0; end++) {
-            for (size_t k = 0; k < ret->pods[end].nfacts; k++) {
-                lp_pod_facts_put(&f, ret->pods[end].facts[k].name, ret->pods[end].facts[k].value);
-            }
-        }
-        struct lp_pair *facts = lp_arena_array(&ret->ar, f.n, sizeof(*facts));
-        LP_ASSERT(facts != NULL);
-        memcpy(facts, f.v, f.n * sizeof(*facts));
-        ret->pods[n] = ret->pods[i];
-        ret->pods[n].facts = facts;
-        ret->pods[n++].nfacts = f.n;
-    }
-    ret->npods = n;
 }
 
 /* When the first line of each stream was. */
@@ -186,13 +162,14 @@ lp_pod_learn(const struct lp_pod_memo *m, const struct lp_gen *g, struct lp_pod_
     }
     lp_free(first_ns);
     lp_free(rows);
-    lp_pod_news_join(ret);
 }
 
 void
 lp_pod_news_clear(struct lp_pod_news *news)
 {
     lp_arena_clear(&news->ar);
+    lp_arena_clear(&news->scratch);
+    lp_buf_clear(&news->text);
     lp_free(news->pods);
     lp_free(news->told);
     memset(news, 0, sizeof(*news));

@@ -17,7 +17,9 @@ void lp_pod_memo_free(struct lp_pod_memo *m);
 struct lp_pod_news {
     struct lp_cat_pod *pods; /* as lp_cat_commit wants them */
     size_t npods;
-    struct lp_arena ar; /* owned */
+    /* owned */
+    struct lp_arena ar, scratch; /* scratch: of one stream at a time */
+    struct lp_buf text;
     struct lp_pod_told {
         uint64_t stream, facts; /* hashes */
         int64_t first_ns;       /* the earliest line so far */
@@ -28,11 +30,10 @@ struct lp_pod_news {
 void lp_pod_learn(const struct lp_pod_memo *m, const struct lp_gen *g, struct lp_pod_news *ret);
 /*
  * The same step by step: room for so many streams; a stream by its key, the metadata of a row (may be NULL), both borrowed, and when its first line was
- * (LP_TIME_NONE: not known); after the last one.
+ * (LP_TIME_NONE: not known).
  */
 void lp_pod_news_init(struct lp_pod_news *news, size_t streams);
 void lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta, int64_t first_ns);
-void lp_pod_news_join(struct lp_pod_news *news);
 /* They are stored. */
 void lp_pod_memo_note(struct lp_pod_memo *m, const struct lp_pod_news *news);
 void lp_pod_news_clear(struct lp_pod_news *news);

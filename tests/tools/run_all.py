@@ -95,7 +95,7 @@ def lint():
         count(name, status, text)
 
 
-UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server', 'unit-client', 'replay-push', 'replay-journal', 'replay-otlp', 'replay-segment', 'replay-table', 'replay-http']
+UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server', 'unit-client', 'unit-kube', 'replay-push', 'replay-journal', 'replay-otlp', 'replay-segment', 'replay-table', 'replay-http', 'replay-kube']
 
 
 # Suites of codecs and of the language: one thread each, so there is no race to be found, and ThreadSanitizer makes them ten times as slow. The other builds run them.

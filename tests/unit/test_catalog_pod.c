@@ -38,12 +38,32 @@ check(struct lp_catalog *cat, const struct lp_cat_pods_query *q, const char *wan
     lp_cat_end(t);
 }
 
+struct pod {
+    struct lp_pod_id id;
+    const struct lp_pair *facts;
+    size_t nfacts;
+};
+
 static void
-commit(struct lp_catalog *cat, uint64_t generation, const struct lp_cat_pod *pods, size_t n)
+commit(struct lp_catalog *cat, uint64_t generation, const struct pod *v, size_t n)
 {
+    struct lp_cat_pod pods[4];
+    struct lp_buf text[4];
+    for (size_t i = 0; i < n; i++) {
+        struct lp_pod_facts f = {.n = 0};
+        for (size_t k = 0; k < v[i].nfacts; k++) {
+            lp_pod_facts_put(&f, v[i].facts[k].name, v[i].facts[k].value);
+        }
+        lp_buf_init(&text[i], 1 << 16);
+        lp_pod_facts_write(&v[i].id, &f, LP_POD_FACTS_ALL, &text[i]);
+        pods[i] = (struct lp_cat_pod){.id = v[i].id, .facts = lp_buf_view(&text[i])};
+    }
     struct lp_cat_commit c = {
         .segment = {.generation = generation, .id = generation}, .pods = pods, .npods = n};
     CU_ASSERT_EQUAL_FATAL(lp_catalog_commit(cat, &c, NULL), LP_OK);
+    for (size_t i = 0; i < n; i++) {
+        lp_buf_clear(&text[i]);
+    }
 }
 
 static struct lp_catalog *
@@ -56,8 +76,7 @@ open_catalog(const char *dir)
 
 #define POD(ns, name, uid, facts)                                                                            \
     {                                                                                                        \
-        LP_STR_NULL, {{ns, sizeof(ns) - 1}, {name, sizeof(name) - 1}, {uid, sizeof(uid) - 1}}, facts,        \
-            LP_ARRAY_LEN(facts)                                                                              \
+        {{ns, sizeof(ns) - 1}, {name, sizeof(name) - 1}, {uid, sizeof(uid) - 1}}, facts, LP_ARRAY_LEN(facts) \
     }
 
 static void
@@ -66,9 +85,9 @@ they_are_found_with_what_was_learned(void)
     static const struct lp_pair web[] = {LP_TEST_PAIR("label/app", "web"), LP_TEST_PAIR("node", "n1")};
     static const struct lp_pair web_2[] = {LP_TEST_PAIR("label/app", "web"), LP_TEST_PAIR("node", "n2")};
     static const struct lp_pair more[] = {LP_TEST_PAIR("label/app", "web2"), LP_TEST_PAIR("label/tier", "t")};
-    static const struct lp_cat_pod first[] = {POD("a", "web-1", "u1", web), POD("a", "web-2", "u2", web_2),
-                                              POD("b", "web-1", "u3", web)};
-    static const struct lp_cat_pod second[] = {POD("a", "web-1", "u1", more), POD("a", "web-10", "", more)};
+    static const struct pod first[] = {POD("a", "web-1", "u1", web), POD("a", "web-2", "u2", web_2),
+                                       POD("b", "web-1", "u3", web)};
+    static const struct pod second[] = {POD("a", "web-1", "u1", more), POD("a", "web-10", "", more)};
     struct lp_catalog *cat = open_catalog(lp_test_dir());
     struct lp_cat_pods_query q = {.nfacts = 0};
     check(cat, &q, "");
@@ -94,6 +113,25 @@ they_are_found_with_what_was_learned(void)
     lp_catalog_close(cat);
 }
 
+/* Uids of one name, of which some are UUIDs: they stand in keys otherwise than as text. */
+static void
+uids_are_kept(void)
+{
+    static const struct lp_pair f[] = {LP_TEST_PAIR("label/a", "b")};
+    static const struct pod pods[] = {
+        POD("a", "p", "", f), POD("a", "p", "00000000-0000-4000-8000-00000000000a", f), POD("a", "p", "7", f),
+        POD("a", "p", "d9b1c4f0-0000-4000-8000-000000000001", f)};
+    struct lp_catalog *cat = open_catalog(lp_test_dir());
+    const struct lp_cat_pods_query q = {.nfacts = 0};
+    for (uint64_t again = 1; again < 3; again++) {
+        commit(cat, again, pods, 4);
+        check(cat, &q,
+              "a/p/{label/a=b} a/p/00000000-0000-4000-8000-00000000000a{label/a=b} "
+              "a/p/d9b1c4f0-0000-4000-8000-000000000001{label/a=b} a/p/7{label/a=b} ");
+    }
+    lp_catalog_close(cat);
+}
+
 /* Those that do not have a fact are passed over; with one of several, too. */
 static void
 facts_choose(void)
@@ -101,8 +139,8 @@ facts_choose(void)
     static const struct lp_pair web[] = {LP_TEST_PAIR("label/app", "web"), LP_TEST_PAIR("node", "n1")};
     static const struct lp_pair db[] = {LP_TEST_PAIR("label/app", "db"), LP_TEST_PAIR("node", "n1")};
     static const struct lp_pair none[] = {LP_TEST_PAIR("label/x", "web")};
-    static const struct lp_cat_pod pods[] = {POD("a", "d", "u", db), POD("a", "n", "u", none),
-                                             POD("a", "w", "u", web)};
+    static const struct pod pods[] = {POD("a", "d", "u", db), POD("a", "n", "u", none),
+                                      POD("a", "w", "u", web)};
     struct lp_catalog *cat = open_catalog(lp_test_dir());
     struct lp_cat_pods_query q = {.facts = web, .nfacts = 2};
     commit(cat, 1, pods, 3);
@@ -207,5 +245,6 @@ strange_rows_are_refused(void)
 }
 
 LP_SUITE(catalog_pod, {"they are found with what was learned", they_are_found_with_what_was_learned},
-         {"facts choose", facts_choose}, {"they are made of streams", they_are_made_of_streams},
+         {"uids are kept", uids_are_kept}, {"facts choose", facts_choose},
+         {"they are made of streams", they_are_made_of_streams},
          {"strange rows are refused", strange_rows_are_refused});

@@ -182,6 +182,9 @@ picks_runs(void)
     lp_arena_clear(&p.a.ar);
     pick(&p, "container=api&restart=0", false);
     CU_ASSERT(p.how == LP_KUBE_PICKED && lp_str_eqc(p.wants.v[0].run, "aa01"));
+    CU_ASSERT_FALSE(lp_kube_log_is_newest(&lp_kube_test_pod, &p.wants.v[0]));
+    p.wants.v[0].run = LP_STR("aa03");
+    CU_ASSERT(lp_kube_log_is_newest(&lp_kube_test_pod, &p.wants.v[0]));
     lp_arena_clear(&p.a.ar);
     pick(&p, "container=api&restart=all", false);
     CU_ASSERT(p.how == LP_KUBE_PICKED && p.wants.v[0].run.n == 0 && p.wants.v[0].nnot_runs == 0);
@@ -280,8 +283,7 @@ expect_lines(const struct lp_kube_log_ask *ask, const char *incarnation, const c
 
 #define OBJECT(time, restart, line)                                                                          \
     "{\"time\":\"" time "\",\"namespace\":\"shop\",\"pod\":\"api-7d4b9c6f5-bbbbb\",\"uid\":\"u-new\","       \
-                        "\"container\":\"api\"" restart                                                      \
-    ",\"stream\":\"stderr\",\"node\":\"node-1\",\"line\":\"" line "\"}\n"
+    "\"container\":\"api\"" restart ",\"stream\":\"stderr\",\"node\":\"node-1\",\"line\":\"" line "\"}\n"
 
 static void
 writes_lines(void)

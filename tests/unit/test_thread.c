@@ -83,6 +83,11 @@ threads_block_signals(void)
     CU_ASSERT(blocked);
     pthread_sigmask(SIG_SETMASK, NULL, &set);
     CU_ASSERT_EQUAL(sigismember(&set, SIGTERM), 0); /* the starter's own mask is as before */
+    pthread_t t;
+    blocked = false;
+    CU_ASSERT_FATAL(lp_thread_try("signals", block_signals_seen, &blocked, &t));
+    lp_thread_join(t);
+    CU_ASSERT(blocked);
 }
 
 LP_SUITE(thread, {"a pool is bounded and ends its jobs", a_pool_is_bounded_and_ends_its_jobs},
