@@ -36,7 +36,7 @@ static const char help[] =
     "      --since TIME    from here on: 30m, 12h, 2d ago; 2026-01-02, \"2026-01-02 15:04\" (local), RFC "
     "3339\n"
     "      --until TIME    up to here, not included\n"
-    "      --tail N        the newest N lines\n"
+    "      --tail N        the newest N lines of all together\n"
     "      --grep TEXT     lines that hold TEXT; given again: that one, too\n"
     "      --regex RE      lines that match RE (RE2); given again: that one, too\n"
     "      --stream S      stdout or stderr\n"

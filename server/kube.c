@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "server/kube_review.h"
 #include "server/podlogs.h"
 
 #define ARENA_BYTES (4u << 20)
@@ -375,6 +376,25 @@ refuse_method(struct lp_kube_call *c)
                          .name = c->path.name});
 }
 
+/* A question that comes as a POST, and changes nothing. */
+static bool
+is_review(const struct lp_kube_call *c)
+{
+    return lp_http_method(c->req) == LP_POST && lp_str_eqc(lp_http_path(c->req), LP_KUBE_REVIEW_PATH);
+}
+
+static void
+review(struct lp_kube_call *c)
+{
+    lp_rc rc = lp_kube_review_put(&c->text, lp_http_body(c->req), &c->err);
+    if (rc != LP_OK) {
+        lp_kube_fail(c, rc);
+        return;
+    }
+    lp_http_reply_buf(c->req, 201, JSON, &c->text);
+    lp_kube_end(c);
+}
+
 static struct lp_kube_call *
 call_new(struct lp_http_req *req, struct lp_server *s)
 {
@@ -396,7 +416,7 @@ work(struct lp_http_req *req, struct lp_server *s)
 {
     struct lp_kube_call *c = call_new(req, s);
     enum lp_http_method m = lp_http_method(req);
-    if (m != LP_GET && m != LP_HEAD) {
+    if (m != LP_GET && m != LP_HEAD && !is_review(c)) {
         refuse_method(c);
         return;
     }
@@ -408,6 +428,10 @@ work(struct lp_http_req *req, struct lp_server *s)
     lp_rc rc = lp_http_params(req, &c->params, &c->nparams, &c->err);
     if (rc != LP_OK) {
         lp_kube_fail(c, rc);
+        return;
+    }
+    if (is_review(c)) {
+        review(c);
         return;
     }
     c->include = include_of(lp_kube_param(c, "includeObject"));

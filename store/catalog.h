@@ -212,7 +212,7 @@ struct lp_cat_commit {
     size_t npositions;
     const struct lp_batch_id *ids;
     size_t nids;
-    const struct lp_cat_pod *pods; /* new ones, and those of which something was learned; by rising tenant, each once */
+    const struct lp_cat_pod *pods; /* new ones, and those of which something was learned; of one that comes several times all is learned */
     size_t npods;
     int64_t ids_before_ns; /* generations whose ids were all received before this are dropped */
 };

@@ -193,7 +193,7 @@ int lp_cat_put_streams(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat
 
 /* --- catalog_pod.c --- */
 
-/* Writes pods, by rising tenant's name, with what is known of them already. */
+/* Writes pods, with what is known of them already. Cheapest if those of a tenant follow each other. */
 int lp_cat_put_pods(MDB_txn *txn, struct lp_catalog *cat, const struct lp_cat_pod *pods, size_t n, struct lp_err *err);
 
 /* --- catalog_upgrade.c --- */

@@ -175,7 +175,6 @@ move_pods(struct lp_catalog *cat, struct pods *p, struct lp_err *err)
     lp_pod_news_init(&p->news, POD_STREAMS);
     rc = lp_cat_streams(t, take_pod, p, err);
     lp_cat_end(t);
-    lp_pod_news_join(&p->news);
     rc = rc == LP_OK ? lp_cat_write(cat, write_pods, p, err) : rc;
     lp_pod_news_clear(&p->news);
     return rc;

@@ -4,7 +4,6 @@
  */
 #include "store/pod_learn.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define SLOTS_FIRST 1024u
@@ -77,16 +76,6 @@ lp_pod_memo_note(struct lp_pod_memo *m, const struct lp_pod_news *news)
 
 /* --- what is new --- */
 
-static int
-by_pod(const void *va, const void *vb)
-{
-    const struct lp_cat_pod *a = va, *b = vb;
-    int order = lp_str_cmp(a->tenant, b->tenant);
-    order = order != 0 ? order : lp_str_cmp(a->id.ns, b->id.ns);
-    order = order != 0 ? order : lp_str_cmp(a->id.name, b->id.name);
-    return order != 0 ? order : lp_str_cmp(a->id.uid, b->id.uid);
-}
-
 void
 lp_pod_news_init(struct lp_pod_news *news, size_t streams)
 {
@@ -141,28 +130,6 @@ look_at(const struct lp_pod_memo *m, const struct lp_gen_stream *s, const struct
     }
 }
 
-/* Streams of one pod become one entry; of facts that differ the last counts. */
-void
-lp_pod_news_join(struct lp_pod_news *news)
-{
-    size_t n = 0;
-    if (news->npods > 1) {
-        qsort(news->pods, news->npods, sizeof(*news->pods), by_pod);
-    }
-    for (size_t i = 0, end; i < news->npods; i = end) {
-        struct lp_cat_pod pod = news->pods[i];
-        struct lp_pod_facts f = {.n = 0};
-        bool well = true;
-        for (end = i; end < news->npods && by_pod(&pod, &news->pods[end]) == 0; end++) {
-            well = well && lp_pod_facts_read(news->pods[end].facts, &f);
-        }
-        LP_ASSERT(well); /* our own */
-        pod.facts = end - i > 1 ? keep_facts(news, &pod.id, &f) : pod.facts;
-        news->pods[n++] = pod;
-    }
-    news->npods = n;
-}
-
 /* When the first line of each stream was. */
 static int64_t *
 first_times(const struct lp_gen *g)
@@ -195,7 +162,6 @@ lp_pod_learn(const struct lp_pod_memo *m, const struct lp_gen *g, struct lp_pod_
     }
     lp_free(first_ns);
     lp_free(rows);
-    lp_pod_news_join(ret);
 }
 
 void

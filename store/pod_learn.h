@@ -30,11 +30,10 @@ struct lp_pod_news {
 void lp_pod_learn(const struct lp_pod_memo *m, const struct lp_gen *g, struct lp_pod_news *ret);
 /*
  * The same step by step: room for so many streams; a stream by its key, the metadata of a row (may be NULL), both borrowed, and when its first line was
- * (LP_TIME_NONE: not known); after the last one.
+ * (LP_TIME_NONE: not known).
  */
 void lp_pod_news_init(struct lp_pod_news *news, size_t streams);
 void lp_pod_news_add(struct lp_pod_news *news, struct lp_str key, const uint8_t *meta, int64_t first_ns);
-void lp_pod_news_join(struct lp_pod_news *news);
 /* They are stored. */
 void lp_pod_memo_note(struct lp_pod_memo *m, const struct lp_pod_news *news);
 void lp_pod_news_clear(struct lp_pod_news *news);

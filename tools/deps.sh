@@ -6,7 +6,8 @@ build="autoconf automake make gcc g++ pkg-config libevent-dev liblmdb-dev libzst
     zlib1g-dev libsimdjson-dev libyaml-dev libxxhash-dev libwslay-dev ca-certificates tzdata"
 # Hyperscan is optional, and packaged for this architecture only
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || build="$build libhyperscan-dev"
-tests="libcunit1-dev python3 python3-pytest python3-websockets openjdk-17-jre-headless maven kcat openssl zstd procps"
+tests="libcunit1-dev python3 python3-pytest python3-websockets openjdk-17-jre-headless maven kcat openssl zstd procps
+    python3-kubernetes nodejs npm"
 case ${1:-build} in
 build) want=$build ;;
 test) want="$build $tests" ;;
@@ -15,9 +16,11 @@ esac
 missing=
 for p in $want; do
     case $p in
-    # a machine may have Java, Maven or Python from elsewhere
+    # a machine may have Java, Maven or Node from elsewhere
     openjdk-17-jre-headless) command -v java >/dev/null 2>&1 && continue ;;
     maven) command -v mvn >/dev/null 2>&1 && continue ;;
+    nodejs) command -v node >/dev/null 2>&1 && continue ;;
+    npm) command -v npm >/dev/null 2>&1 && continue ;;
     esac
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
 done

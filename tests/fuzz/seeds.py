@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, otlp, segment, table, http) and the golden store tests/data/format.
+"""seeds.py LOGPOND: writes the seeds of the fuzz targets into tests/data/fuzz (push, journal, otlp, segment, table, http, kube) and the golden store tests/data/format.
 
 Bodies are those that real agents sent (../shared/fixtures) and a few made by hand; blocks and journal entries are cut from what a server wrote.
 """
@@ -68,6 +68,25 @@ def http_seeds():
             ('frames-bad', frames, bytes([0xc1, 0xff]) + bytes([0xff] * 12)),
             ('ws-key', frames, b'dGhlIHNhbXBsZSBub25jZQ==')):
         seed('http', name, bytes([kind, 100]) + body)
+
+
+def kube_seeds():
+    path, selectors, token, params, review = range(5)
+    for name, kind, body in (
+            ('path-log', path, b'/api/v1/namespaces/shop/pods/api-0/log'),
+            ('path-owner', path, b'/apis/apps/v1/namespaces/shop/deployments/api'),
+            ('path-apis', path, b'/apis'),
+            ('path-dots', path, b'/api/v1/namespaces/../pods/./log/'),
+            ('labels', selectors, b'app=api,tier in (a, b),!old,x!=y,z notin (1),there'),
+            ('labels-bad', selectors, b'app in (a,,b'),
+            ('fields', selectors, b'metadata.name=api-0,spec.nodeName!=n1,status.phase==Running'),
+            ('token', token, b'343a73686f706170692d30'),
+            ('params', params, b'container=api\nfollow=true\nsinceSeconds=5\ntailLines=10\nlimitBytes=7\nmatch=a\nregex=b+\ntimestamps=1\nrestart=all'),
+            ('params-bad', params, b'sinceSeconds=1\nsinceTime=2026-01-02T03:04:05Z\ntailLines=-1\nstream=Both\nuntilTime=x'),
+            ('params-several', params, b'target=deploy/api\ntarget=pod/x\nlabelSelector=a=b\nformat=json\nprefix=true'),
+            ('review', review, b'{"kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{"namespace":"a","verb":"list","resource":"pods"}}}'),
+            ('review-protobuf', review, b'k8s\0\n\x1c\n\x17authorization.k8s.io/v1\x12\x01S\x12\x06\x12\x04\n\x02\x0a\x00')):
+        seed('kube', name, bytes([kind]) + body)
 
 
 def golden_records():
@@ -262,6 +281,7 @@ def otlp_seeds():
 if __name__ == '__main__':
     push_seeds()
     http_seeds()
+    kube_seeds()
     otlp_seeds()
     folder = golden()
     block_seeds(os.path.join(DATA, 'format', 'v1', 'data'))

@@ -95,7 +95,7 @@ def lint():
         count(name, status, text)
 
 
-UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server', 'unit-client', 'replay-push', 'replay-journal', 'replay-otlp', 'replay-segment', 'replay-table', 'replay-http']
+UNIT = ['unit-base', 'unit-store', 'unit-ingest', 'unit-query', 'unit-server', 'unit-client', 'unit-kube', 'replay-push', 'replay-journal', 'replay-otlp', 'replay-segment', 'replay-table', 'replay-http', 'replay-kube']
 
 
 # Suites of codecs and of the language: one thread each, so there is no race to be found, and ThreadSanitizer makes them ten times as slow. The other builds run them.
@@ -140,8 +140,14 @@ def run_jobs(jobs):
         t.join()
 
 
+def fetch_kube():
+    import kube
+    for missing in kube.fetch():  # the tests that need it say so
+        say('no %s' % missing)
+    say('kubectl: %s' % (', '.join(kube.kubectls()) or 'none'))
+
+
 def fetch_broker():
-    sys.path.insert(0, os.path.join(ROOT, 'tests', 'tools'))
     import broker
     try:
         broker.fetch()
@@ -157,7 +163,7 @@ def finish():
 
 
 # The sanitizer builds run the unit tests and those system tests that reach every path once; the long ones run plain.
-SANITIZED = 'not corpus and not slow and not both_logs and not made_again and not kafka_broker'
+SANITIZED = 'not corpus and not slow and not both_logs and not made_again and not kafka_broker and not test_kubectl and not kube_clients'
 ASAN = {'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:exitcode=99', 'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1', 'LP_TEST_SLOW': '4'}
 TSAN = {'TSAN_OPTIONS': 'halt_on_error=0:exitcode=66:suppressions=' + os.path.join(ROOT, 'tests', 'tools', 'tsan.supp'), 'LP_TEST_SLOW': '6'}
 
@@ -181,7 +187,9 @@ def main():
             unit(folder, name, env)
             jobs += [(folder, '%s-%d' % (name, i + 1), env, SANITIZED, files) for i, files in enumerate(halves())]
     if jobs:
+        sys.path.insert(0, os.path.join(ROOT, 'tests', 'tools'))
         fetch_broker()
+        fetch_kube()
     run_jobs(jobs)
     finish()
 
