@@ -22,7 +22,7 @@ static void
 handle_health(struct lp_http_req *req, void *ctx)
 {
     (void)ctx;
-    lp_http_reply(req, 200, "text/plain; charset=utf-8", LP_STR("ok\n"));
+    lp_http_reply(req, 200, "text/plain; charset=utf-8", LP_STR("ok"));
 }
 
 /* As an API server of Kubernetes says it. */
@@ -31,7 +31,7 @@ handle_readyz(struct lp_http_req *req, void *ctx)
 {
     struct lp_server *s = ctx;
     if (lp_server_ready(s)) {
-        lp_http_reply(req, 200, "text/plain; charset=utf-8", LP_STR("ok\n"));
+        lp_http_reply(req, 200, "text/plain; charset=utf-8", LP_STR("ok"));
     } else {
         lp_http_error(req, 503, atomic_load(&s->stopping) ? "stopping" : "starting");
     }

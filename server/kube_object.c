@@ -158,20 +158,6 @@ put_annotations(struct lp_buf *out, const struct lp_pod *p)
     lp_buf_byte(out, '}');
 }
 
-static void
-put_owner_reference(struct lp_buf *out, const struct lp_pod *p)
-{
-    char uid[LP_KUBE_UID_TEXT + 1];
-    if (p->owner.kind.n == 0 || p->owner.name.n == 0) {
-        return;
-    }
-    lp_kube_make_uid(p->owner.kind, p->ns, p->owner.name, uid);
-    lp_buf_printf(out, ",\"ownerReferences\":[{\"apiVersion\":\"%s\"", lp_kube_kind_version(p->owner.kind));
-    lp_kube_put(out, ",\"kind\":", p->owner.kind);
-    lp_kube_put(out, ",\"name\":", p->owner.name);
-    lp_buf_printf(out, ",\"uid\":\"%s\",\"controller\":true}]", uid);
-}
-
 /* Where it is not told, one is made, the same each time; in `made`. */
 static struct lp_str
 uid_of(const struct lp_pod *p, char made[LP_KUBE_UID_TEXT + 1])
@@ -194,7 +180,7 @@ put_metadata(struct lp_buf *out, const struct lp_pod *p)
     lp_kube_put_time(out, ",\"creationTimestamp\":", p->first_ns);
     put_labels(out, p);
     put_annotations(out, p);
-    put_owner_reference(out, p);
+    lp_kube_owner_reference_put(out, p->ns, &p->owner);
     lp_buf_byte(out, '}');
 }
 

@@ -39,6 +39,7 @@ void lp_kube_namespace_partial_put(struct lp_buf *out, struct lp_str name);
 struct lp_kube_owner {
     const struct lp_kube_resource *resource;
     struct lp_str ns, name;
+    struct lp_pod_owner by;   /* what made it itself; empty: nothing, or not known */
     struct lp_str select_key; /* the label that its pods have, with its name as value */
     int64_t first_ns, last_ns;
     uint32_t pods, alive;
@@ -52,6 +53,9 @@ bool lp_kube_owner_of(const struct lp_pod *p, enum lp_kube_kind kind, struct lp_
 
 void lp_kube_owner_put(struct lp_buf *out, const struct lp_kube_owner *o, bool in_list);
 void lp_kube_owner_partial_put(struct lp_buf *out, const struct lp_kube_owner *o);
+
+/* ,"ownerReferences":[..]; nothing where the owner is not known. */
+void lp_kube_owner_reference_put(struct lp_buf *out, struct lp_str ns, const struct lp_pod_owner *owner);
 
 /* Pieces that other writers need, too. key stands before the value as it is, quotes and colon included. */
 void lp_kube_put(struct lp_buf *out, const char *key, struct lp_str value);

@@ -65,6 +65,20 @@ put_selector_pair(struct lp_buf *out, const struct lp_kube_owner *o)
     lp_buf_byte(out, '}');
 }
 
+void
+lp_kube_owner_reference_put(struct lp_buf *out, struct lp_str ns, const struct lp_pod_owner *owner)
+{
+    char uid[LP_KUBE_UID_TEXT + 1];
+    if (owner->kind.n == 0 || owner->name.n == 0) {
+        return;
+    }
+    lp_kube_make_uid(owner->kind, ns, owner->name, uid);
+    lp_buf_printf(out, ",\"ownerReferences\":[{\"apiVersion\":\"%s\"", lp_kube_kind_version(owner->kind));
+    lp_kube_put(out, ",\"kind\":", owner->kind);
+    lp_kube_put(out, ",\"name\":", owner->name);
+    lp_buf_printf(out, ",\"uid\":\"%s\",\"controller\":true}]", uid);
+}
+
 static void
 put_metadata(struct lp_buf *out, const struct lp_kube_owner *o)
 {
@@ -77,6 +91,7 @@ put_metadata(struct lp_buf *out, const struct lp_kube_owner *o)
     lp_kube_put_time(out, ",\"creationTimestamp\":", o->first_ns);
     lp_buf_c(out, ",\"labels\":");
     put_selector_pair(out, o);
+    lp_kube_owner_reference_put(out, o->ns, &o->by);
     lp_buf_byte(out, '}');
 }
 

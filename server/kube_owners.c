@@ -101,6 +101,20 @@ add_containers(struct gather *g, struct lp_kube_owner *o, const struct lp_pod *p
     return LP_OK;
 }
 
+/* What made it, where pods tell: they have it as the first of two. */
+static lp_rc
+note_maker(struct gather *g, struct lp_kube_owner *o, const struct lp_pod *p)
+{
+    bool first = lp_str_eqc(p->owner.kind, o->resource->kind) && lp_str_eq(p->owner.name, o->name);
+    bool two = !lp_str_eq(p->owner.kind, p->top.kind) || !lp_str_eq(p->owner.name, p->top.name);
+    if (!first || !two) {
+        return LP_OK;
+    }
+    return lp_arena_str(&g->ar, p->top.kind, &o->by.kind) && lp_arena_str(&g->ar, p->top.name, &o->by.name)
+               ? LP_OK
+               : spent(g);
+}
+
 static lp_rc
 add_pod(struct gather *g, const struct lp_pod *p)
 {
@@ -113,11 +127,14 @@ add_pod(struct gather *g, const struct lp_pod *p)
     if (rc != LP_OK) {
         return rc;
     }
+    if (o->by.name.n == 0) {
+        rc = note_maker(g, o, p);
+    }
     o->first_ns = LP_MIN(o->first_ns, p->first_ns);
     o->last_ns = LP_MAX(o->last_ns, p->last_ns);
     o->pods++;
     o->alive += lp_kube_alive(&g->c->eye, p->last_ns);
-    return add_containers(g, o, p);
+    return rc == LP_OK ? add_containers(g, o, p) : rc;
 }
 
 /* --- the answer --- */

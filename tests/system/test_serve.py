@@ -42,7 +42,7 @@ def test_a_taken_port_is_told(new_server, server):
 
 
 def test_small_endpoints(server):
-    assert server.get('/ready') == b'ready\n' and server.get('/healthz') == b'ok\n'
+    assert server.get('/ready') == b'ready\n' and server.get('/healthz') == b'ok'
     assert server.json('/loki/api/v1/status/buildinfo')['version'] >= '3.2'
     assert server.jsonline(b'{"_msg":"one","app":"a"}')[0] == 204
     assert server.metric('logpond_ingest_records_total') == 1

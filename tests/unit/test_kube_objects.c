@@ -190,6 +190,7 @@ writes_owners(void)
         struct lp_kube_owner o = {.resource = r,
                                   .ns = LP_STR("shop"),
                                   .name = LP_STR("x"),
+                                  .by = {LP_STR("Deployment"), LP_STR("y")},
                                   .select_key = LP_STR("key"),
                                   .first_ns = LP_KUBE_NOW - LP_NS_PER_S,
                                   .last_ns = LP_KUBE_NOW,
@@ -208,6 +209,7 @@ writes_owners(void)
         lp_kube_owner_put(&b, &o, false);
         CU_ASSERT(lp_kube_json_has(&b, selector, "x"));
         CU_ASSERT(lp_kube_json_has(&b, "kind", r->kind));
+        CU_ASSERT(lp_kube_json_has(&b, "metadata.ownerReferences.0.name", "y"));
         CU_ASSERT(lp_kube_json_has(&b, "apiVersion", lp_kube_api_version(r)));
         lp_buf_reset(&b);
         lp_kube_owner_row(&b, &o, &near, LP_KUBE_METADATA);
