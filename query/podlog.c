@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/regex.h"
 #include "query/parse.h"
 #include "query/tail.h"
 #include "query/text.h"
@@ -240,12 +241,26 @@ open_tail(struct lp_podlog *l, struct lp_str text, struct lp_err *err)
     return rc;
 }
 
+/* In words that do not speak of a query, which nobody has written. */
+static lp_rc
+check_regexes(const struct lp_podlog_query *q, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < q->nregexes && rc == LP_OK; i++) {
+        struct lp_regex *re = NULL;
+        rc = lp_regex_new(q->regexes[i], &re, err);
+        lp_regex_free(re);
+    }
+    return rc;
+}
+
 static lp_rc
 open_search(struct lp_podlog *l, struct lp_str text, struct lp_err *err)
 {
     const struct lp_podlog_query *q = &l->q;
     const struct lp_expr *e;
-    lp_rc rc = lp_logql_parse(text, NULL, &l->ar, &e, err);
+    lp_rc rc = check_regexes(q, err);
+    rc = rc == LP_OK ? lp_logql_parse(text, NULL, &l->ar, &e, err) : rc;
     if (rc != LP_OK) {
         return rc;
     }
