@@ -218,7 +218,7 @@ def test_logs_of_owners(k, past):
     assert k.out('logs', 'job/nightly-28500000') == past.log(JOB, 'backup')
     assert k.out('logs', 'ds/agent', '-n', 'kube-system') == past.log(AGENT, 'agent')
     assert 'deployments.apps "nope" not found' in k.fails('logs', 'deploy/nope')
-    if k.minor >= 33:
+    if k.minor >= 32:
         got = k.out('logs', 'deploy/storefront-api', '--all-pods', '-c', 'api', '--tail=1', err=k.run('logs', 'deploy/storefront-api', '--all-pods', '-c', 'api', '--tail=1')[2])
         assert sorted(got.splitlines(True)) == sorted(past.log(p, 'api', r, -1, prefix='[pod/%s/api] ' % p) for p, r in ((API, 0), (WORKER, 5)))
 

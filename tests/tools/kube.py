@@ -20,13 +20,13 @@ def node_client():
 
 
 def kubectls():
-    """{name: path}: the one on PATH, the newest of versions that lie beside it (with LP_LONG=1 all of them), Debian's."""
+    """{name: path}: the one on PATH, Debian's; with LP_LONG=1 also the versions that lie beside the first."""
     found, own = {}, shutil.which('kubectl')
     if own:
         found['path'] = own
         beside = glob.glob(os.path.join(os.path.dirname(os.path.realpath(own)), 'kubectl.[0-9]*'))
         beside.sort(key=lambda p: [int(n) for n in re.findall(r'\d+', os.path.basename(p))])
-        found.update((os.path.basename(p).replace('kubectl.', 'v'), p) for p in (beside if os.environ.get('LP_LONG') else beside[-1:]))
+        found.update((os.path.basename(p).replace('kubectl.', 'v'), p) for p in (beside if os.environ.get('LP_LONG') else []))
     if os.path.exists(DEBIAN):
         found['debian'] = DEBIAN
     return found
