@@ -60,23 +60,12 @@ is_or_any(struct lp_str wanted, struct lp_str value)
 }
 
 static bool
-is_one_of(struct lp_str s, const struct lp_str *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (lp_str_eq(s, v[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
 want_fits(const struct lp_podlog_want *w, struct lp_str pod, struct lp_str container,
           const struct lp_instance *inst)
 {
     return is_or_any(w->pod, pod) && is_or_any(w->container, container) &&
            (is_or_any(w->uid, inst->uid) || (w->uid_or_none && inst->uid.n == 0)) &&
-           is_or_any(w->run, inst->incarnation) && !is_one_of(inst->incarnation, w->not_runs, w->nnot_runs);
+           is_or_any(w->run, inst->incarnation) && !lp_str_among(inst->incarnation, w->not_runs, w->nnot_runs);
 }
 
 static bool
