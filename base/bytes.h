@@ -64,7 +64,8 @@ struct lp_rd {
 static inline struct lp_rd
 lp_rd_of(struct lp_str s)
 {
-    return (struct lp_rd){(const uint8_t *)s.p, (const uint8_t *)s.p + s.n, false};
+    const uint8_t *p = (const uint8_t *)s.p;
+    return (struct lp_rd){p, s.n > 0 ? p + s.n : p, false};
 }
 static inline size_t lp_rd_left(const struct lp_rd *r) { return r->bad ? 0 : (size_t)(r->end - r->p); }
 uint8_t lp_rd_u8(struct lp_rd *r);

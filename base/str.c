@@ -68,6 +68,17 @@ lp_str_rfind_byte(struct lp_str s, char byte)
     return at != NULL ? (size_t)(at - s.p) : SIZE_MAX;
 }
 
+bool
+lp_str_among(struct lp_str s, const struct lp_str *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (lp_str_eq(s, v[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t
 lp_str_find(struct lp_str s, struct lp_str needle)
 {

@@ -55,6 +55,8 @@ lp_str_eqc(struct lp_str a, const char *cstr)
     return lp_str_eq(a, lp_str_c(cstr));
 }
 
+/* Whether s is one of n. */
+bool lp_str_among(struct lp_str s, const struct lp_str *v, size_t n);
 /* Byte order, shorter first among equal prefixes: <0, 0, >0. */
 int lp_str_cmp(struct lp_str a, struct lp_str b);
 /* ASCII case-insensitive equality. */

@@ -38,6 +38,17 @@ is_random(struct lp_str s)
     return s.n > 0 && (digit || plain);
 }
 
+/* Letters and digits, whatever they look like. */
+static bool
+is_suffix(struct lp_str s)
+{
+    bool is = s.n == SUFFIX;
+    for (size_t i = 0; i < s.n && is; i++) {
+        is = is_digit(s.p[i]) || (s.p[i] >= 'a' && s.p[i] <= 'z');
+    }
+    return is;
+}
+
 static bool
 is_number(struct lp_str s)
 {
@@ -117,20 +128,16 @@ by_name(struct lp_str name)
     if (part.n < SUFFIX && is_number(part)) {
         return owner("StatefulSet", rest);
     }
-    if (part.n != SUFFIX || !is_random(part)) {
-        return owner("", LP_STR_NULL);
-    }
     struct lp_str base = rest;
-    if (!cut_part(&base, &hash)) {
-        return owner("DaemonSet", rest);
+    if (is_suffix(part) && cut_part(&base, &hash)) {
+        if (hash.n >= MINUTE_LEAST && is_number(hash)) {
+            return owner("Job", rest);
+        }
+        if (hash.n >= HASH_LEAST && hash.n <= HASH_MOST && is_random(hash)) {
+            return owner("ReplicaSet", rest);
+        }
     }
-    if (hash.n >= MINUTE_LEAST && is_number(hash)) {
-        return owner("Job", rest);
-    }
-    if (hash.n >= HASH_LEAST && hash.n <= HASH_MOST && is_random(hash)) {
-        return owner("ReplicaSet", rest);
-    }
-    return owner("DaemonSet", rest);
+    return is_suffix(part) && is_random(part) ? owner("DaemonSet", rest) : owner("", LP_STR_NULL);
 }
 
 static bool

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/regex.h"
 #include "query/parse.h"
 #include "query/tail.h"
 #include "query/text.h"
@@ -59,23 +60,12 @@ is_or_any(struct lp_str wanted, struct lp_str value)
 }
 
 static bool
-is_one_of(struct lp_str s, const struct lp_str *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (lp_str_eq(s, v[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
 want_fits(const struct lp_podlog_want *w, struct lp_str pod, struct lp_str container,
           const struct lp_instance *inst)
 {
     return is_or_any(w->pod, pod) && is_or_any(w->container, container) &&
            (is_or_any(w->uid, inst->uid) || (w->uid_or_none && inst->uid.n == 0)) &&
-           is_or_any(w->run, inst->incarnation) && !is_one_of(inst->incarnation, w->not_runs, w->nnot_runs);
+           is_or_any(w->run, inst->incarnation) && !lp_str_among(inst->incarnation, w->not_runs, w->nnot_runs);
 }
 
 static bool
@@ -240,12 +230,26 @@ open_tail(struct lp_podlog *l, struct lp_str text, struct lp_err *err)
     return rc;
 }
 
+/* In words that do not speak of a query, which nobody has written. */
+static lp_rc
+check_regexes(const struct lp_podlog_query *q, struct lp_err *err)
+{
+    lp_rc rc = LP_OK;
+    for (size_t i = 0; i < q->nregexes && rc == LP_OK; i++) {
+        struct lp_regex *re = NULL;
+        rc = lp_regex_new(q->regexes[i], &re, err);
+        lp_regex_free(re);
+    }
+    return rc;
+}
+
 static lp_rc
 open_search(struct lp_podlog *l, struct lp_str text, struct lp_err *err)
 {
     const struct lp_podlog_query *q = &l->q;
     const struct lp_expr *e;
-    lp_rc rc = lp_logql_parse(text, NULL, &l->ar, &e, err);
+    lp_rc rc = check_regexes(q, err);
+    rc = rc == LP_OK ? lp_logql_parse(text, NULL, &l->ar, &e, err) : rc;
     if (rc != LP_OK) {
         return rc;
     }

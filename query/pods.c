@@ -565,6 +565,21 @@ lp_pods_find(const struct lp_pods_query *q, struct lp_pods *ret, struct lp_err *
     return rc;
 }
 
+const struct lp_pod *
+lp_pods_named(const struct lp_pods *p, struct lp_str name)
+{
+    size_t from = 0, to = p->n;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (lp_str_cmp(p->v[mid].name, name) < 0) {
+            from = mid + 1;
+        } else {
+            to = mid;
+        }
+    }
+    return from < p->n && lp_str_eq(p->v[from].name, name) ? &p->v[from] : NULL;
+}
+
 void
 lp_pods_clear(struct lp_pods *p)
 {

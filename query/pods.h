@@ -88,6 +88,8 @@ struct lp_pods {
 /* LP_ERR_LIMIT, LP_ERR_BUSY, LP_ERR_TIMEOUT, LP_ERR_CANCELED, LP_ERR_CORRUPT, LP_ERR_IO. To be cleared in any case. */
 lp_rc lp_pods_find(const struct lp_pods_query *q, struct lp_pods *ret, struct lp_err *err) LP_MUST_USE;
 void lp_pods_clear(struct lp_pods *p);
+/* The pod with this name, where all are of one namespace; NULL: there is none. */
+const struct lp_pod *lp_pods_named(const struct lp_pods *p, struct lp_str name);
 
 /* Names of namespaces that have pods, sorted. Errors as above; q->name, limit and the like do not count. */
 lp_rc lp_pods_namespaces(const struct lp_pods_query *q, struct lp_names *ret, struct lp_err *err) LP_MUST_USE;

@@ -68,8 +68,10 @@ void
 lp_tail_cursor_put(struct lp_tail_cursor *c, uint64_t source, uint64_t next, uint64_t generation)
 {
     struct lp_tail_source *s = find_or_add(c, source);
-    s->next = LP_MAX(s->next, next);
-    s->generation = generation;
+    if (next >= s->next) { /* else it was behind us before, and so may be later generations */
+        s->next = next;
+        s->generation = generation;
+    }
     s->inside = s->inside && s->row.first >= s->next;
 }
 

@@ -28,7 +28,7 @@
 #define INFLIGHT_BYTES (256u << 20)
 #define INGEST_QUEUE 1024
 #define QUERY_THREADS 64 /* queries under way at once: of them --query-workers run */
-#define QUERY_QUEUE 256
+#define QUERY_QUEUE 1024 /* many clients come back at once after a restart */
 #define QUERY_NICE                                                                                           \
     5 /* queries get a third of the processor time of intake and seals, where there is not enough for all */
 #define EXPORT_THREADS 4

@@ -19,7 +19,7 @@
 #define LOOK_NS (100 * LP_NS_PER_MS)
 #define WAIT_NS (500 * LP_NS_PER_MS) /* in which it is noticed that a client has gone */
 #define CHECK_NS (2 * LP_NS_PER_S)
-#define LATE_NS (10 * LP_NS_PER_S) /* first lines of a new pod may come so late and still be noticed */
+#define LATE_NS (60 * LP_NS_PER_S) /* first lines of a new pod may come so late and still be noticed */
 #define RENEW_NS LP_NS_PER_S
 #define WRITE_BYTES (256u << 10)
 #define PARTS_MAX 64

@@ -89,25 +89,10 @@ is_known(struct lp_kube_log_find *f, struct lp_pods_query q, bool *ret)
     return rc;
 }
 
-static const struct lp_pod *
-pod_named(const struct lp_pods *pods, struct lp_str name)
-{
-    size_t from = 0, to = pods->n;
-    while (from < to) {
-        size_t mid = from + (to - from) / 2;
-        if (lp_str_cmp(pods->v[mid].name, name) < 0) {
-            from = mid + 1;
-        } else {
-            to = mid;
-        }
-    }
-    return from < pods->n && lp_str_eq(pods->v[from].name, name) ? &pods->v[from] : NULL;
-}
-
 static bool
 is_found(void *arg, const struct lp_pod *p)
 {
-    return pod_named(arg, p->name) != NULL;
+    return lp_pods_named(arg, p->name) != NULL;
 }
 
 /* What all names begin with: those of the first and the last have it in common. */
@@ -149,7 +134,7 @@ put_whole(struct lp_pods *found, const struct lp_pods *whole, bool try_only)
 {
     size_t n = 0;
     for (size_t i = 0; i < found->n; i++) {
-        const struct lp_pod *p = pod_named(whole, found->v[i].name);
+        const struct lp_pod *p = lp_pods_named(whole, found->v[i].name);
         if (p != NULL && lp_str_eq(p->uid, found->v[i].uid)) {
             found->v[i] = try_only ? found->v[i] : *p;
             n++;

@@ -13,18 +13,8 @@ struct source {
 static const struct lp_pod *
 pod_named(const struct lp_pods *pods, struct lp_str name, struct lp_str uid)
 {
-    size_t from = 0, to = pods->n;
-    while (from < to) {
-        size_t mid = from + (to - from) / 2;
-        if (lp_str_cmp(pods->v[mid].name, name) < 0) {
-            from = mid + 1;
-        } else {
-            to = mid;
-        }
-    }
-    bool found = from < pods->n && lp_str_eq(pods->v[from].name, name) &&
-                 (uid.n == 0 || lp_str_eq(pods->v[from].uid, uid));
-    return found ? &pods->v[from] : NULL;
+    const struct lp_pod *p = lp_pods_named(pods, name);
+    return p != NULL && (uid.n == 0 || lp_str_eq(p->uid, uid)) ? p : NULL;
 }
 
 static const struct lp_pod_run *

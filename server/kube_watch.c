@@ -13,7 +13,7 @@
 
 #define PAGE 500
 #define EVERY_NS LP_NS_PER_S
-#define LATE_NS (10 * LP_NS_PER_S) /* lines may come so late and still be noticed */
+#define LATE_NS (60 * LP_NS_PER_S) /* lines may come so late and still be noticed */
 #define SHARE 20                   /* of the time, at most one part of so many is spent looking */
 #define KNOWN_BYTES (256u << 20)
 

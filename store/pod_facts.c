@@ -69,17 +69,6 @@ static const struct lp_str own_labels[] = {S("label/apps_kubernetes_io_pod_index
 static const struct lp_str first_name = S("first");
 #undef S
 
-static bool
-is_one_of(struct lp_str s, const struct lp_str *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (lp_str_eq(s, v[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Most names are told from all of `sources` by their begin. */
 static bool
 may_be_source(struct lp_str name)
@@ -287,7 +276,7 @@ lp_pod_facts_learn(const struct lp_stream_key *key, const uint8_t *meta, struct 
             lp_pod_facts_put(f, LP_STR("node"), l->value);
         } else if (source_of(l->name) != NULL) {
             ok = learn_pair(f, l, container, ar);
-        } else if (!is_one_of(l->name, not_labels, LP_ARRAY_LEN(not_labels))) {
+        } else if (!lp_str_among(l->name, not_labels, LP_ARRAY_LEN(not_labels))) {
             ok = put_joined(f, "label/", l->name, l->value, ar);
         }
     }
@@ -300,7 +289,7 @@ lp_pod_facts_learn(const struct lp_stream_key *key, const uint8_t *meta, struct 
 bool
 lp_pod_fact_is_own(const struct lp_pod_id *id, const struct lp_pair *fact)
 {
-    return is_one_of(fact->name, own_labels, LP_ARRAY_LEN(own_labels)) ||
+    return lp_str_among(fact->name, own_labels, LP_ARRAY_LEN(own_labels)) ||
            lp_str_find(fact->value, id->name) != SIZE_MAX ||
            (lp_str_eqc(fact->name, "owner") && lp_str_starts(fact->value, LP_STR("Job/")));
 }

@@ -441,7 +441,9 @@ def test_more_is_learned(server):
     push(server, [record(t + 1, 'two', pod='late-5f6d8c9b7-abcde', uid='the-uid', node='n1', image='reg/late:2', labels={'app.kubernetes.io/name': 'late', 'pod-template-hash': '5f6d8c9b7'})])
     pod = get(server, PODS + '/late-5f6d8c9b7-abcde')
     assert (pod['metadata']['uid'], pod['spec']['nodeName'], pod['spec']['containers']) == ('the-uid', 'n1', [dict(pod['spec']['containers'][0], name='api', image='reg/late:2')])
-    assert pod['metadata']['labels']['app.kubernetes.io/name'] == 'late'
+    assert pod['metadata']['labels']['app'] == 'late'  # decoders make it the label app, where there is none (contracts B.6); both find it
+    for key in ('app', 'app.kubernetes.io/name'):
+        assert [p['metadata']['name'] for p in get(server, PODS + '?labelSelector=%s%%3Dlate' % key)['items']] == [pod['metadata']['name']]
     assert names(get(server, PODS, labelSelector='app.kubernetes.io/name=late')) == ['late-5f6d8c9b7-abcde']
     assert log(server, 'late-5f6d8c9b7-abcde') == 'one\ntwo\n'
     assert names(get(server, '/apis/apps/v1/namespaces/shop/deployments')) == ['late']

@@ -647,6 +647,36 @@ def test_a_follow_goes_on_over_restarts_of_container_and_server(new_server, foll
     assert f.err.decode().count('connected again') == 2, f.err
 
 
+def test_a_follow_of_several_pods_goes_on_over_a_restart(new_server, follow):
+    """With pods that are new, before, during and after it."""
+    s, texts = new_server().start(), []
+
+    def say(pod, container, *seconds):
+        for ago in seconds:
+            texts.append('line %d of %s %s' % (len(texts), pod, container))
+            push(s, (pod, container, 'u-' + pod, '0', [(time.time() - ago, texts[-1])], {'app': 'w'}))
+
+    def shown():
+        wait_for(lambda: len(f.texts()) >= len(texts), 60, '%s of %s: %s' % (f.out, texts, f.err))
+        assert sorted(f.texts()) == sorted(texts)
+    say('w-a', 'app', 30, 20)
+    say('w-a', 'side', 25)
+    f = follow(s, '-n', 'shop', '-l', 'app=w')
+    shown()
+    say('w-b', 'app', 1, 2)
+    shown()
+    s.kill()
+    s.start(listen=s.address)
+    say('w-a', 'app', 1, 15)
+    say('w-c', 'app', 1, 3)
+    shown()
+    say('w-d', 'app', 1)
+    say('w-b', 'app', 4)
+    shown()
+    f.p.send_signal(signal.SIGINT)
+    assert f.finish() == 0 and len(f.texts()) == len(texts)
+
+
 def test_kubectl_takes_the_kubeconfig(fleet, tmp_path):
     kubectl = shutil.which('kubectl')
     if kubectl is None:

@@ -353,6 +353,8 @@ test_owners(void)
     } cases[] = {
         {"api-7d4b9c6f5-x2x4k", "ReplicaSet", "api-7d4b9c6f5", "Deployment", "api"},
         {"my-app-5f6c9bd4d7-9vqzt", "ReplicaSet", "my-app-5f6c9bd4d7", "Deployment", "my-app"},
+        {"storefront-api-7d4b9c6f5-aaaaa", "ReplicaSet", "storefront-api-7d4b9c6f5", "Deployment",
+         "storefront-api"},
         {"db-0", "StatefulSet", "db", "StatefulSet", "db"},
         {"agent-x7k2p", "DaemonSet", "agent", "DaemonSet", "agent"},
         {"backup-28391040-b4x9z", "Job", "backup-28391040", "CronJob", "backup"},

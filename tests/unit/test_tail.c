@@ -392,7 +392,25 @@ test_refused(void)
     lp_world_close(&w);
 }
 
+/* Of two generations that are behind a tail, the older one is passed again when it is sealed: what is known
+ * of the newer one stays. */
+static void
+test_passed_again(void)
+{
+    struct lp_tail_cursor c = {.sealed = 2};
+    lp_tail_cursor_put(&c, 77, 4, 3);
+    lp_tail_cursor_put(&c, 77, 5, 4);
+    lp_tail_cursor_put(&c, 77, 4, 3);
+    lp_tail_cursor_seal(&c, 3);
+    const struct lp_tail_source *s = lp_tail_cursor_of(&c, 77);
+    CU_ASSERT(s != NULL && s->next == 5 && s->generation == 4);
+    lp_tail_cursor_seal(&c, 4);
+    CU_ASSERT_PTR_NULL(lp_tail_cursor_of(&c, 77));
+    lp_tail_cursor_clear(&c);
+}
+
 LP_SUITE(tail, {"new rows of the head", test_head}, {"sealed meanwhile", test_sealed_meanwhile},
          {"a cursor after each page, over seals", test_resume}, {"the past first", test_past},
          {"rests", test_rest}, {"one follows another", test_follow}, {"merged meanwhile", test_merged},
-         {"cursors as text", test_cursor_text}, {"what is refused", test_refused});
+         {"a generation that is passed again", test_passed_again}, {"cursors as text", test_cursor_text},
+         {"what is refused", test_refused});
