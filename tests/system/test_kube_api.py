@@ -307,7 +307,7 @@ def pages(server, path, limit, accept=None, **params):
     while token != '':
         body = get(server, path, accept, limit=limit, **dict(params, **({'continue': token} if token else {})))
         items = body['rows'] if body['kind'] == 'Table' else body['items']
-        assert len(items) <= limit
+        assert len(items) <= limit and len(out) <= 4000 // min(limit, 500), 'it goes on and on'
         token = body['metadata'].get('continue', '')
         assert items or not token
         out.append(items)
