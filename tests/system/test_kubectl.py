@@ -93,7 +93,7 @@ def shop(broker, module_server, tmp_path_factory, past):
 def k(kubectl, shop):
     client = kubectl(shop.server)
     said = json.loads(client.run('version', '--client', '-o', 'json')[1])
-    client.minor = int(said['clientVersion']['minor'].rstrip('+'))
+    client.minor = int(said['clientVersion']['minor'].rstrip('+') or 99)  # built by hand: a new one
     return client
 
 
