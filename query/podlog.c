@@ -26,7 +26,7 @@
 
 #define PAGE_ROWS 65536
 #define PAGE_BYTES (4u << 20)
-#define LIVE_ROWS 8192
+#define LIVE_ROWS 1024
 #define LIVE_BYTES (1u << 20)
 #define CACHE_BYTES (16u << 20)
 #define QUERY_BYTES (1u << 20)

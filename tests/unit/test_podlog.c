@@ -278,7 +278,7 @@ test_short_memory(void)
             if (step < 60 && lp_test_below(&w.seed, 5) == 0) {
                 seal(&w);
             }
-            share.most = step < 60 ? share.used + lp_test_below(&w.seed, 120) * 1024 : SIZE_MAX;
+            share.most = step < 60 ? share.used + lp_test_below(&w.seed, 700) * 1024 : SIZE_MAX;
             lp_rc rc = lp_podlog_next(l, &f, NULL);
             CU_ASSERT(rc == LP_OK || rc == LP_ERR_BUSY || rc == LP_ERR_LIMIT);
             failed += rc != LP_OK;
