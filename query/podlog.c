@@ -492,6 +492,7 @@ take_late(struct lp_podlog *l, struct lp_found *ret)
     if (a == NULL) {
         return false;
     }
+    lp_found_clear(ret); /* it may be a page without lines */
     *ret = a->found;
     l->late = a->next;
     l->late_end = l->late == NULL ? &l->late : l->late_end;
