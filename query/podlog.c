@@ -65,7 +65,8 @@ want_fits(const struct lp_podlog_want *w, struct lp_str pod, struct lp_str conta
 {
     return is_or_any(w->pod, pod) && is_or_any(w->container, container) &&
            (is_or_any(w->uid, inst->uid) || (w->uid_or_none && inst->uid.n == 0)) &&
-           is_or_any(w->run, inst->incarnation) && !lp_str_among(inst->incarnation, w->not_runs, w->nnot_runs);
+           is_or_any(w->run, inst->incarnation) &&
+           !lp_str_among(inst->incarnation, w->not_runs, w->nnot_runs);
 }
 
 static bool
@@ -405,15 +406,12 @@ note_missed(struct lp_podlog *l)
     }
 }
 
-/* Moves the tail to what the view shows. Lines on the way that the past had gone by (passed; NULL: none) are
- * put aside. */
+/* Reads what the tail has noted. Lines that the past had gone by (passed; NULL: none) are put aside. */
 static lp_rc
-pass_arrived(struct lp_podlog *l, const struct lp_view *view, const struct lp_place *passed,
-             struct lp_err *err)
+put_aside(struct lp_podlog *l, const struct lp_place *passed, struct lp_err *err)
 {
     bool more = true;
     lp_rc rc = LP_OK;
-    lp_tail_look_at(l->tail, view);
     while (rc == LP_OK && more) {
         struct late *a = lp_calloc(1, sizeof(*a));
         rc = lp_tail_next(l->tail, LIVE_ROWS, LIVE_BYTES, &a->found, err);
@@ -429,38 +427,59 @@ pass_arrived(struct lp_podlog *l, const struct lp_view *view, const struct lp_pl
             lp_free(a);
         }
     }
+    return rc;
+}
+
+/* Moves the tail to what the view shows. */
+static lp_rc
+pass_arrived(struct lp_podlog *l, const struct lp_view *view, const struct lp_place *passed,
+             struct lp_err *err)
+{
+    bool there = false;
+    lp_rc rc = LP_OK;
+    while (rc == LP_OK && !there) {
+        there = lp_tail_look_at(l->tail, view); /* else there is something left of a try that failed */
+        rc = put_aside(l, passed, err);
+    }
     lp_tail_rest(l->tail);
     note_missed(l);
     return rc;
 }
 
+/* Finds the next lines. *ret_more: there may be others behind them. */
+static lp_rc
+find_page(struct lp_podlog *l, struct lp_found *ret, bool *ret_more, struct lp_err *err)
+{
+    if (!l->begun && l->q.tail != LP_PODLOG_ALL) {
+        return find_newest(l, ret, ret_more, err);
+    }
+    lp_rc rc = search_page(l, l->q.page_rows, false, ret, err);
+    if (rc == LP_OK) {
+        *ret_more = ret->more;
+        l->place = ret->used > 0 ? ret->last : l->place;
+        l->begun = l->begun || ret->used > 0;
+    }
+    return rc;
+}
+
+/* After an error the place is the one before: what the tail has gone by since is put aside, or is ahead of
+ * that place still. */
 static lp_rc
 past_page(struct lp_podlog *l, struct lp_found *ret, struct lp_err *err)
 {
     const struct lp_place place = l->place;
     bool passed = l->begun, more;
-    lp_rc rc;
-    if (!passed && l->q.tail != LP_PODLOG_ALL) {
-        rc = find_newest(l, ret, &more, err);
-        if (rc != LP_OK) {
-            return rc;
-        }
-    } else {
-        rc = search_page(l, l->q.page_rows, false, ret, err);
-        if (rc != LP_OK) {
-            return rc;
-        }
-        more = ret->more;
-        l->place = ret->used > 0 ? ret->last : l->place;
-        l->begun = l->begun || ret->used > 0;
-    }
-    l->live = !more;
-    if (l->tail != NULL) {
+    lp_rc rc = find_page(l, ret, &more, err);
+    if (rc == LP_OK && l->tail != NULL) {
         rc = pass_arrived(l, ret->view, passed ? &place : NULL, err);
     }
-    if (rc != LP_OK) {
-        lp_found_clear(ret);
+    if (rc == LP_OK) {
+        l->live = !more;
+        return LP_OK;
     }
+    l->place = place;
+    l->begun = passed;
+    lp_found_clear(ret);
     return rc;
 }
 

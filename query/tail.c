@@ -410,13 +410,16 @@ lp_tail_look(struct lp_tail *t)
     lp_head_view_clear(&v);
 }
 
-void
+bool
 lp_tail_look_at(struct lp_tail *t, const struct lp_view *v)
 {
     uint64_t sealed;
     const struct lp_head_view *head = lp_view_head(v, &sealed);
-    LP_ASSERT(t->gap_last == 0 && t->of == NULL);
+    if (t->gap_last > 0) {
+        return false;
+    }
     note_visible(t, head, sealed);
+    return true;
 }
 
 bool

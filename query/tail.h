@@ -90,8 +90,8 @@ lp_rc lp_tail_resume(struct lp_tail *t, struct lp_str cursor, struct lp_err *err
 
 /* Takes note of what has become visible. */
 void lp_tail_look(struct lp_tail *t);
-/* The same of what is visible in a view (of a search that is being made) and no more. t must have read what it noted before. */
-void lp_tail_look_at(struct lp_tail *t, const struct lp_view *v);
+/* The same of what is visible in a view (of a search that is being made) and no more. False, and nothing is noted: first the rest of what was noted before is to be read. */
+bool lp_tail_look_at(struct lp_tail *t, const struct lp_view *v);
 /*
  * The next rows of what was noted, in order of arrival, with their labels: up to limit, and up to page_bytes of lines (but one). ret->n == 0: there
  * is no more until the next look. The caller clears *ret. After an error the tail is where it was or further; it may be asked again.

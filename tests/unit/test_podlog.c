@@ -94,6 +94,19 @@ struct seen {
     size_t n, cap;
 };
 
+static void
+see(struct seen *s, const struct lp_found *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        if (s->n == s->cap) {
+            s->cap = s->cap ? s->cap * 2 : 256;
+            s->v = lp_realloc(s->v, s->cap * sizeof(*s->v));
+        }
+        s->v[s->n++] = strtoull(f->rows[i].line.p, NULL, 10);
+        CU_ASSERT(lp_stream_key_label(&f->streams[f->rows[i].stream]->key, LP_STR("pod")).n == 2);
+    }
+}
+
 /* Reads one page; how many lines it had. */
 static size_t
 read_page(struct lp_podlog *l, struct seen *s)
@@ -101,14 +114,7 @@ read_page(struct lp_podlog *l, struct seen *s)
     struct lp_found f;
     CU_ASSERT_EQUAL_FATAL(lp_podlog_next(l, &f, NULL), LP_OK);
     size_t n = f.n;
-    for (size_t i = 0; i < n; i++) {
-        if (s->n == s->cap) {
-            s->cap = s->cap ? s->cap * 2 : 256;
-            s->v = lp_realloc(s->v, s->cap * sizeof(*s->v));
-        }
-        s->v[s->n++] = strtoull(f.rows[i].line.p, NULL, 10);
-        CU_ASSERT(lp_stream_key_label(&f.streams[f.rows[i].stream]->key, LP_STR("pod")).n == 2);
-    }
+    see(s, &f);
     lp_found_clear(&f);
     return n;
 }
@@ -246,6 +252,49 @@ test_follow(void)
     }
 }
 
+/* As above, while memory for all queries is short now and then: what fails is asked again. */
+static void
+test_short_memory(void)
+{
+    size_t failed = 0;
+    for (int round = 0; round < 60; round++) {
+        struct world w;
+        struct seen s = {NULL, 0, 0};
+        struct lp_podlog *l;
+        struct lp_arena_share share = {0, SIZE_MAX};
+        open_world(&w);
+        w.seed += (uint64_t)round * 104729;
+        put(&w, 300, 1000, 60);
+        struct lp_podlog_query q = query(&w, &p1_c0, 1);
+        q.follow = true;
+        q.share = &share;
+        q.tail = round % 3 == 0 ? 1000 : LP_PODLOG_ALL;
+        CU_ASSERT_EQUAL_FATAL(lp_podlog_open(&q, &l, NULL), LP_OK);
+        for (int step = 0, quiet = 0; quiet < 2; step++) {
+            struct lp_found f;
+            if (step < 60 && lp_test_below(&w.seed, 2) == 0) {
+                put(&w, 30, 1000, 60);
+            }
+            if (step < 60 && lp_test_below(&w.seed, 5) == 0) {
+                seal(&w);
+            }
+            share.most = step < 60 ? share.used + lp_test_below(&w.seed, 120) * 1024 : SIZE_MAX;
+            lp_rc rc = lp_podlog_next(l, &f, NULL);
+            CU_ASSERT(rc == LP_OK || rc == LP_ERR_BUSY || rc == LP_ERR_LIMIT);
+            failed += rc != LP_OK;
+            quiet = rc == LP_OK && f.n == 0 && step >= 60 ? quiet + 1 : 0;
+            see(&s, &f);
+            lp_found_clear(&f);
+        }
+        check(&w, &s, 0, w.n, is_p1_c0);
+        lp_podlog_close(l);
+        CU_ASSERT_EQUAL(share.used, 0);
+        lp_free(s.v);
+        close_world(&w);
+    }
+    CU_ASSERT(failed > 100);
+}
+
 /* From now on; a filter, and runs that are not wanted. */
 static void
 test_live_only(void)
@@ -317,4 +366,5 @@ test_filters(void)
 
 LP_SUITE(podlog, {"the past, in order", test_past}, {"the newest lines", test_newest},
          {"from the past into what arrives, each line once", test_follow},
-         {"from now on, without earlier runs", test_live_only}, {"several pods, and filters", test_filters});
+         {"while memory is short", test_short_memory}, {"from now on, without earlier runs", test_live_only},
+         {"several pods, and filters", test_filters});
