@@ -658,6 +658,34 @@ def test_nothing_is_lost_or_twice_behind_a_slow_reader(new_server, seal):
     a.close()
 
 
+def rss_anon_mb(server):
+    with open('/proc/%d/status' % server.process.pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith('RssAnon:')) >> 10
+
+
+@pytest.mark.skipif(SLOW > 1, reason='memory under sanitizers says nothing')
+def test_stalled_follows_hold_no_generations(new_server):
+    """Clients that stop reading, each at another time, cost a page each, not the generation that they were at."""
+    s = new_server('--seal-bytes', '8MiB').start()
+    sent, most, stalled = 0, 0, []
+
+    def some_mb():
+        nonlocal sent
+        push(s, [record(time.time_ns() + i, '%d %s' % (sent + i, 'x' * 10000), pod='live', container='c', uid='u', container_id='c' * 64) for i in range(800)])
+        sent += 800
+    some_mb()
+    for _ in range(5):
+        some_mb()
+        most = max(most, rss_anon_mb(s))
+    for _ in range(15):
+        stalled.append(Answer(s.address, LOG % 'live' + '?follow=true&tailLines=0', rcvbuf=4096))
+        some_mb()
+    some_mb()
+    assert rss_anon_mb(s) < most + 15 * 3, (rss_anon_mb(s), most)
+    for a in stalled:
+        a.close()
+
+
 def test_many_follows_while_others_push(server):
     """20 follows of 5 pods, 4 threads that push: each has every line once, each sender's in order."""
     per, rounds = 20, 25
