@@ -532,6 +532,14 @@ lp_podlog_next(struct lp_podlog *l, struct lp_found *ret, struct lp_err *err)
     return rc;
 }
 
+void
+lp_podlog_rest(struct lp_podlog *l)
+{
+    if (l->tail != NULL) {
+        lp_tail_rest(l->tail);
+    }
+}
+
 bool
 lp_podlog_live(const struct lp_podlog *l)
 {

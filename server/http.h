@@ -128,6 +128,8 @@ void lp_http_error(struct lp_http_req *req, int status, const char *fmt, ...) LP
  */
 lp_rc lp_http_stream_begin(struct lp_http_req *req, int status, const char *content_type, const char *trailer_names) LP_MUST_USE;
 lp_rc lp_http_stream_write(struct lp_http_req *req, struct lp_str bytes) LP_MUST_USE;
+/* Bytes that were written and that the client's socket has not taken: with many of them a write may wait. */
+size_t lp_http_stream_unsent(struct lp_http_req *req);
 void lp_http_stream_end(struct lp_http_req *req, const struct lp_pair *trailers, size_t n);
 /* In place of _end: cuts the connection (or answers 500, if nothing was sent yet), so that the client sees that the answer is not whole. */
 void lp_http_stream_abort(struct lp_http_req *req);

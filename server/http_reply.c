@@ -535,6 +535,15 @@ lp_http_stream_write(struct lp_http_req *req, struct lp_str bytes)
     return rc;
 }
 
+size_t
+lp_http_stream_unsent(struct lp_http_req *req)
+{
+    lp_lock(&req->t->mu);
+    size_t n = req->pending.n + req->out_bytes;
+    lp_unlock(&req->t->mu);
+    return n;
+}
+
 void
 lp_http_stream_end(struct lp_http_req *req, const struct lp_pair *trailers, size_t n)
 {

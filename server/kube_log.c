@@ -22,6 +22,7 @@
 #define LATE_NS (60 * LP_NS_PER_S) /* first lines of a new pod may come so late and still be noticed */
 #define RENEW_NS LP_NS_PER_S
 #define WRITE_BYTES (256u << 10)
+#define UNSENT_QUICK (256u << 10) /* who has more before him may keep us waiting */
 #define PARTS_MAX 64
 
 /* Pods that are read together. More come while several are followed: new ones, as they appear. */
@@ -210,11 +211,25 @@ reply(struct log *l)
 
 /* --- at the client's pace --- */
 
+/* The client may be slow: nothing of the head is held while it is waited for. */
+static void
+rest_all(struct log *l)
+{
+    for (size_t i = 0; i < l->nparts; i++) {
+        if (l->parts[i].log != NULL) {
+            lp_podlog_rest(l->parts[i].log);
+        }
+    }
+}
+
 static lp_rc
 send(struct log *l)
 {
     struct lp_str rest = lp_buf_view(&l->c->text);
     lp_rc rc = lp_http_gone(l->c->req) ? LP_ERR_CANCELED : LP_OK;
+    if (lp_http_stream_unsent(l->c->req) + rest.n > UNSENT_QUICK) {
+        rest_all(l);
+    }
     while (rc == LP_OK && rest.n > 0) {
         rc = lp_http_stream_write(l->c->req, lp_str_sub(rest, 0, WRITE_BYTES));
         rest = lp_str_sub(rest, WRITE_BYTES, rest.n);
