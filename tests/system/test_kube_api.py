@@ -686,6 +686,22 @@ def test_stalled_follows_hold_no_generations(new_server):
         a.close()
 
 
+@pytest.mark.skipif(SLOW > 1, reason='memory under sanitizers says nothing')
+def test_stalled_readers_hold_little(new_server):
+    """Clients that stop reading in the middle of a long past."""
+    s, r, t0 = new_server('--seal-bytes', '8MiB').start(), random.Random(1), time.time_ns() - 600 * SECOND
+    for k in range(10):
+        push(s, [record(t0 + (k * 1000 + i) * 1000, '%04000x' % r.getrandbits(16000), pod='long', container='c', uid='u', container_id='c' * 64) for i in range(1000)])
+    log(s, 'long', tailLines=10)
+    before, stalled = rss_anon_mb(s), []
+    for _ in range(20):
+        stalled.append(Answer(s.address, LOG % 'long', rcvbuf=4096))
+        stalled[-1].lines(1)
+    assert rss_anon_mb(s) < before + 20 * 6, (rss_anon_mb(s), before)
+    for a in stalled:
+        a.close()
+
+
 def test_many_follows_while_others_push(server):
     """20 follows of 5 pods, 4 threads that push: each has every line once, each sender's in order."""
     per, rounds = 20, 25
