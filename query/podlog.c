@@ -25,9 +25,9 @@
 #include "query/text.h"
 
 #define PAGE_ROWS 65536
-#define PAGE_BYTES (4u << 20)
+#define PAGE_BYTES (1u << 20)
 #define LIVE_ROWS 1024
-#define LIVE_BYTES (1u << 20)
+#define LIVE_BYTES (256u << 10)
 #define CACHE_BYTES (16u << 20)
 #define QUERY_BYTES (1u << 20)
 
@@ -538,6 +538,8 @@ lp_podlog_rest(struct lp_podlog *l)
     if (l->tail != NULL) {
         lp_tail_rest(l->tail);
     }
+    lp_block_cache_free(l->cache);
+    l->search.cache = l->cache = lp_block_cache_new(CACHE_BYTES);
 }
 
 bool

@@ -1,8 +1,7 @@
 /*
  * podlog.h - the log of containers: the lines of some pods, in the order of time, from what is stored into what arrives.
  *
- * Past. Lines come in the order of time (the total order of exec.h), page by page; between pages nothing is held, so a reader may be slow. Live, a reader that is slow
- * calls lp_podlog_rest.
+ * Past. Lines come in the order of time (the total order of exec.h), page by page; a reader may be slow, and calls lp_podlog_rest then.
  *
  * Live (`follow`). Behind the last line of the past come lines in the order of arrival. Every line that is, or becomes, visible comes exactly once: what
  * arrives while the past is being read comes in its place where that is still ahead, and at once where it is not. Where that cannot be told (segments that were merged
@@ -59,7 +58,7 @@ void lp_podlog_close(struct lp_podlog *l);
  * The next lines; rows have a stream (ret->streams), not labels. ret->n == 0: there are no more, or with follow none until lp_podlog_wait has returned. The caller clears *ret.
  */
 lp_rc lp_podlog_next(struct lp_podlog *l, struct lp_found *ret, struct lp_err *err) LP_MUST_USE;
-/* Lets go of the head's memory, which a log that has gone live holds between calls: for who does not go on soon. The place stays. */
+/* Lets go of what is kept from call to call, decoded blocks and the head's memory: for who does not go on soon. The place stays. */
 void lp_podlog_rest(struct lp_podlog *l);
 /* The past has been read. */
 bool lp_podlog_live(const struct lp_podlog *l);

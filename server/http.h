@@ -128,8 +128,10 @@ void lp_http_error(struct lp_http_req *req, int status, const char *fmt, ...) LP
  */
 lp_rc lp_http_stream_begin(struct lp_http_req *req, int status, const char *content_type, const char *trailer_names) LP_MUST_USE;
 lp_rc lp_http_stream_write(struct lp_http_req *req, struct lp_str bytes) LP_MUST_USE;
-/* Bytes that were written and that the client's socket has not taken: with many of them a write may wait. */
-size_t lp_http_stream_unsent(struct lp_http_req *req);
+/* From now on writes wait while more than so much is unsent, in place of 1 MiB: for streams that are many. */
+void lp_http_stream_limit(struct lp_http_req *req, size_t bytes);
+/* Waits until a write would not wait, at most until deadline_ns (lp_mono_ns); false: it still would. Who holds something may let go of it then. */
+bool lp_http_stream_room(struct lp_http_req *req, int64_t deadline_ns);
 void lp_http_stream_end(struct lp_http_req *req, const struct lp_pair *trailers, size_t n);
 /* In place of _end: cuts the connection (or answers 500, if nothing was sent yet), so that the client sees that the answer is not whole. */
 void lp_http_stream_abort(struct lp_http_req *req);

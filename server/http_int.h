@@ -152,6 +152,7 @@ struct lp_http_req {
     bool ended;             /* nothing more will come from the handler */
     bool cut;               /* the stream must not look whole */
     struct lp_buf pending;  /* stream bytes that the HTTP thread has not taken */
+    size_t unsent_max;     /* of a stream: a writer waits above it */
     size_t out_bytes;       /* stream bytes that the client's socket has not taken */
     struct lp_buf trailers; /* lines with CR LF */
 

@@ -31,8 +31,7 @@
 #include <unistd.h>
 
 #define REFERENCE_BYTES (16u * 1024)     /* larger bodies are not copied but referred to */
-#define STREAM_UNSENT_MAX (1024u * 1024) /* a writer waits above it ... */
-#define STREAM_UNSENT_LOW (512u * 1024)  /* ... and goes on below this */
+#define STREAM_UNSENT_MAX (1024u * 1024) /* a writer waits above it, until a half is left */
 #define STREAM_PIECE_BYTES (256u * 1024) /* taken at a time, so that mu is never held long */
 #define ERROR_TEXT_MAX (16u * 1024)
 #define GZIP_BYTES_MIN 1024u /* smaller answers are sent as they are */
@@ -330,7 +329,7 @@ lp_http_reply_sent(struct lp_http_req *req, size_t out_bytes)
 {
     lp_lock(&req->t->mu);
     req->out_bytes = out_bytes;
-    if (req->pending.n + out_bytes <= STREAM_UNSENT_LOW) {
+    if (req->pending.n + out_bytes <= req->unsent_max / 2) {
         lp_cond_broadcast(&req->room);
     }
     lp_unlock(&req->t->mu);
@@ -482,6 +481,7 @@ lp_http_stream_begin(struct lp_http_req *req, int status, const char *content_ty
     lp_cond_init(&req->room);
     lp_lock(&t->mu);
     req->streaming = true;
+    req->unsent_max = STREAM_UNSENT_MAX;
     req->cut = atomic_load(&req->gone);
     lp_rc rc = req->cut ? LP_ERR_CANCELED : LP_OK;
     bool ring = !req->cut && mail(req);
@@ -492,6 +492,37 @@ lp_http_stream_begin(struct lp_http_req *req, int status, const char *content_ty
     return rc;
 }
 
+/* With the lock held. */
+static bool
+wait_for_room(struct lp_http_req *req, int64_t deadline_ns)
+{
+    bool room = req->pending.n + req->out_bytes <= req->unsent_max, late = false;
+    while (!room && !late && !atomic_load(&req->gone)) {
+        late = !lp_cond_wait_until(&req->room, &req->t->mu, deadline_ns);
+        room = req->pending.n + req->out_bytes <= req->unsent_max / 2;
+    }
+    return room || atomic_load(&req->gone);
+}
+
+void
+lp_http_stream_limit(struct lp_http_req *req, size_t bytes)
+{
+    LP_ASSERT(req->streaming);
+    lp_lock(&req->t->mu);
+    req->unsent_max = bytes;
+    lp_unlock(&req->t->mu);
+}
+
+bool
+lp_http_stream_room(struct lp_http_req *req, int64_t deadline_ns)
+{
+    LP_ASSERT(req->streaming);
+    lp_lock(&req->t->mu);
+    bool room = req->head.method == LP_HEAD || wait_for_room(req, deadline_ns);
+    lp_unlock(&req->t->mu);
+    return room;
+}
+
 static lp_rc
 write_piece(struct lp_http_req *req, struct lp_str piece)
 {
@@ -499,11 +530,7 @@ write_piece(struct lp_http_req *req, struct lp_str piece)
     lp_rc rc = LP_OK;
     bool ring = false;
     lp_lock(&t->mu);
-    if (req->pending.n + req->out_bytes > STREAM_UNSENT_MAX) {
-        while (!atomic_load(&req->gone) && req->pending.n + req->out_bytes > STREAM_UNSENT_LOW) {
-            lp_cond_wait(&req->room, &t->mu);
-        }
-    }
+    (void)wait_for_room(req, INT64_MAX);
     if (atomic_load(&req->gone)) {
         rc = LP_ERR_CANCELED;
     } else if (!lp_buf_str(&req->pending, piece)) {
@@ -533,15 +560,6 @@ lp_http_stream_write(struct lp_http_req *req, struct lp_str bytes)
         rc = write_piece(req, piece);
     }
     return rc;
-}
-
-size_t
-lp_http_stream_unsent(struct lp_http_req *req)
-{
-    lp_lock(&req->t->mu);
-    size_t n = req->pending.n + req->out_bytes;
-    lp_unlock(&req->t->mu);
-    return n;
 }
 
 void

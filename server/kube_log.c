@@ -21,8 +21,9 @@
 #define CHECK_NS (2 * LP_NS_PER_S)
 #define LATE_NS (60 * LP_NS_PER_S) /* first lines of a new pod may come so late and still be noticed */
 #define RENEW_NS LP_NS_PER_S
-#define WRITE_BYTES (256u << 10)
-#define UNSENT_QUICK (256u << 10) /* who has more before him may keep us waiting */
+#define WRITE_BYTES (64u << 10)
+#define UNSENT_MAX (256u << 10)      /* there may be a thousand of these */
+#define QUICK_NS (50 * LP_NS_PER_MS) /* a client that takes nothing for so long is slow */
 #define PARTS_MAX 64
 
 /* Pods that are read together. More come while several are followed: new ones, as they appear. */
@@ -211,7 +212,7 @@ reply(struct log *l)
 
 /* --- at the client's pace --- */
 
-/* The client may be slow: nothing of the head is held while it is waited for. */
+/* The client is slow: as little as possible is held while it is waited for. */
 static void
 rest_all(struct log *l)
 {
@@ -227,10 +228,10 @@ send(struct log *l)
 {
     struct lp_str rest = lp_buf_view(&l->c->text);
     lp_rc rc = lp_http_gone(l->c->req) ? LP_ERR_CANCELED : LP_OK;
-    if (lp_http_stream_unsent(l->c->req) + rest.n > UNSENT_QUICK) {
-        rest_all(l);
-    }
     while (rc == LP_OK && rest.n > 0) {
+        if (!lp_http_stream_room(l->c->req, lp_mono_ns() + QUICK_NS)) {
+            rest_all(l);
+        }
         rc = lp_http_stream_write(l->c->req, lp_str_sub(rest, 0, WRITE_BYTES));
         rest = lp_str_sub(rest, WRITE_BYTES, rest.n);
     }
@@ -391,6 +392,7 @@ run(struct lp_kube_call *c)
     l->active_ns =
         l->checked_ns - (c->eye.now_ns - LP_MIN(lp_kube_log_last(&l->parts[0].pods), c->eye.now_ns));
     lp_rc rc = lp_http_stream_begin(c->req, 200, type_of(l), "X-Logpond-Warning");
+    lp_http_stream_limit(c->req, UNSENT_MAX);
     stream_end(l, rc == LP_OK ? stream(l) : rc);
 }
 
