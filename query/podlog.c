@@ -26,6 +26,7 @@
 
 #define PAGE_ROWS 65536
 #define PAGE_BYTES (1u << 20)
+#define PAGE_BYTES_MAX (4u << 20) /* of a reader who was quick with the pages before */
 #define LIVE_ROWS 1024
 #define LIVE_BYTES (256u << 10)
 #define CACHE_BYTES (16u << 20)
@@ -455,6 +456,7 @@ find_page(struct lp_podlog *l, struct lp_found *ret, bool *ret_more, struct lp_e
     }
     lp_rc rc = search_page(l, l->q.page_rows, false, ret, err);
     if (rc == LP_OK) {
+        l->search.page_bytes = LP_MIN(2 * l->search.page_bytes, (size_t)PAGE_BYTES_MAX);
         *ret_more = ret->more;
         l->place = ret->used > 0 ? ret->last : l->place;
         l->begun = l->begun || ret->used > 0;
@@ -540,6 +542,7 @@ lp_podlog_rest(struct lp_podlog *l)
     }
     lp_block_cache_free(l->cache);
     l->search.cache = l->cache = lp_block_cache_new(CACHE_BYTES);
+    l->search.page_bytes = PAGE_BYTES;
 }
 
 bool
