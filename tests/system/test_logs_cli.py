@@ -386,6 +386,7 @@ class Terminal:
         except OSError as e:  # a bare chroot has no /dev/pts
             pytest.skip('no terminal can be made here: %s' % e)
         if pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs in the background ignores it, and so would the pager
             os.execve(BINARY, [BINARY, 'logs'] + list(args), env)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 120, 0, 0))
         self.pid, self.shown = pid, b''
@@ -402,7 +403,11 @@ class Terminal:
         return True
 
     def wait_shown(self, text):
-        wait_for(lambda: not self.read() or text in self.shown, 30, '%r on the terminal' % text)
+        try:
+            wait_for(lambda: not self.read() or text in self.shown, 30, '%r on the terminal' % text)
+        except AssertionError:
+            os.killpg(self.pid, signal.SIGKILL)
+            raise
         assert text in self.shown, self.shown
 
     def finish(self):
