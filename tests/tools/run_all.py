@@ -165,6 +165,7 @@ def finish():
 # The sanitizer builds run the unit tests and those system tests that reach every path once; the long ones run plain.
 SANITIZED = 'not corpus and not slow and not both_logs and not made_again and not kafka_broker and not test_kubectl and not kube_clients'
 ASAN = {'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0:exitcode=99', 'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1', 'LP_TEST_SLOW': '4'}
+ONE_THREAD = ' and not test_cli.py and not test_logs_cli.py'  # which the thread sanitizer has nothing to say about
 TSAN = {'TSAN_OPTIONS': 'halt_on_error=0:exitcode=66:suppressions=' + os.path.join(ROOT, 'tests', 'tools', 'tsan.supp'), 'LP_TEST_SLOW': '6'}
 
 
@@ -185,7 +186,8 @@ def main():
         if name in steps:
             folder = build(name, PLAIN + [flag, 'CFLAGS=-O1 -g', 'CXXFLAGS=-O1 -g'], targets)
             unit(folder, name, env)
-            jobs += [(folder, '%s-%d' % (name, i + 1), env, SANITIZED, files) for i, files in enumerate(halves())]
+            select = SANITIZED + (ONE_THREAD if name == 'tsan' else '')
+            jobs += [(folder, '%s-%d' % (name, i + 1), env, select, files) for i, files in enumerate(halves())]
     if jobs:
         sys.path.insert(0, os.path.join(ROOT, 'tests', 'tools'))
         fetch_broker()
