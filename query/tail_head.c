@@ -13,26 +13,20 @@
 /* --- which streams --- */
 
 static bool
-filter_wants(const struct lp_select_filter *f, struct lp_str key)
-{
-    struct lp_stream_key k;
-    struct lp_arena ar;
-    lp_arena_init(&ar, SIZE_MAX, 0);
-    bool wants = f == NULL || (lp_stream_key_parse(key, &ar, &k, NULL) == LP_OK && f->wants(f->arg, &k));
-    lp_arena_clear(&ar);
-    return wants;
-}
-
-static bool
 wants_key(const struct lp_tail *t, struct lp_str key)
 {
     struct lp_pair labels[LP_STREAM_LABELS_MAX];
     struct lp_str tenant;
+    struct lp_arena scratch;
     size_t n;
-    return lp_str_find(key, t->cfg.hint) != SIZE_MAX && lp_key_labels(key, &tenant, labels, &n) &&
-           lp_str_eq(tenant, t->cfg.tenant) &&
-           (t->quarantine || lp_labels_get(labels, n, LP_STR(LP_QUARANTINE_LABEL)).p == NULL) &&
-           lp_matchers_match(t->matchers, labels, n) && filter_wants(t->cfg.filter, key);
+    lp_arena_init(&scratch, SIZE_MAX, 0);
+    bool wants = lp_str_find(key, t->cfg.hint) != SIZE_MAX && lp_key_labels(key, &tenant, labels, &n) &&
+                 lp_str_eq(tenant, t->cfg.tenant) &&
+                 (t->quarantine || lp_labels_get(labels, n, LP_STR(LP_QUARANTINE_LABEL)).p == NULL) &&
+                 lp_matchers_match(t->matchers, labels, n) &&
+                 lp_select_filter_wants(t->cfg.filter, key, &scratch);
+    lp_arena_clear(&scratch);
+    return wants;
 }
 
 static bool

@@ -399,6 +399,17 @@ value_of(const struct lp_pair *labels, size_t n, struct lp_str name)
 }
 
 bool
+lp_select_filter_wants(const struct lp_select_filter *f, struct lp_str key, struct lp_arena *scratch)
+{
+    struct lp_stream_key k;
+    if (f == NULL) {
+        return true;
+    }
+    lp_arena_reset(scratch);
+    return lp_stream_key_parse(key, scratch, &k, NULL) == LP_OK && f->wants(f->arg, &k);
+}
+
+bool
 lp_select_key(struct lp_select_memo *m, struct lp_str tenant, struct lp_str key)
 {
     struct lp_pair labels[LP_LABELS_MAX];

@@ -33,6 +33,9 @@ struct lp_select_filter {
     const void *arg;
 };
 
+/* Its word on the stream with this key; f NULL: yes. A key that is none is not wanted. scratch holds the key's labels until the next call. */
+bool lp_select_filter_wants(const struct lp_select_filter *f, struct lp_str key, struct lp_arena *scratch);
+
 /* A stream is wanted that one of them selects; none: all streams. */
 struct lp_selector {
     const struct lp_select_all *any;

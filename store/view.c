@@ -150,14 +150,6 @@ add_head(struct lp_view *v, const struct lp_gen_stream *gs)
     return v->nstored + v->buckets[at] - 1;
 }
 
-static bool
-filter_wants(const struct lp_select_filter *f, struct lp_str key, struct lp_arena *scratch)
-{
-    struct lp_stream_key k;
-    lp_arena_reset(scratch);
-    return f == NULL || (lp_stream_key_parse(key, scratch, &k, NULL) == LP_OK && f->wants(f->arg, &k));
-}
-
 /* Leaves of the selected streams of segments those that the filter wants. */
 static lp_rc
 filter_stored(struct lp_view *v, const struct lp_select_filter *f, struct lp_arena *scratch,
@@ -170,7 +162,7 @@ filter_stored(struct lp_view *v, const struct lp_select_filter *f, struct lp_are
         struct lp_str key;
         uint64_t group;
         rc = lp_cat_stream(v->txn, id, &v->pack, &group, &key, err);
-        if (rc == LP_OK && filter_wants(f, key, scratch)) {
+        if (rc == LP_OK && lp_select_filter_wants(f, key, scratch)) {
             lp_idset_add(&kept, id, id + 1);
         }
     }
@@ -190,8 +182,8 @@ select_head(struct lp_view *v, const struct lp_selector *sel, struct lp_arena *s
         uint32_t *map = v->gen_map[g] = lp_malloc(vg->nstreams * sizeof(*map));
         for (uint32_t i = 0; i < vg->nstreams; i++) {
             const struct lp_gen_stream *gs = lp_gen_stream(vg->gen, i);
-            bool wanted =
-                lp_select_key(memo, v->tenant, gs->key) && filter_wants(sel->filter, gs->key, scratch);
+            bool wanted = lp_select_key(memo, v->tenant, gs->key) &&
+                          lp_select_filter_wants(sel->filter, gs->key, scratch);
             map[i] = wanted ? add_head(v, gs) : LP_NO_STREAM;
         }
     }
