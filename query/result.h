@@ -36,6 +36,8 @@ lp_rc lp_result_series(const struct lp_label_sets *sets, struct lp_buf *out, str
 /* {"status":"success","data":["a",...]}; without data when there is none. */
 lp_rc lp_result_names(const struct lp_names *names, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 
+/* A member "line" behind others, and "line_b64" with its exact bytes where it is not UTF-8. */
+void lp_result_line(struct lp_str line, struct lp_buf *out);
 /* The rows of an export: each line and a newline; or each row as a JSON object and a newline. */
 lp_rc lp_export_raw(const struct lp_found *f, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;
 lp_rc lp_export_jsonl(const struct lp_found *f, struct lp_buf *out, struct lp_err *err) LP_MUST_USE;

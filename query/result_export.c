@@ -20,6 +20,18 @@ lp_export_raw(const struct lp_found *f, struct lp_buf *out, struct lp_err *err)
     return finished(out, err);
 }
 
+void
+lp_result_line(struct lp_str line, struct lp_buf *out)
+{
+    lp_buf_c(out, ",\"line\":");
+    lp_buf_json(out, line);
+    if (!lp_utf8_valid(line)) {
+        lp_buf_c(out, ",\"line_b64\":\"");
+        lp_buf_base64(out, line);
+        lp_buf_byte(out, '"');
+    }
+}
+
 static void
 put_instance(struct lp_buf *out, const struct lp_instance *inst)
 {
@@ -95,13 +107,7 @@ put_row(struct shared *sh, const struct lp_found *f, const struct lp_found_row *
     if (r->context != LP_CONTEXT_NONE) {
         lp_buf_printf(out, ",\"context\":\"%s\"", r->context == LP_CONTEXT_BEFORE ? "before" : "after");
     }
-    lp_buf_c(out, ",\"line\":");
-    lp_buf_json(out, r->line);
-    if (!lp_utf8_valid(r->line)) {
-        lp_buf_c(out, ",\"line_b64\":\"");
-        lp_buf_base64(out, r->line);
-        lp_buf_byte(out, '"');
-    }
+    lp_result_line(r->line, out);
     lp_buf_c(out, "}\n");
 }
 

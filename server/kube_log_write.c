@@ -2,6 +2,7 @@
  * kube_log_write.c - lines of logs: as they are, or as JSON objects.
  */
 #include "base/clock.h"
+#include "query/result.h"
 #include "server/kube_log.h"
 
 /* What is the same for all lines of a stream. */
@@ -90,13 +91,7 @@ put_json(struct lp_buf *out, const struct source *src, const struct lp_found_row
     }
     put_member(out, ",\"stream\":", src->stream);
     put_member(out, ",\"node\":", src->node);
-    lp_buf_c(out, ",\"line\":");
-    lp_buf_json(out, row->line);
-    if (!lp_utf8_valid(row->line)) {
-        lp_buf_c(out, ",\"line_b64\":\"");
-        lp_buf_base64(out, row->line);
-        lp_buf_byte(out, '"');
-    }
+    lp_result_line(row->line, out);
     lp_buf_c(out, "}\n");
 }
 
