@@ -3,8 +3,7 @@
  */
 #include "server/kube_object.h"
 
-#include <stdio.h>
-
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
 
@@ -60,7 +59,7 @@ lp_kube_restarts(const struct lp_pod *p, int64_t *ret_at_ns)
 }
 
 void
-lp_kube_make_uid(struct lp_str kind, struct lp_str ns, struct lp_str name, char out[LP_KUBE_UID_TEXT + 1])
+lp_kube_make_uid(struct lp_str kind, struct lp_str ns, struct lp_str name, char out[LP_UUID_TEXT + 1])
 {
     struct lp_hasher *h = lp_hasher_new();
     lp_hasher_add(h, kind.p, kind.n);
@@ -70,10 +69,12 @@ lp_kube_make_uid(struct lp_str kind, struct lp_str ns, struct lp_str name, char 
     lp_hasher_add(h, name.p, name.n);
     struct lp_hash128 v = lp_hasher_u128(h);
     lp_hasher_free(h);
-    /* Version 8 of RFC 9562: made as its maker likes. */
-    snprintf(out, LP_KUBE_UID_TEXT + 1, "%08x-%04x-8%03x-%04x-%012llx", (unsigned)(v.hi >> 32),
-             (unsigned)(v.hi >> 16) & 0xffffu, (unsigned)v.hi & 0xfffu,
-             ((unsigned)(v.lo >> 48) & 0x3fffu) | 0x8000u, (unsigned long long)v.lo & 0xffffffffffffULL);
+    struct lp_uuid u;
+    lp_put_be64(u.b, v.hi);
+    lp_put_be64(u.b + 8, v.lo);
+    u.b[6] = (uint8_t)((u.b[6] & 0x0f) | 0x80); /* version 8 of RFC 9562: made as its maker likes */
+    u.b[8] = (uint8_t)((u.b[8] & 0x3f) | 0x80);
+    lp_uuid_text(&u, out);
 }
 
 /* --- pods: metadata --- */
@@ -160,7 +161,7 @@ put_annotations(struct lp_buf *out, const struct lp_pod *p)
 
 /* Where it is not told, one is made, the same each time; in `made`. */
 static struct lp_str
-uid_of(const struct lp_pod *p, char made[LP_KUBE_UID_TEXT + 1])
+uid_of(const struct lp_pod *p, char made[LP_UUID_TEXT + 1])
 {
     if (p->uid.n > 0) {
         return p->uid;
@@ -172,7 +173,7 @@ uid_of(const struct lp_pod *p, char made[LP_KUBE_UID_TEXT + 1])
 static void
 put_metadata(struct lp_buf *out, const struct lp_pod *p)
 {
-    char made[LP_KUBE_UID_TEXT + 1];
+    char made[LP_UUID_TEXT + 1];
     lp_kube_put(out, "\"metadata\":{\"name\":", p->name);
     lp_kube_put(out, ",\"namespace\":", p->ns);
     lp_kube_put(out, ",\"uid\":", uid_of(p, made));
@@ -217,7 +218,7 @@ is_number(struct lp_str s)
 static void
 put_container_id(struct lp_buf *out, const struct lp_pod *p, const struct lp_pod_container *c)
 {
-    char made[LP_KUBE_UID_TEXT + 1];
+    char made[LP_UUID_TEXT + 1];
     struct lp_buf id;
     lp_buf_init(&id, 1 << 16);
     lp_buf_c(&id, "logpond://");
@@ -353,7 +354,7 @@ lp_kube_pod_partial_put(struct lp_buf *out, const struct lp_pod *p)
 static void
 put_namespace_metadata(struct lp_buf *out, struct lp_str name)
 {
-    char uid[LP_KUBE_UID_TEXT + 1];
+    char uid[LP_UUID_TEXT + 1];
     lp_kube_make_uid(LP_STR("Namespace"), LP_STR_NULL, name, uid);
     lp_kube_put(out, "\"metadata\":{\"name\":", name);
     lp_buf_printf(out, ",\"uid\":\"%s\",\"resourceVersion\":\"1\",\"creationTimestamp\":null", uid);

@@ -9,6 +9,7 @@
 
 #include "query/pods.h"
 #include "server/kube_resources.h"
+#include "store/uuid.h"
 
 /* When objects are looked at. */
 struct lp_kube_eye {
@@ -25,8 +26,7 @@ uint32_t lp_kube_restarts(const struct lp_pod *p, int64_t *ret_at_ns);
 struct lp_str lp_kube_pod_label(const void *pod, struct lp_str key);
 
 /* A uid made from what is told: always the same for the same words. */
-#define LP_KUBE_UID_TEXT 36
-void lp_kube_make_uid(struct lp_str kind, struct lp_str ns, struct lp_str name, char out[LP_KUBE_UID_TEXT + 1]);
+void lp_kube_make_uid(struct lp_str kind, struct lp_str ns, struct lp_str name, char out[LP_UUID_TEXT + 1]);
 
 /* The pod; without kind and apiVersion where it stands in a list. */
 void lp_kube_pod_put(struct lp_buf *out, const struct lp_pod *p, const struct lp_kube_eye *eye, bool in_list);

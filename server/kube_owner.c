@@ -68,7 +68,7 @@ put_selector_pair(struct lp_buf *out, const struct lp_kube_owner *o)
 void
 lp_kube_owner_reference_put(struct lp_buf *out, struct lp_str ns, const struct lp_pod_owner *owner)
 {
-    char uid[LP_KUBE_UID_TEXT + 1];
+    char uid[LP_UUID_TEXT + 1];
     if (owner->kind.n == 0 || owner->name.n == 0) {
         return;
     }
@@ -82,7 +82,7 @@ lp_kube_owner_reference_put(struct lp_buf *out, struct lp_str ns, const struct l
 static void
 put_metadata(struct lp_buf *out, const struct lp_kube_owner *o)
 {
-    char uid[LP_KUBE_UID_TEXT + 1];
+    char uid[LP_UUID_TEXT + 1];
     lp_kube_make_uid(lp_str_c(o->resource->kind), o->ns, o->name, uid);
     lp_kube_put(out, "\"metadata\":{\"name\":", o->name);
     lp_kube_put(out, ",\"namespace\":", o->ns);

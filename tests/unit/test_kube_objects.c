@@ -242,11 +242,11 @@ says_ages(void)
 static void
 makes_uids(void)
 {
-    char a[LP_KUBE_UID_TEXT + 1], b[LP_KUBE_UID_TEXT + 1];
+    char a[LP_UUID_TEXT + 1], b[LP_UUID_TEXT + 1];
     lp_kube_make_uid(LP_STR("Pod"), LP_STR("ns"), LP_STR("x"), a);
     lp_kube_make_uid(LP_STR("Pod"), LP_STR("ns"), LP_STR("x"), b);
     CU_ASSERT_STRING_EQUAL(a, b);
-    CU_ASSERT(strlen(a) == LP_KUBE_UID_TEXT && a[8] == '-' && a[14] == '8' && a[23] == '-');
+    CU_ASSERT(strlen(a) == LP_UUID_TEXT && a[8] == '-' && a[14] == '8' && a[23] == '-');
     lp_kube_make_uid(LP_STR("Pod"), LP_STR("ns2"), LP_STR("x"), b);
     CU_ASSERT_STRING_NOT_EQUAL(a, b);
 }
