@@ -18,6 +18,9 @@
 #include "server/server.h"
 
 /* What a list asks for. */
+/* Lines of a pod may come so late and still be noticed by a watch, or a follow of several pods. */
+#define LP_KUBE_LATE_NS (60 * LP_NS_PER_S)
+
 #define LP_KUBE_FACTS 8
 
 struct lp_kube_list {

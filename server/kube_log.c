@@ -19,7 +19,6 @@
 #define LOOK_NS (100 * LP_NS_PER_MS)
 #define WAIT_NS (500 * LP_NS_PER_MS) /* in which it is noticed that a client has gone */
 #define CHECK_NS (2 * LP_NS_PER_S)
-#define LATE_NS (60 * LP_NS_PER_S) /* first lines of a new pod may come so late and still be noticed */
 #define RENEW_NS LP_NS_PER_S
 #define WRITE_BYTES (64u << 10)
 #define UNSENT_MAX (256u << 10)      /* there may be a thousand of these */
@@ -295,7 +294,7 @@ check_several(struct log *l)
     bool known;
     int64_t now_ns = lp_now_ns();
     struct lp_kube_log_find f = {
-        .c = l->c, .ask = &l->ask, .from_ns = l->found_ns - LATE_NS, .except = is_followed, .arg = l};
+        .c = l->c, .ask = &l->ask, .from_ns = l->found_ns - LP_KUBE_LATE_NS, .except = is_followed, .arg = l};
     lp_rc rc = lp_kube_log_find(&f, &pods, &known);
     if (rc == LP_OK && pods.found.n > 0 && l->nparts == PARTS_MAX) {
         snprintf(l->warning, sizeof(l->warning), "the newest pods were not followed: too many had come up");

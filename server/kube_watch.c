@@ -13,8 +13,7 @@
 
 #define PAGE 500
 #define EVERY_NS LP_NS_PER_S
-#define LATE_NS (60 * LP_NS_PER_S) /* lines may come so late and still be noticed */
-#define SHARE 20                   /* of the time, at most one part of so many is spent looking */
+#define SHARE 20 /* of the time, at most one part of so many is spent looking */
 #define KNOWN_BYTES (256u << 20)
 
 /* The newest run of a container, digests of both. */
@@ -399,7 +398,7 @@ watch(struct watch *w)
         int64_t begin_ns = lp_mono_ns(), looked_ns = lp_now_ns();
         c->eye = (struct lp_kube_eye){looked_ns, LP_SETTING(&c->s->set, pod_silence)};
         rc = look(w, from_ns);
-        from_ns = looked_ns - LATE_NS;
+        from_ns = looked_ns - LP_KUBE_LATE_NS;
         int64_t pause_ns = LP_MAX(EVERY_NS, SHARE * (lp_mono_ns() - begin_ns));
         if (rc == LP_OK) {
             lp_podlogs_pause(c->s->podlogs, c->req, LP_MIN(end_ns, begin_ns + pause_ns));
