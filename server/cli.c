@@ -71,6 +71,29 @@ lp_cli_complain(const char *command, const struct lp_err *err)
     }
 }
 
+int
+lp_cli_read(const struct lp_cli_command *command, int argc, char **argv, void *arg, struct lp_err *err)
+{
+    struct lp_cli cli = {.argc = argc, .argv = argv};
+    const char *value;
+    int id;
+    while ((id = lp_cli_next(&cli, command->options, command->noptions, &value, err)) != LP_CLI_END) {
+        if (id == LP_CLI_HELP) {
+            fputs(command->help, stdout);
+            return 0;
+        }
+        if (id == LP_CLI_ARGUMENT && !command->arguments) {
+            (void)lp_err_set(err, LP_ERR_PARSE, "unexpected argument %s (see --help)", value);
+            id = LP_CLI_WRONG;
+        }
+        if (id == LP_CLI_WRONG || command->take(arg, id, value) != LP_OK) {
+            lp_cli_complain(command->name, err);
+            return LP_CLI_TROUBLE;
+        }
+    }
+    return LP_CLI_GO_ON;
+}
+
 volatile sig_atomic_t lp_cli_interrupted;
 
 static void

@@ -33,6 +33,20 @@ struct lp_cli {
 int lp_cli_next(struct lp_cli *cli, const struct lp_cli_option *options, size_t n, const char **ret_value,
                 struct lp_err *err);
 
+/* A command that takes its arguments one by one. */
+struct lp_cli_command {
+    const char *name, *help;
+    const struct lp_cli_option *options;
+    size_t noptions;
+    bool arguments; /* it takes arguments that are no options, too; else they are refused */
+    /* An option's value, or an argument (LP_CLI_ARGUMENT). What is wrong it says in the err that lp_cli_read was given. */
+    lp_rc (*take)(void *arg, int id, const char *value);
+};
+#define LP_CLI_GO_ON (-1)
+#define LP_CLI_TROUBLE 2
+/* Gives all arguments to take. LP_CLI_GO_ON, or the exit status: 0 after help was printed, LP_CLI_TROUBLE after a complaint. */
+int lp_cli_read(const struct lp_cli_command *command, int argc, char **argv, void *arg, struct lp_err *err);
+
 /* Prints "logpond COMMAND: TEXT" to standard error, and where no server answered, how to start one. */
 void lp_cli_complain(const char *command, const struct lp_err *err);
 

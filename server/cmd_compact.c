@@ -136,37 +136,22 @@ run(struct compact *c)
     return c->no_wait ? 0 : wait_answered(c, number(c, "request", NULL), before);
 }
 
-/* -1 to go on, else the exit status. */
-static int
-read_arguments(struct compact *c, int argc, char **argv)
+static lp_rc
+take_option(void *arg, int id, const char *value)
 {
-    struct lp_cli cli = {.argc = argc, .argv = argv};
-    const char *value;
-    int id;
-    while ((id = lp_cli_next(&cli, options, LP_ARRAY_LEN(options), &value, &c->err)) != LP_CLI_END) {
-        if (id == LP_CLI_HELP) {
-            fputs(help, stdout);
-            return 0;
-        }
-        if (id == LP_CLI_ARGUMENT) {
-            (void)lp_err_set(&c->err, LP_ERR_PARSE, "unexpected argument %s (see --help)", value);
-            id = LP_CLI_WRONG;
-        }
-        if (id == LP_CLI_WRONG) {
-            lp_cli_complain("compact", &c->err);
-            return 2;
-        }
-        c->server = id == OPT_SERVER ? value : c->server;
-        c->no_wait = c->no_wait || id == OPT_NO_WAIT;
-    }
-    return -1;
+    struct compact *c = arg;
+    c->server = id == OPT_SERVER ? value : c->server;
+    c->no_wait = c->no_wait || id == OPT_NO_WAIT;
+    return LP_OK;
 }
 
 int
 lp_cmd_compact(int argc, char **argv)
 {
+    static const struct lp_cli_command command = {"compact", help,       options, LP_ARRAY_LEN(options),
+                                                  false,     take_option};
     struct compact c = {.server = NULL};
-    int status = read_arguments(&c, argc, argv);
+    int status = lp_cli_read(&command, argc, argv, &c, &c.err);
     if (status >= 0) {
         return status;
     }

@@ -95,32 +95,33 @@ lp_kubeconfig_put(struct lp_buf *out, const char *server, const char *name, stru
     return rc == LP_OK && out->failed ? lp_err_set(err, LP_ERR_LIMIT, "the address is too long") : rc;
 }
 
+struct asked {
+    const char *server, *name;
+};
+
+static lp_rc
+take_option(void *arg, int id, const char *value)
+{
+    struct asked *a = arg;
+    *(id == OPT_SERVER ? &a->server : &a->name) = value;
+    return LP_OK;
+}
+
 int
 lp_cmd_kubeconfig(int argc, char **argv)
 {
-    struct lp_cli cli = {.argc = argc, .argv = argv};
-    const char *value, *server = NULL, *name = "logpond";
+    static const struct lp_cli_command command = {"kubeconfig",          help,  options,
+                                                  LP_ARRAY_LEN(options), false, take_option};
+    struct asked asked = {.name = "logpond"};
     struct lp_buf out;
     struct lp_err err;
-    int id;
     lp_err_clear(&err);
-    while ((id = lp_cli_next(&cli, options, LP_ARRAY_LEN(options), &value, &err)) != LP_CLI_END) {
-        if (id == LP_CLI_HELP) {
-            fputs(help, stdout);
-            return 0;
-        }
-        if (id == LP_CLI_ARGUMENT) {
-            (void)lp_err_set(&err, LP_ERR_PARSE, "unexpected argument %s (see --help)", value);
-        }
-        if (id == LP_CLI_ARGUMENT || id == LP_CLI_WRONG) {
-            lp_cli_complain("kubeconfig", &err);
-            return LP_LOGS_WRONG;
-        }
-        server = id == OPT_SERVER ? value : server;
-        name = id == OPT_NAME ? value : name;
+    int status = lp_cli_read(&command, argc, argv, &asked, &err);
+    if (status >= 0) {
+        return status;
     }
     lp_buf_init(&out, 1 << 16);
-    bool good = lp_kubeconfig_put(&out, server, name, &err) == LP_OK;
+    bool good = lp_kubeconfig_put(&out, asked.server, asked.name, &err) == LP_OK;
     if (good) {
         good = fwrite(out.p, 1, out.n, stdout) == out.n && fflush(stdout) == 0;
     } else {

@@ -92,8 +92,9 @@ take_word(struct labels *l, const char *word)
 }
 
 static lp_rc
-take_option(struct labels *l, int id, const char *value)
+take_option(void *arg, int id, const char *value)
 {
+    struct labels *l = arg;
     switch (id) {
     case OPT_SERVER:
         l->server.url = value;
@@ -121,21 +122,13 @@ take_option(struct labels *l, int id, const char *value)
 static int
 read_arguments(struct labels *l, int argc, char **argv)
 {
-    struct lp_cli cli = {.argc = argc, .argv = argv};
-    size_t n = LP_ARRAY_LEN(options) - l->series;
-    const char *value;
-    int id;
-    while ((id = lp_cli_next(&cli, options, n, &value, &l->err)) != LP_CLI_END) {
-        if (id == LP_CLI_HELP) {
-            fputs(l->series ? series_help : labels_help, stdout);
-            return 0;
-        }
-        if (id == LP_CLI_WRONG || take_option(l, id, value) != LP_OK) {
-            lp_cli_complain(l->server.command, &l->err);
-            return LP_QUERY_WRONG;
-        }
-    }
-    return -1;
+    const struct lp_cli_command command = {l->server.command,
+                                           l->series ? series_help : labels_help,
+                                           options,
+                                           LP_ARRAY_LEN(options) - l->series,
+                                           true,
+                                           take_option};
+    return lp_cli_read(&command, argc, argv, l, &l->err);
 }
 
 /* --- asking --- */

@@ -157,8 +157,9 @@ take_value(struct command *c, int id, const char *value)
 }
 
 static lp_rc
-take_option(struct command *c, int id, const char *value)
+take_option(void *arg, int id, const char *value)
 {
+    struct command *c = arg;
     switch (id) {
     case OPT_CASE:
         c->q.ignore_case = true;
@@ -228,18 +229,11 @@ check_options(struct command *c, bool metric)
 static int
 read_arguments(struct command *c, int argc, char **argv)
 {
-    struct lp_cli cli = {.argc = argc, .argv = argv};
-    const char *value;
-    int id;
-    while ((id = lp_cli_next(&cli, options, LP_ARRAY_LEN(options), &value, &c->err)) != LP_CLI_END) {
-        if (id == LP_CLI_HELP) {
-            fputs(help, stdout);
-            return 0;
-        }
-        if (id == LP_CLI_WRONG || take_option(c, id, value) != LP_OK) {
-            lp_cli_complain("query", &c->err);
-            return LP_QUERY_WRONG;
-        }
+    static const struct lp_cli_command command = {"query", help,       options, LP_ARRAY_LEN(options),
+                                                  true,    take_option};
+    int status = lp_cli_read(&command, argc, argv, c, &c->err);
+    if (status >= 0) {
+        return status;
     }
     if (c->q.nwords == 0) {
         fputs(help, stderr);

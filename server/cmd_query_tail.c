@@ -28,8 +28,8 @@ struct tail {
     struct lp_str in;
     struct lp_buf frame, row, cursor, query;
     int64_t start_ns; /* of the past; LP_TIME_NONE: nothing of it */
-    bool once;     /* it was connected before */
-    lp_rc sending; /* what became of writes */
+    bool once;        /* it was connected before */
+    lp_rc sending;    /* what became of writes */
     struct lp_err err;
 };
 
@@ -273,7 +273,8 @@ read_frames(struct tail *t)
     wslay_event_config_set_max_recv_msg_length(t->ws, FRAME_BYTES_MAX);
     t->sending = LP_OK;
     lp_rc rc = LP_OK;
-    while (rc == LP_OK && bad == 0 && !t->show->failed && !lp_cli_interrupted && wslay_event_want_read(t->ws)) {
+    while (rc == LP_OK && bad == 0 && !t->show->failed && !lp_cli_interrupted &&
+           wslay_event_want_read(t->ws)) {
         rc = lp_client_read(t->client, &t->in, &t->err);
         if (rc == LP_OK && t->in.n == 0) {
             rc = lp_err_set(&t->err, LP_ERR_IO, "%s closed the connection", lp_client_url(t->client));

@@ -362,41 +362,25 @@ run(struct status *s)
     return truth(s, "ready", NULL) ? 0 : 1;
 }
 
-/* -1 to go on, else the exit status. */
-static int
-read_arguments(struct status *s, int argc, char **argv)
+static lp_rc
+take_option(void *arg, int id, const char *value)
 {
-    struct lp_cli cli = {.argc = argc, .argv = argv};
-    const char *value;
-    int id;
-    while ((id = lp_cli_next(&cli, options, LP_ARRAY_LEN(options), &value, &s->err)) != LP_CLI_END) {
-        if (id == LP_CLI_HELP) {
-            fputs(help, stdout);
-            return 0;
-        }
-        if (id == LP_CLI_ARGUMENT) {
-            (void)lp_err_set(&s->err, LP_ERR_PARSE, "unexpected argument %s (see --help)", value);
-            id = LP_CLI_WRONG;
-        }
-        if (id == OPT_WAIT && (!lp_duration(lp_str_c(value), &s->wait_ns) || s->wait_ns <= 0)) {
-            (void)lp_err_set(&s->err, LP_ERR_PARSE, "--wait %s: a time like 30s is expected", value);
-            id = LP_CLI_WRONG;
-        }
-        if (id == LP_CLI_WRONG) {
-            lp_cli_complain("status", &s->err);
-            return 2;
-        }
-        s->server = id == OPT_SERVER ? value : s->server;
-        s->json = s->json || id == OPT_JSON;
+    struct status *s = arg;
+    if (id == OPT_WAIT && (!lp_duration(lp_str_c(value), &s->wait_ns) || s->wait_ns <= 0)) {
+        return lp_err_set(&s->err, LP_ERR_PARSE, "--wait %s: a time like 30s is expected", value);
     }
-    return -1;
+    s->server = id == OPT_SERVER ? value : s->server;
+    s->json = s->json || id == OPT_JSON;
+    return LP_OK;
 }
 
 int
 lp_cmd_status(int argc, char **argv)
 {
+    static const struct lp_cli_command command = {"status", help,       options, LP_ARRAY_LEN(options),
+                                                  false,    take_option};
     struct status s = {.server = NULL};
-    int status = read_arguments(&s, argc, argv);
+    int status = lp_cli_read(&command, argc, argv, &s, &s.err);
     if (status >= 0) {
         return status;
     }
