@@ -1,8 +1,10 @@
 """`logpond logs` and `logpond kubeconfig` as a person uses them. A model of the server speaks the endpoint where the connection has to break at a certain line;
 what the real server answers is asked of the real one."""
-import calendar, fcntl, http.server, json, os, pty, re, select, shutil, signal, socket, struct, subprocess, termios, threading, time, urllib.parse
+import calendar, fcntl, http.server, json, os, pty, re, select, signal, socket, struct, subprocess, termios, threading, time, urllib.parse
 
 import pytest
+from conftest import missing
+from kube import kubectls
 from server import BINARY, SLOW, wait_for
 
 
@@ -683,9 +685,7 @@ def test_a_follow_of_several_pods_goes_on_over_a_restart(new_server, follow):
 
 
 def test_kubectl_takes_the_kubeconfig(fleet, tmp_path):
-    kubectl = shutil.which('kubectl')
-    if kubectl is None:
-        pytest.skip('no kubectl')
+    kubectl = next(iter(kubectls().values()), None) or missing('kubectl')
     env = environment(fleet.address, KUBECONFIG='%s:%s' % (tmp_path / 'own', tmp_path / 'pond'), HOME=str(tmp_path))
     (tmp_path / 'own').write_text('apiVersion: v1\nkind: Config\ncurrent-context: own\nclusters: [{name: own, cluster: {server: "http://127.0.0.1:9"}}]\n'
                                   'contexts: [{name: own, context: {cluster: own, user: own}}]\nusers: [{name: own, user: {}}]\n')
